@@ -1,0 +1,1 @@
+//! What people and programs see: REST, SSE, SQL over HTTP, operations routes and the page.

@@ -1,0 +1,2 @@
+//! gridtally: one binary, roles by subcommand.
+fn main() {}

@@ -1,0 +1,1 @@
+//! From the log to balances: state, SQL definitions, and publishing to Delta tables.

@@ -1,0 +1,1 @@
+//! The synthetic utility: a seeded discom with truth on file, publishing over real MQTT.
