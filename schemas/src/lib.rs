@@ -1,1 +1,27 @@
-//! The words of gridtally: ids, units, reads, network, wire format and table schemas. No I/O.
+//! The words of gridtally: ids, units, reads, network, wire format and table schemas.
+//!
+//! Everything here is pure: no file, no socket, no clock, no global state. Text from outside is parsed once, here,
+//! into types that can only hold what is valid; the other crates never see a raw id or an unlabelled number.
+//!
+//! In data-path order:
+//! - [`id`], [`quantity`], [`time`]: the smallest words
+//! - [`read`]: what a meter says (interval reads, register reads, power events)
+//! - [`network`]: what the network is (nodes, meters, connections), effective-dated
+//! - [`topic`], [`wire`]: how a publish names its sender and carries its reads
+//! - [`record`]: what the log holds
+//! - [`table`]: the Arrow schema of every published table
+
+pub mod id;
+pub mod network;
+pub mod quantity;
+pub mod read;
+pub mod record;
+pub mod table;
+pub mod time;
+pub mod topic;
+pub mod wire;
+
+pub use id::{ConsumerId, GatewayId, IdError, MeterId, NodeId};
+pub use quantity::{IntervalMinutes, Multiplier, WattHours};
+pub use read::{IntervalRead, MeterSpan, PowerEvent, Publish, RegisterRead};
+pub use time::{Clock, Day, UtcMicros, Zone};

@@ -1,0 +1,183 @@
+//! What the log holds: everything that can change a result, as self-contained records.
+//!
+//! ```text
+//! record    := kind u8 · recorded_at i64 LE (µs, the receiving edge's clock) · source text · body
+//! text      := length u16 LE · UTF-8
+//! kind 1    publish      body = ami.v1.Publish in protobuf, whatever the payload's own encoding was
+//! kind 2    undecodable  body = topic text · content type text · reason text · payload as received
+//! kind 3    master rows  body = JSON of MasterRows
+//! ```
+//!
+//! A newer kind is added, never redefined: an old log stays readable.
+
+use crate::{
+    Publish, UtcMicros,
+    network::MasterRows,
+    topic::Publisher,
+    wire::{self, Encoding},
+};
+
+const KIND_PUBLISH: u8 = 1;
+const KIND_UNDECODABLE: u8 = 2;
+const KIND_MASTER_ROWS: u8 = 3;
+
+/// Source that a file import records: `file:` and the file's name. Bounded like every text of a record.
+const TEXT_BYTES_MAX: usize = 65_535;
+
+/// A record, read without copying what it carries.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record<'a> {
+    /// When the edge received it, by the configured clock.
+    pub recorded_at: UtcMicros,
+    /// From whom: `meter:…`, `gateway:…`, `file:…`, `api:…`.
+    pub source: &'a str,
+    /// What it carries.
+    pub body: Body<'a>,
+}
+
+/// What a record carries.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Body<'a> {
+    /// A publish (or a file's reads), in protobuf.
+    Publish(&'a [u8]),
+    /// A payload that could not be decoded, whole.
+    Undecodable {
+        /// Topic as received.
+        topic: &'a str,
+        /// MQTT 5 content type; empty when there was none.
+        content_type: &'a str,
+        /// Why it was not decoded.
+        reason: &'a str,
+        /// The payload as received.
+        payload: &'a [u8],
+    },
+    /// Master data.
+    MasterRows(MasterRows),
+}
+
+/// A record that cannot be read: written by a newer version, or not by gridtally.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// Ends in the middle of a field.
+    #[error("log record ends inside its {0}")]
+    Truncated(&'static str),
+    /// Unknown kind.
+    #[error("log record has kind {0}, which this version does not know")]
+    Kind(u8),
+    /// Text that is not UTF-8.
+    #[error("log record's {0} is not UTF-8")]
+    Text(&'static str),
+    /// Master rows that do not parse.
+    #[error("log record's master rows do not parse")]
+    MasterRows(#[source] serde_json::Error),
+    /// A publish that does not parse.
+    #[error("log record's publish does not parse")]
+    Publish(#[source] wire::DecodeError),
+}
+
+/// Writes a publish record for a decoded publish.
+pub fn encode_publish(recorded_at: UtcMicros, source: &str, publish: &Publish, bytes: &mut Vec<u8>) {
+    header(KIND_PUBLISH, recorded_at, source, bytes);
+    wire::encode_protobuf(publish, bytes);
+}
+
+/// Writes an undecodable record. Texts longer than 64 KiB are cut; the payload never is.
+pub fn encode_undecodable(
+    recorded_at: UtcMicros,
+    source: &str,
+    texts: [&str; 3],
+    payload: &[u8],
+    bytes: &mut Vec<u8>,
+) {
+    header(KIND_UNDECODABLE, recorded_at, source, bytes);
+    for text in texts {
+        push_text(text, bytes);
+    }
+    bytes.extend_from_slice(payload);
+}
+
+/// Writes a master-data record.
+///
+/// # Errors
+/// When a row holds a number that JSON cannot say (NaN).
+pub fn encode_master_rows(
+    recorded_at: UtcMicros,
+    source: &str,
+    rows: &MasterRows,
+    bytes: &mut Vec<u8>,
+) -> Result<(), serde_json::Error> {
+    header(KIND_MASTER_ROWS, recorded_at, source, bytes);
+    serde_json::to_writer(bytes, rows)
+}
+
+fn header(kind: u8, recorded_at: UtcMicros, source: &str, bytes: &mut Vec<u8>) {
+    bytes.push(kind);
+    bytes.extend_from_slice(&recorded_at.0.to_le_bytes());
+    push_text(source, bytes);
+}
+
+fn push_text(text: &str, bytes: &mut Vec<u8>) {
+    let cut = text
+        .get(..text.floor_char_boundary(TEXT_BYTES_MAX))
+        .unwrap_or_default();
+    bytes.extend_from_slice(&u16::try_from(cut.len()).unwrap_or(u16::MAX).to_le_bytes());
+    bytes.extend_from_slice(cut.as_bytes());
+}
+
+/// Reads a record.
+///
+/// # Errors
+/// [`RecordError`] when the bytes are not a record of a known kind.
+pub fn decode(bytes: &[u8]) -> Result<Record<'_>, RecordError> {
+    let (kind, rest) = bytes.split_first().ok_or(RecordError::Truncated("kind"))?;
+    let (recorded_at, rest) = rest
+        .split_first_chunk::<8>()
+        .ok_or(RecordError::Truncated("recorded_at"))?;
+    let (source, rest) = take_text(rest, "source")?;
+    let body = match *kind {
+        KIND_PUBLISH => Body::Publish(rest),
+        KIND_UNDECODABLE => {
+            let (topic, rest) = take_text(rest, "topic")?;
+            let (content_type, rest) = take_text(rest, "content type")?;
+            let (reason, payload) = take_text(rest, "reason")?;
+            Body::Undecodable {
+                topic,
+                content_type,
+                reason,
+                payload,
+            }
+        }
+        KIND_MASTER_ROWS => Body::MasterRows(serde_json::from_slice(rest).map_err(RecordError::MasterRows)?),
+        other => return Err(RecordError::Kind(other)),
+    };
+    Ok(Record {
+        recorded_at: UtcMicros(i64::from_le_bytes(*recorded_at)),
+        source,
+        body,
+    })
+}
+
+/// Reads the publish of a publish record into `publish`.
+///
+/// # Errors
+/// [`RecordError::Publish`] when the bytes are no publish.
+pub fn decode_publish(protobuf: &[u8], publish: &mut Publish) -> Result<(), RecordError> {
+    let nobody = Publisher::Gateway(
+        crate::GatewayId::parse("log")
+            .map_err(|error| RecordError::Publish(wire::DecodeError::MeterId(error)))?,
+    );
+    wire::decode(Encoding::Protobuf, protobuf, &nobody, publish).map_err(RecordError::Publish)
+}
+
+fn take_text<'a>(bytes: &'a [u8], field: &'static str) -> Result<(&'a str, &'a [u8]), RecordError> {
+    let (length, rest) = bytes
+        .split_first_chunk::<2>()
+        .ok_or(RecordError::Truncated(field))?;
+    let (text, rest) = rest
+        .split_at_checked(usize::from(u16::from_le_bytes(*length)))
+        .ok_or(RecordError::Truncated(field))?;
+    Ok((
+        std::str::from_utf8(text).map_err(|_| RecordError::Text(field))?,
+        rest,
+    ))
+}

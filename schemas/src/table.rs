@@ -1,0 +1,1 @@
+//! The Arrow schema of every published table (CONTRACT section 3).
