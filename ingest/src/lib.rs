@@ -1,1 +1,6 @@
-//! From a publish or a file to a durable log record: the MQTT endpoint, the subscriber, file import and the log.
+//! From a publish or a file to a durable log record.
+//!
+//! In data-path order:
+//! - [`log`]: where a record becomes durable, and what the engine reads
+
+pub mod log;
