@@ -1,6 +1,10 @@
 //! From a publish or a file to a durable log record.
 //!
 //! In data-path order:
+//! - [`gate`]: what becomes of one publish: stored, stored as undecodable, refused
 //! - [`log`]: where a record becomes durable, and what the engine reads
+//! - [`metrics`]: counts of all of it
 
+pub mod gate;
 pub mod log;
+pub mod metrics;
