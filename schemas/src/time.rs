@@ -86,8 +86,18 @@ impl Serialize for UtcMicros {
 
 impl<'de> Deserialize<'de> for UtcMicros {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        Self::parse(&text).map_err(serde::de::Error::custom)
+        struct Text;
+        impl serde::de::Visitor<'_> for Text {
+            type Value = UtcMicros;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a time in RFC 3339 with offset")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<UtcMicros, E> {
+                UtcMicros::parse(text).map_err(E::custom)
+            }
+        }
+        // By visitor, so that a text without escapes is parsed where it stands.
+        deserializer.deserialize_str(Text)
     }
 }
 

@@ -2,7 +2,19 @@
 //!
 //! Decoding is total (DEC-1): any bytes give a [`Publish`] or one [`DecodeError`]; never a panic, and never part of a payload.
 
-use crate::{IdError, Publish, topic::Publisher};
+use arrow::error::ArrowError;
+
+use crate::{
+    IdError, MeterSpan, Publish, UtcMicros,
+    time::{EARLIEST, LATEST},
+    topic::Publisher,
+};
+
+mod arrow_stream;
+mod json;
+mod protobuf;
+#[cfg(test)]
+mod tests;
 
 /// Encodings of a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -60,6 +72,51 @@ pub enum DecodeError {
     Empty,
 }
 
+/// Where decoders put what they read: checks who may speak for whom.
+struct Sink<'a> {
+    publisher: &'a Publisher,
+    publish: &'a mut Publish,
+}
+
+impl Sink<'_> {
+    /// Begins the part of a meter; `None` where the payload does not name it.
+    fn begin_meter(&mut self, named: Option<&str>) -> Result<(), DecodeError> {
+        let meter_id = match (self.publisher, named) {
+            (Publisher::Meter(meter), None) => meter.as_str(),
+            (Publisher::Meter(meter), Some(named)) if meter.as_str() != named => {
+                return Err(DecodeError::OtherMeter {
+                    publisher: meter.to_string(),
+                    named: named.chars().take(64).collect(),
+                });
+            }
+            (Publisher::Gateway(_), None) => return Err(DecodeError::MeterMissing),
+            (Publisher::Meter(_) | Publisher::Gateway(_), Some(named)) => named,
+        };
+        self.publish.begin_meter(meter_id).map_err(DecodeError::MeterId)
+    }
+}
+
+fn malformed(encoding: &'static str, detail: impl Into<String>) -> DecodeError {
+    DecodeError::Malformed {
+        encoding,
+        detail: detail.into(),
+    }
+}
+
+fn required<T>(encoding: &'static str, field: &str, value: Option<T>) -> Result<T, DecodeError> {
+    value.ok_or_else(|| malformed(encoding, format!("{field} is missing")))
+}
+
+/// An instant in microseconds, within the range accepted on the wire.
+fn whole_time(encoding: &'static str, field: &str, micros: i64) -> Result<UtcMicros, DecodeError> {
+    let instant = UtcMicros(micros);
+    if (EARLIEST..=LATEST).contains(&instant) {
+        Ok(instant)
+    } else {
+        Err(malformed(encoding, format!("{field} lies outside 2000 to 2100")))
+    }
+}
+
 /// Decodes one payload into `publish`, which is cleared first.
 ///
 /// # Errors
@@ -70,12 +127,46 @@ pub fn decode(
     publisher: &Publisher,
     publish: &mut Publish,
 ) -> Result<(), DecodeError> {
-    let _ = (encoding, payload, publisher);
     publish.clear();
-    Err(DecodeError::Empty)
+    let mut sink = Sink { publisher, publish };
+    let decoded = match encoding {
+        Encoding::Json => json::decode(payload, &mut sink),
+        Encoding::ArrowStream => arrow_stream::decode(payload, &mut sink),
+        Encoding::Protobuf => protobuf::decode(payload, &mut sink),
+    };
+    let decoded = decoded.and_then(|()| {
+        if publish.is_empty() {
+            Err(DecodeError::Empty)
+        } else {
+            Ok(())
+        }
+    });
+    if decoded.is_err() {
+        publish.clear();
+    }
+    decoded
 }
 
 /// Encodes a publish as protobuf, appending to `bytes`: the form that the log keeps.
 pub fn encode_protobuf(publish: &Publish, bytes: &mut Vec<u8>) {
-    let _ = (publish, bytes);
+    protobuf::encode(publish, bytes);
+}
+
+/// Encodes a publish as JSON, appending to `bytes`.
+pub fn encode_json(publish: &Publish, bytes: &mut Vec<u8>) {
+    json::encode(publish, bytes);
+}
+
+/// Encodes the interval reads of a publish as an Arrow stream; registers and events are left out.
+///
+/// # Errors
+/// [`ArrowError`] when the columns outgrow Arrow's limits.
+pub fn encode_arrow_stream(publish: &Publish) -> Result<Vec<u8>, ArrowError> {
+    arrow_stream::encode_reads(publish)
+}
+
+/// What one meter said, as JSON without the `meters` wrapper.
+#[must_use]
+pub fn span_to_json(span: MeterSpan<'_>) -> Vec<u8> {
+    json::of_span(span)
 }

@@ -1,0 +1,253 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::{GatewayId, IntervalRead, MeterId, PowerEvent, RegisterRead};
+
+mod generated {
+    #![allow(
+        missing_docs,
+        clippy::all,
+        clippy::pedantic,
+        unreachable_pub,
+        reason = "made by prost: the oracle of the reader by hand"
+    )]
+    include!(concat!(env!("OUT_DIR"), "/ami.v1.rs"));
+}
+
+fn meter(id: &str) -> Publisher {
+    Publisher::Meter(MeterId::parse(id).unwrap())
+}
+
+fn gateway() -> Publisher {
+    Publisher::Gateway(GatewayId::parse("hes").unwrap())
+}
+
+const CONTRACT_EXAMPLE: &str = r#"{"meters":[{"meter_id":"MH01000123",
+  "reads":[{"interval_end":"2026-04-01T00:30:00+05:30","import_wh":312,"export_wh":0,
+            "import_vah":341,"voltage_v":231.4,"current_a":1.42}],
+  "registers":[{"at":"2026-04-01T00:00:00+05:30","import_wh":128734512,"export_wh":0}],
+  "events":[{"code":101,"at":"2026-04-01T10:02:11+05:30","sequence":8812}]}]}"#;
+
+#[test]
+fn the_contract_s_example_is_read() {
+    let mut publish = Publish::default();
+    decode(
+        Encoding::detect(None, CONTRACT_EXAMPLE.as_bytes()),
+        CONTRACT_EXAMPLE.as_bytes(),
+        &gateway(),
+        &mut publish,
+    )
+    .unwrap();
+    let span = publish.meters().next().unwrap();
+    assert_eq!(span.meter_id, "MH01000123");
+    let read = span.reads[0];
+    assert_eq!(
+        (read.import_wh, read.export_wh, read.import_vah),
+        (Some(312), Some(0), Some(341))
+    );
+    assert_eq!(
+        (read.voltage_v, read.current_a, read.revision),
+        (Some(231.4), Some(1.42), 0)
+    );
+    assert_eq!(read.interval_end.to_string(), "2026-03-31T19:00:00+00:00");
+    assert_eq!(span.registers[0].import_wh, Some(128_734_512));
+    assert_eq!((span.events[0].code, span.events[0].sequence), (101, Some(8812)));
+}
+
+#[test]
+fn a_meter_may_leave_out_the_wrapper_and_its_id_and_put_it_last() {
+    let mut publish = Publish::default();
+    for payload in [
+        r#"{"reads":[{"import_wh":7,"interval_end":"2026-04-01T00:30:00Z","new_field":[1,{}]}]}"#,
+        r#"{"reads":[{"interval_end":"2026-04-01T00:30:00Z","import_wh":7}],"meter_id":"M1"}"#,
+        r#"{"meters":[{"reads":[{"interval_end":"2026-04-01T00:30:00Z","import_wh":7}]}]}"#,
+    ] {
+        decode(Encoding::Json, payload.as_bytes(), &meter("M1"), &mut publish).unwrap();
+        let spans: Vec<_> = publish
+            .meters()
+            .map(|span| (span.meter_id, span.reads.to_vec()))
+            .collect();
+        let expected = IntervalRead::new(UtcMicros::parse("2026-04-01T00:30:00Z").unwrap(), Some(7));
+        assert_eq!(spans, [("M1", vec![expected])], "{payload}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_says_why() {
+    let mut publish = Publish::default();
+    let mut check = |publisher: &Publisher, payload: &str, expected: &str| {
+        let error = decode(Encoding::Json, payload.as_bytes(), publisher, &mut publish).unwrap_err();
+        assert_eq!(error.to_string(), expected, "{payload}");
+        assert!(publish.is_empty() && publish.meters().next().is_none());
+    };
+    let own = meter("M1");
+    check(
+        &own,
+        "{",
+        "payload is not JSON: EOF while parsing an object at line 1 column 1",
+    );
+    check(&own, "{}", "payload carries no read, register or event");
+    check(
+        &own,
+        r#"{"reads":[{"import_wh":1}]}"#,
+        "payload is not JSON: missing field `interval_end` at line 1 column 25",
+    );
+    check(
+        &own,
+        r#"{"reads":[{"interval_end":"2026-04-01","import_wh":1}]}"#,
+        "payload is not JSON: `2026-04-01` is not a time: RFC 3339 with offset between 2000 and 2100, such as \
+         2026-04-01T00:30:00+05:30 at line 1 column 38",
+    );
+    check(
+        &own,
+        r#"{"reads":[{"interval_end":"2026-04-01T00:30:00Z","import_wh":1.5}]}"#,
+        "payload is not JSON: invalid type: floating point `1.5`, expected i64 at line 1 column 64",
+    );
+    check(
+        &own,
+        r#"{"meter_id":"M2","reads":[{"interval_end":"2026-04-01T00:30:00Z","import_wh":1}]}"#,
+        "payload of meter M1 speaks for meter M2",
+    );
+    check(
+        &gateway(),
+        r#"{"meters":[{"reads":[{"interval_end":"2026-04-01T00:30:00Z","import_wh":1}]}]}"#,
+        "payload of a gateway has a part without meter_id",
+    );
+    check(
+        &gateway(),
+        r#"{"meters":[{"meter_id":"M 1","reads":[]}]}"#,
+        "payload names a meter with an invalid id",
+    );
+}
+
+fn reads() -> impl Strategy<Value = IntervalRead> {
+    let time = || (EARLIEST.0..=LATEST.0).prop_map(UtcMicros);
+    let wh = || prop::option::of(any::<i64>());
+    let number = || prop::option::of(-1.0e6_f32..1.0e6);
+    (
+        time(),
+        (wh(), wh(), wh()),
+        (number(), number()),
+        prop::option::of(time()),
+        any::<i32>(),
+    )
+        .prop_map(
+            |(
+                interval_end,
+                (import_wh, export_wh, import_vah),
+                (voltage_v, current_a),
+                captured_at,
+                revision,
+            )| IntervalRead {
+                interval_end,
+                import_wh,
+                export_wh,
+                import_vah,
+                voltage_v,
+                current_a,
+                captured_at,
+                revision,
+            },
+        )
+}
+
+fn publishes(with_all: bool) -> impl Strategy<Value = Publish> {
+    let time = || (EARLIEST.0..=LATEST.0).prop_map(UtcMicros);
+    let wh = || prop::option::of(any::<i64>());
+    let register = (time(), wh(), wh()).prop_map(|(at, import_wh, export_wh)| RegisterRead {
+        at,
+        import_wh,
+        export_wh,
+    });
+    let event =
+        (time(), any::<i32>(), wh()).prop_map(|(at, code, sequence)| PowerEvent { at, code, sequence });
+    let most = if with_all { 3 } else { 0 };
+    let part = (
+        "[A-Z]{1,3}[0-9]{1,8}",
+        prop::collection::vec(reads(), 1..5),
+        prop::collection::vec(register, 0..=most),
+        prop::collection::vec(event, 0..=most),
+    );
+    prop::collection::vec(part, 1..6).prop_map(|mut parts| {
+        parts.dedup_by(|one, other| one.0 == other.0);
+        let mut publish = Publish::default();
+        for (id, reads, registers, events) in parts {
+            publish.begin_meter(&id).unwrap();
+            reads.into_iter().for_each(|read| publish.push_read(read));
+            registers
+                .into_iter()
+                .for_each(|register| publish.push_register(register));
+            events.into_iter().for_each(|event| publish.push_event(event));
+        }
+        publish
+    })
+}
+
+fn read_back(encoding: Encoding, payload: &[u8]) -> Publish {
+    let mut publish = Publish::default();
+    decode(encoding, payload, &gateway(), &mut publish).unwrap();
+    publish
+}
+
+const ENCODINGS: [Encoding; 3] = [Encoding::Json, Encoding::Protobuf, Encoding::ArrowStream];
+
+proptest! {
+    #[test]
+    fn every_encoding_gives_back_what_was_encoded(publish in publishes(true), reads_only in publishes(false)) {
+        let (mut protobuf, mut json) = (Vec::new(), Vec::new());
+        encode_protobuf(&publish, &mut protobuf);
+        encode_json(&publish, &mut json);
+        prop_assert_eq!(&read_back(Encoding::detect(None, &json), &json), &publish);
+        prop_assert_eq!(&read_back(Encoding::detect(None, &protobuf), &protobuf), &publish);
+        let stream = encode_arrow_stream(&reads_only).unwrap();
+        prop_assert_eq!(&read_back(Encoding::detect(None, &stream), &stream), &reads_only);
+    }
+
+    #[test]
+    fn protobuf_agrees_with_the_generated_reader(publish in publishes(true)) {
+        use prost::Message;
+        let mut bytes = Vec::new();
+        encode_protobuf(&publish, &mut bytes);
+        let oracle = generated::Publish::decode(bytes.as_slice()).unwrap();
+        prop_assert_eq!(oracle.meters.len(), publish.meters().count());
+        for (theirs, ours) in oracle.meters.iter().zip(publish.meters()) {
+            prop_assert_eq!(&theirs.meter_id, ours.meter_id);
+            let times: Vec<i64> = ours.reads.iter().map(|read| read.interval_end.0).collect();
+            prop_assert_eq!(theirs.reads.iter().map(|read| read.interval_end).collect::<Vec<_>>(), times);
+            prop_assert_eq!(theirs.reads[0].import_wh, ours.reads[0].import_wh);
+            prop_assert_eq!(theirs.reads[0].revision, ours.reads[0].revision);
+        }
+        prop_assert_eq!(read_back(Encoding::Protobuf, &oracle.encode_to_vec()), publish);
+    }
+
+    #[test]
+    fn dec_1_any_bytes_give_a_publish_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let mut publish = Publish::default();
+        for encoding in ENCODINGS {
+            if decode(encoding, &bytes, &meter("M1"), &mut publish).is_err() {
+                prop_assert!(publish.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn dec_1_a_damaged_payload_gives_a_publish_or_an_error(
+        publish in publishes(true),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let (mut protobuf, mut json) = (Vec::new(), Vec::new());
+        encode_protobuf(&publish, &mut protobuf);
+        encode_json(&publish, &mut json);
+        let stream = encode_arrow_stream(&publish).unwrap();
+        let mut read = Publish::default();
+        for (encoding, mut bytes) in ENCODINGS.into_iter().zip([json, protobuf, stream]) {
+            let _ = decode(encoding, &bytes[..cut.index(bytes.len())], &gateway(), &mut read);
+            for (at, value) in &damage {
+                let at = at.index(bytes.len());
+                bytes[at] = *value;
+            }
+            let _ = decode(encoding, &bytes, &gateway(), &mut read);
+        }
+    }
+}
