@@ -1,1 +1,3 @@
 //! From the log to balances: state, SQL definitions, and publishing to Delta tables.
+
+pub mod storage;
