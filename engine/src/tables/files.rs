@@ -1,0 +1,163 @@
+//! The data files of a table: how rows become Parquet, and how files that were never committed go away.
+
+use std::{num::NonZeroU64, sync::Arc};
+
+use arrow::{
+    array::RecordBatch,
+    datatypes::{DataType, Schema, SchemaRef},
+};
+use deltalake::{
+    DeltaTableError,
+    datafile::writer::{DeltaWriter, WriterConfig},
+    kernel::Add,
+    table::config::TablePropertiesExt,
+};
+use gridtally_schemas::table::TableSchema;
+use object_store::{ObjectStoreExt, path::Path};
+use parquet::{
+    basic::{Compression, Encoding, ZstdLevel},
+    file::properties::{WriterProperties, WriterVersion},
+    schema::types::ColumnPath,
+};
+
+use super::{TablesError, delta::Table};
+
+/// Rows of a row group: large enough to compress well, small enough to skip.
+const ROW_GROUP_ROWS: usize = 1 << 20;
+/// A dictionary may grow to this before a column's fallback encoding takes over.
+const DICTIONARY_BYTES_MAX: usize = 4 << 20;
+
+/// The columns of a table, without table-level metadata, as files and batches have them.
+pub(super) fn columns_of(schema: &TableSchema) -> SchemaRef {
+    Arc::new(Schema::new(schema.arrow().fields().clone()))
+}
+
+/// Dictionaries first (a day has few instants, a feeder few meters); where one grows too large, differences for integers
+/// and instants, and shared prefixes for text. Floats stay plain: Spark 3 does not read split streams.
+pub(super) fn properties_of(columns: &Schema) -> WriterProperties {
+    let zstd = ZstdLevel::try_new(3).map_or(Compression::SNAPPY, Compression::ZSTD);
+    let mut properties = WriterProperties::builder()
+        .set_writer_version(WriterVersion::PARQUET_1_0)
+        .set_compression(zstd)
+        .set_dictionary_page_size_limit(DICTIONARY_BYTES_MAX)
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_created_by(concat!("gridtally ", env!("CARGO_PKG_VERSION")).to_owned());
+    for field in columns.fields() {
+        if let Some(encoding) = fallback_encoding(field.data_type()) {
+            let column = ColumnPath::from(vec![field.name().clone()]);
+            properties = properties.set_column_encoding(column, encoding);
+        }
+    }
+    properties.build()
+}
+
+fn fallback_encoding(kind: &DataType) -> Option<Encoding> {
+    let integer = matches!(
+        kind,
+        DataType::Int32 | DataType::Int64 | DataType::Timestamp(..) | DataType::Date32
+    );
+    let bytes = matches!(kind, DataType::Utf8 | DataType::Binary);
+    if integer {
+        Some(Encoding::DELTA_BINARY_PACKED)
+    } else {
+        bytes.then_some(Encoding::DELTA_BYTE_ARRAY)
+    }
+}
+
+/// A writer of data files that are not part of any version yet; files are cut at `bytes_target` where there is one.
+pub(super) async fn writer_for(
+    table: &Table,
+    bytes_target: Option<NonZeroU64>,
+) -> Result<DeltaWriter, TablesError> {
+    let failed = |source| TablesError::Load {
+        table: table.schema().name,
+        source,
+    };
+    let snapshot = table.known_snapshot().await;
+    let indexed_columns = snapshot
+        .snapshot()
+        .map_err(failed)?
+        .table_config()
+        .num_indexed_cols();
+    let config = WriterConfig::new(
+        Arc::clone(&table.arrow),
+        table.schema().partition.map(str::to_owned).into_iter().collect(),
+        Some(properties_of(&table.arrow)),
+        bytes_target,
+        None,
+        indexed_columns,
+        None,
+    );
+    Ok(DeltaWriter::new(table.files(), config))
+}
+
+/// Writes the rows, one file for each value of the partition column.
+pub(super) async fn write(table: &Table, batch: RecordBatch) -> Result<Vec<Add>, TablesError> {
+    let name = table.schema().name;
+    let columns = batch.columns().to_vec();
+    check_names(table, &batch)?;
+    let batch = RecordBatch::try_new(Arc::clone(&table.arrow), columns)
+        .map_err(|source| TablesError::Rows { table: name, source })?;
+    let failed = |source| TablesError::Write { table: name, source };
+    let mut writer = writer_for(table, None).await?;
+    if let Err(error) = writer.write(&batch).await {
+        abort(writer, name).await;
+        return Err(failed(error));
+    }
+    writer.close().await.map_err(failed)
+}
+
+/// Gives up what a writer began.
+pub(super) async fn abort(writer: DeltaWriter, table: &'static str) {
+    if let Err(error) = writer.abort().await {
+        tracing::warn!(table, %error, "files of a failed write stay until the next vacuum");
+    }
+}
+
+fn check_names(table: &Table, batch: &RecordBatch) -> Result<(), TablesError> {
+    let given = batch.schema();
+    let names = given.fields().iter().map(|field| field.name());
+    if names.eq(table.arrow.fields().iter().map(|field| field.name())) {
+        return Ok(());
+    }
+    let given: Vec<&str> = given.fields().iter().map(|field| field.name().as_str()).collect();
+    Err(TablesError::Rows {
+        table: table.schema().name,
+        source: arrow::error::ArrowError::SchemaError(format!("columns are {}", given.join(", "))),
+    })
+}
+
+/// Removes files that no version names; what cannot be removed is left to the next vacuum.
+pub(super) async fn discard(table: &Table, adds: &[Add]) {
+    let store = table.files();
+    for add in adds {
+        let removed = match Path::parse(&add.path) {
+            Ok(path) => store.delete(&path).await.map_err(DeltaTableError::from),
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = removed {
+            tracing::warn!(table = table.schema().name, file = add.path, %error, "an uncommitted file stays");
+        }
+    }
+}
+
+/// Number and total size of the files.
+pub(super) fn totals(adds: &[Add]) -> (usize, u64) {
+    let bytes = adds
+        .iter()
+        .map(|add| u64::try_from(add.size).unwrap_or_default())
+        .sum();
+    (adds.len(), bytes)
+}
+
+/// An error with its causes, on one line, for an event.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
