@@ -2,9 +2,11 @@
 //!
 //! In data-path order:
 //! - [`gate`]: what becomes of one publish: stored, stored as undecodable, refused
+//! - [`files`]: CSV and Parquet files, row by row
 //! - [`log`]: where a record becomes durable, and what the engine reads
 //! - [`metrics`]: counts of all of it
 
+pub mod files;
 pub mod gate;
 pub mod log;
 pub mod metrics;
