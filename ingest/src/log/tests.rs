@@ -358,7 +358,7 @@ proptest! {
                     drop(log);
                     log = open();
                     synced = appended.len();
-                    prop_assert_eq!(log.end().0, synced as u64);
+                    prop_assert_eq!(log.end().0, u64::try_from(synced).unwrap());
                 }
                 Step::Cut => log.cut(log.end()).unwrap(),
                 Step::Crash(kept, tail) => {
