@@ -1,4 +1,25 @@
-//! From the log to balances: state, SQL definitions, and publishing to Delta tables.
+//! From the log to balances and tables: state, SQL definitions, publishing.
+//!
+//! The engine only reads the log, live and at recovery, by one path; the tables are the log's past, so that
+//! recovery is "tables, then the log's tail". In data-path order:
+//! - [`network`]: the network as it was at any instant
+//! - [`state`]: the validated value of every (meter, interval), an order-free merge
+//! - [`balance`]: the SQL of `engine/sql` over what changed
+//! - [`world`]: the live picture that ties them together
+//! - [`storage`], [`tables`]: Delta tables on storage that really syncs
+//! - [`engine`]: the thread that drives it, checkpoints, recovery
 
+pub mod balance;
+pub mod engine;
+pub mod meaning;
+pub mod network;
+mod outbox;
+#[cfg(test)]
+mod rig;
+pub mod state;
 pub mod storage;
 pub mod tables;
+pub mod world;
+
+pub use engine::{Change, ChangeFeed, Engine, EngineConfig, EngineError, Progress};
+pub use world::{Settings, World};

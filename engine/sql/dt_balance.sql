@@ -1,0 +1,73 @@
+-- Energy balance of every DT and interval, in integer Wh, nothing netted for billing.
+--
+-- From:   member_reads, one row per meter (or unmetered connection), interval and balance it takes part in:
+--           feeder_key, dt_key (NULL on the feeder itself), interval_key     dense integers that stand for feeder, DT and interval_end
+--           role                  consumer, generation, dt, feeder, boundary_own, boundary_other, ht_consumer, ht_generation, unmetered
+--           import_wh, export_wh  as the meter counts; 0 where it did not report
+--           multiplier_thousandths  CT ratio x PT ratio, times 1000
+--           reads_expected, reads_present, reads_estimated   1 a meter; 2 for a 15-minute meter in a 30-minute balance
+--           bound_wh              the most that the meter can carry in the interval (sanctioned load)
+--           assessed_wh_month, interval_of_month, intervals_in_month   unmetered connections only, else 0, 0, 1
+-- Gives:  one row per DT and interval. NULL: the DT's own meter did not report, so that what depends on it is unknown.
+-- Source: injected, delivered and loss as DOMAIN section 2, with the AMISP model bidding document (section 6.1) for what counts.
+--         House choices: multiplied energy is rounded half up to whole Wh per read; an assessed month is spread evenly over the
+--         month's intervals so that they sum to it exactly; a generation meter's import is not counted.
+WITH network_reads AS (
+    SELECT
+        feeder_key,
+        dt_key,
+        interval_key,
+        role,
+        (import_wh * multiplier_thousandths + 500) / 1000 AS import_wh,
+        (export_wh * multiplier_thousandths + 500) / 1000 AS export_wh,
+        assessed_wh_month * (interval_of_month + 1) / intervals_in_month
+            - assessed_wh_month * interval_of_month / intervals_in_month AS assessed_wh,
+        CASE WHEN role <> 'unmetered' THEN 1 ELSE 0 END AS expected,
+        CASE WHEN role <> 'unmetered' AND reads_present = reads_expected THEN 1 ELSE 0 END AS present,
+        CASE WHEN role <> 'unmetered' AND reads_present = reads_expected AND reads_estimated > 0 THEN 1 ELSE 0 END AS estimated,
+        CASE WHEN role <> 'unmetered' AND reads_present < reads_expected THEN bound_wh ELSE 0 END AS bound_wh
+    FROM member_reads
+    WHERE dt_key IS NOT NULL
+),
+summed AS (
+    SELECT
+        feeder_key,
+        dt_key,
+        interval_key,
+        SUM(CASE WHEN role = 'dt' THEN expected ELSE 0 END) AS dt_meters,
+        SUM(CASE WHEN role = 'dt' THEN present ELSE 0 END) AS dt_meters_present,
+        SUM(CASE WHEN role = 'dt' THEN import_wh ELSE 0 END) AS dt_import_wh,
+        SUM(CASE WHEN role = 'dt' THEN export_wh ELSE 0 END) AS dt_export_wh,
+        SUM(CASE WHEN role = 'consumer' THEN import_wh ELSE 0 END) AS consumer_import_wh,
+        SUM(CASE WHEN role IN ('consumer', 'generation') THEN export_wh ELSE 0 END) AS consumer_export_wh,
+        SUM(assessed_wh) AS unmetered_wh,
+        SUM(expected) AS meters_expected,
+        SUM(present) - SUM(estimated) AS meters_reported,
+        SUM(estimated) AS meters_estimated,
+        SUM(bound_wh) AS loss_bound_wh
+    FROM network_reads
+    GROUP BY feeder_key, dt_key, interval_key
+),
+metered AS (
+    SELECT
+        *,
+        dt_meters > 0 AND dt_meters_present = dt_meters AS dt_metered
+    FROM summed
+)
+SELECT
+    feeder_key,
+    dt_key,
+    interval_key,
+    CASE WHEN dt_metered THEN dt_import_wh END AS dt_import_wh,
+    CASE WHEN dt_metered THEN dt_export_wh END AS dt_export_wh,
+    consumer_import_wh,
+    consumer_export_wh,
+    unmetered_wh,
+    CASE WHEN dt_metered THEN dt_import_wh + consumer_export_wh END AS injected_wh,
+    CASE WHEN dt_metered THEN dt_export_wh + consumer_import_wh + unmetered_wh END AS delivered_wh,
+    CASE WHEN dt_metered THEN dt_import_wh + consumer_export_wh - dt_export_wh - consumer_import_wh - unmetered_wh END AS loss_wh,
+    loss_bound_wh,
+    meters_expected,
+    meters_reported,
+    meters_estimated
+FROM metered

@@ -1,0 +1,491 @@
+//! The balance SQL against tables worked by hand, and against an independent computation on random networks.
+
+use std::sync::Arc;
+
+use gridtally_schemas::{
+    IntervalMinutes, Multiplier, Zone,
+    network::{MasterRows, MeterRole},
+};
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    network::Network,
+    rig::{LONG_AGO, block_on, connection, hierarchy, meter, quarter_end},
+    state::{Feeders, Value},
+};
+
+/// A network and values, from which balances are computed for one interval.
+#[derive(Debug, Default)]
+struct Bench {
+    network: Network,
+    state: State,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let mut bench = Self::default();
+        bench.learn(MasterRows::Nodes(hierarchy()));
+        bench
+    }
+
+    fn learn(&mut self, rows: MasterRows) {
+        self.network.merge(LONG_AGO, &Arc::from("file:x"), rows);
+    }
+
+    fn own_meter(&mut self, id: &str, role: MeterRole, node: &str, multiplier: i64) {
+        let multiplier = Multiplier::from_thousandths(multiplier).unwrap();
+        let mut row = meter(id, role, Some(node));
+        row.multiplier = multiplier;
+        self.learn(MasterRows::Meters(vec![row]));
+    }
+
+    fn consumer(&mut self, id: &str, node: &str) {
+        self.learn(MasterRows::Meters(vec![meter(id, MeterRole::Consumer, None)]));
+        self.learn(MasterRows::Connections(vec![connection(
+            &format!("C{id}"),
+            Some(id),
+            node,
+        )]));
+    }
+
+    fn say(&mut self, meter_id: &str, quarter: i64, import_wh: u32, export_wh: Option<u32>) {
+        let meter = self.network.find_meter(meter_id).unwrap();
+        let value = Value {
+            quality: Quality::Actual,
+            revision: 0,
+            captured_at: None,
+            import_wh,
+            export_wh,
+            import_vah: None,
+            voltage_v: None,
+            current_a: None,
+        };
+        self.state.merge(
+            meter,
+            Feeders::default(),
+            Quarter::ending(quarter_end(quarter)).unwrap(),
+            &value,
+        );
+    }
+
+    fn balance(&self, feeder: &str, quarter: i64) -> FeederInterval {
+        let feeder = self.network.find_node(feeder).unwrap();
+        let quarter = Quarter::ending(quarter_end(quarter)).unwrap();
+        let roster = Arc::new(self.network.roster(feeder, quarter.begin()));
+        let mut members = MemberReads::default();
+        members.gather(&self.state, &Zone::kolkata(), &roster, quarter);
+        let mut computed = block_on(BalanceSql::default().run(members)).unwrap();
+        assert_eq!(computed.len(), 1);
+        computed.pop().unwrap().2
+    }
+}
+
+fn coverage(expected: i64, reported: i64) -> Coverage {
+    Coverage {
+        expected,
+        reported,
+        estimated: 0,
+    }
+}
+
+/// DT T1: 1,000 in, consumers 400 and 450, one of which gives back 30. Loss 1,000 + 30 - 850 = 180.
+#[test]
+fn a_dt_s_loss_is_what_came_in_less_what_went_out() {
+    let mut bench = Bench::new();
+    bench.own_meter("MT1", MeterRole::Dt, "T1", 1_000);
+    bench.consumer("A", "T1");
+    bench.consumer("B", "T1");
+    bench.say("MT1", 1, 1_000, None);
+    bench.say("A", 1, 400, None);
+    bench.say("B", 1, 450, Some(30));
+    let balance = bench.balance("F1", 1);
+    let [t1] = balance.dts.as_slice() else {
+        panic!("{:?}", balance.dts)
+    };
+    assert_eq!(
+        (t1.injected_wh, t1.delivered_wh, t1.loss_wh),
+        (Some(1_030), Some(850), Some(180))
+    );
+    assert_eq!((t1.coverage, t1.loss_bound_wh), (coverage(3, 3), 0));
+    // The feeder has no meter: what depends on its input is not known, and what does not is.
+    assert_eq!(
+        (balance.feeder.input_wh, balance.feeder.total_loss_wh),
+        (None, None)
+    );
+    assert_eq!(
+        (
+            balance.feeder.lt_loss_wh,
+            balance.feeder.dt_metered,
+            balance.feeder.dt_total
+        ),
+        (180, 1, 1)
+    );
+}
+
+/// At noon rooftops give 900, consumers take 100, and 750 flow up through the DT: loss 900 - 750 - 100 = 50.
+#[test]
+fn reverse_flow_through_a_dt_is_delivered_energy() {
+    let mut bench = Bench::new();
+    bench.own_meter("MT1", MeterRole::Dt, "T1", 1_000);
+    bench.own_meter("MF1", MeterRole::Feeder, "F1", 1_000);
+    bench.consumer("A", "T1");
+    bench.say("MT1", 1, 0, Some(750));
+    bench.say("MF1", 1, 0, Some(740));
+    bench.say("A", 1, 100, Some(900));
+    let balance = bench.balance("F1", 1);
+    assert_eq!(balance.dts[0].loss_wh, Some(50));
+    // Feeder: input -740, of which the DT gives 750: 10 are lost on the 11 kV side.
+    assert_eq!(balance.feeder.input_wh, Some(-740));
+    assert_eq!(
+        (balance.feeder.ht_loss_wh, balance.feeder.lt_loss_wh),
+        (Some(10), 50)
+    );
+    assert_eq!(balance.feeder.total_loss_wh, Some(60));
+}
+
+/// A ratio of 60.005 on 333 Wh is 19,981.665, rounded half up to 19,982; of 0.5 on 1 Wh it is 0.5, rounded up to 1.
+#[test]
+fn multiplied_energy_is_rounded_half_up_once_per_read() {
+    for (thousandths, counted, network) in [(60_005, 333, 19_982), (500, 1, 1), (1_000, 7, 7), (499, 1, 0)] {
+        let mut bench = Bench::new();
+        bench.own_meter("MT1", MeterRole::Dt, "T1", thousandths);
+        bench.say("MT1", 1, counted, None);
+        assert_eq!(
+            bench.balance("F1", 1).dts[0].dt_import_wh,
+            Some(network),
+            "{thousandths} x {counted}"
+        );
+    }
+}
+
+/// T1 is metered (loss 100), T2 is not: its consumers' 300 stand in for its input, so its own loss stays on the 11 kV side.
+#[test]
+fn a_dt_without_a_working_meter_leaves_its_loss_on_the_high_side() {
+    let mut bench = Bench::new();
+    bench.own_meter("MF1", MeterRole::Feeder, "F1", 1_000);
+    bench.own_meter("MT1", MeterRole::Dt, "T1", 1_000);
+    bench.consumer("A", "T1");
+    bench.consumer("B", "T2");
+    bench.say("MF1", 1, 1_500, None);
+    bench.say("MT1", 1, 1_000, None);
+    bench.say("A", 1, 900, None);
+    bench.say("B", 1, 300, None);
+    let balance = bench.balance("F1", 1);
+    let t2 = balance.dts[1];
+    assert_eq!(
+        (t2.dt_import_wh, t2.loss_wh, t2.consumer_import_wh),
+        (None, None, 300)
+    );
+    let feeder = balance.feeder;
+    assert_eq!(
+        (feeder.dt_metered, feeder.dt_total, feeder.dt_input_wh),
+        (1, 2, 1_000)
+    );
+    assert_eq!(
+        (feeder.ht_loss_wh, feeder.lt_loss_wh, feeder.total_loss_wh),
+        (Some(200), 100, Some(300))
+    );
+}
+
+/// A consumer that did not report could have drawn its 4 kW for a quarter hour: 1,000 Wh.
+#[test]
+fn a_missing_consumer_bounds_the_loss_and_lowers_coverage() {
+    let mut bench = Bench::new();
+    bench.own_meter("MT1", MeterRole::Dt, "T1", 1_000);
+    bench.consumer("A", "T1");
+    bench.consumer("B", "T1");
+    bench.say("MT1", 1, 1_000, None);
+    bench.say("A", 1, 400, None);
+    let t1 = bench.balance("F1", 1).dts[0];
+    assert_eq!(
+        (t1.loss_wh, t1.loss_bound_wh, t1.coverage),
+        (Some(600), 1_000, coverage(3, 2))
+    );
+}
+
+/// A boundary meter of F1 counts what comes from F2: F1 takes 200 and gives 50, F2 the other way round.
+#[test]
+fn a_boundary_meter_counts_on_both_sides_with_opposite_sign() {
+    let mut bench = Bench::new();
+    bench.own_meter("MF1", MeterRole::Feeder, "F1", 1_000);
+    bench.own_meter("MF2", MeterRole::Feeder, "F2", 1_000);
+    let mut boundary = meter("X", MeterRole::Boundary, Some("F1"));
+    boundary.boundary_to = Some(crate::rig::node_id("F2"));
+    bench.learn(MasterRows::Meters(vec![boundary]));
+    bench.say("MF1", 1, 1_000, None);
+    bench.say("MF2", 1, 500, None);
+    assert_eq!(
+        bench.balance("F1", 1).feeder.input_wh,
+        None,
+        "a boundary meter is missing"
+    );
+    bench.say("X", 1, 200, Some(50));
+    assert_eq!(bench.balance("F1", 1).feeder.input_wh, Some(1_150));
+    assert_eq!(bench.balance("F2", 1).feeder.input_wh, Some(350));
+}
+
+/// An HT consumer takes 600 and a generator on the feeder gives 100; the generator's own import is not counted.
+#[test]
+fn consumers_on_the_feeder_itself_are_delivered_on_the_high_side() {
+    let mut bench = Bench::new();
+    bench.own_meter("MF1", MeterRole::Feeder, "F1", 1_000);
+    bench.consumer("H", "F1");
+    bench.learn(MasterRows::Meters(vec![meter("G", MeterRole::Generation, None)]));
+    bench.learn(MasterRows::Connections(vec![connection("CG", Some("G"), "F1")]));
+    bench.say("MF1", 1, 520, None);
+    bench.say("H", 1, 600, None);
+    bench.say("G", 1, 9, Some(100));
+    let feeder = bench.balance("F1", 1).feeder;
+    assert_eq!((feeder.ht_import_wh, feeder.ht_export_wh), (600, 100));
+    assert_eq!(
+        (feeder.ht_loss_wh, feeder.lt_loss_wh, feeder.total_loss_wh),
+        (Some(20), 0, Some(20))
+    );
+}
+
+/// 100 kWh assessed for April (2,880 quarter hours) are 34.7 Wh each: the intervals' parts sum to 100,000 Wh exactly.
+#[test]
+fn an_assessed_month_is_spread_over_its_intervals_exactly() {
+    let mut bench = Bench::new();
+    bench.own_meter("MT1", MeterRole::Dt, "T1", 1_000);
+    let mut pump = connection("P", None, "T1");
+    pump.assessed_kwh_month = Some(100.0);
+    bench.learn(MasterRows::Connections(vec![pump]));
+    let network = &bench.network;
+    let feeder = network.find_node("F1").unwrap();
+    let mut members = MemberReads::default();
+    for n in 1..=30 * 96 {
+        let quarter = Quarter::ending(quarter_end(n)).unwrap();
+        let roster = Arc::new(network.roster(feeder, quarter.begin()));
+        members.gather(&bench.state, &Zone::kolkata(), &roster, quarter);
+    }
+    let computed = block_on(BalanceSql::default().run(members)).unwrap();
+    let parts: Vec<i64> = computed
+        .iter()
+        .map(|(_, _, interval)| interval.dts[0].unmetered_wh)
+        .collect();
+    assert_eq!(parts.iter().sum::<i64>(), 100_000);
+    assert!(parts.iter().all(|part| (34..=35).contains(part)));
+}
+
+/// A 30-minute consumer makes the feeder balance by half hours: a 15-minute meter then counts both of its quarters, and is absent
+/// while one of them is.
+#[test]
+fn a_feeder_with_meters_of_both_lengths_balances_by_half_hours() {
+    let mut bench = Bench::new();
+    bench.own_meter("MT1", MeterRole::Dt, "T1", 1_000);
+    let mut slow = meter("S", MeterRole::Consumer, None);
+    slow.interval_minutes = IntervalMinutes::Thirty;
+    bench.learn(MasterRows::Meters(vec![slow]));
+    bench.learn(MasterRows::Connections(vec![connection("CS", Some("S"), "T1")]));
+    bench.say("S", 2, 900, None);
+    bench.say("MT1", 2, 500, None);
+    let half = bench.balance("F1", 2);
+    assert_eq!(
+        (half.minutes, half.dts[0].dt_import_wh),
+        (IntervalMinutes::Thirty, None)
+    );
+    bench.say("MT1", 1, 480, None);
+    let whole = bench.balance("F1", 2);
+    assert_eq!(
+        (whole.dts[0].dt_import_wh, whole.dts[0].loss_wh),
+        (Some(980), Some(80))
+    );
+}
+
+#[derive(Debug, Clone)]
+struct RandomMeter {
+    /// 0..3: T1, T2, T3; 3 and 4: F1 and F2 themselves.
+    place: usize,
+    role: usize,
+    multiplier: i64,
+    said: Option<(u32, Option<u32>)>,
+}
+
+fn random_meter() -> impl Strategy<Value = RandomMeter> {
+    let said = prop::option::weighted(0.85, (0_u32..5_000, prop::option::of(0_u32..3_000)));
+    let multiplier = prop::sample::select(vec![1_000, 1_000, 2_500, 60_005]);
+    (0_usize..5, 0_usize..4, multiplier, said).prop_map(|(place, role, multiplier, said)| RandomMeter {
+        place,
+        role,
+        multiplier,
+        said,
+    })
+}
+
+const PLACES: [&str; 5] = ["T1", "T2", "T3", "F1", "F2"];
+
+/// Import and export of a tie, counted at the first feeder or at the second.
+type Tie = (bool, Option<(u32, Option<u32>)>);
+
+/// What the definitions of DOMAIN section 2 give, added up one meter at a time.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Naive {
+    input: Option<i64>,
+    total_loss: Option<i64>,
+    dt_loss: Vec<(String, Option<i64>)>,
+    expected: i64,
+    reported: i64,
+}
+
+/// Sums of one place: the meters that measure it, and what its consumers took and gave.
+#[derive(Debug, Default, Clone, Copy)]
+struct Place {
+    net: i64,
+    own_meters: i64,
+    silent: bool,
+    taken: i64,
+    given: i64,
+}
+
+impl Place {
+    fn add(&mut self, meter: &RandomMeter) {
+        // Half up, by a way of its own: twice the thousandths, plus one thousand, halved.
+        let network = |wh: u32| {
+            let thousandths = i128::from(wh) * i128::from(meter.multiplier);
+            i64::try_from((2 * thousandths + 1_000).div_euclid(2_000)).unwrap()
+        };
+        let (wh_in, wh_out) = meter
+            .said
+            .map_or((0, 0), |(i, e)| (network(i), network(e.unwrap_or(0))));
+        match meter.role {
+            0 => {
+                self.net += wh_in - wh_out;
+                self.own_meters += 1;
+                self.silent |= meter.said.is_none();
+            }
+            1 => self.given += wh_out,
+            _ => {
+                self.taken += wh_in;
+                self.given += wh_out;
+            }
+        }
+    }
+
+    fn is_metered(&self) -> bool {
+        self.own_meters > 0 && !self.silent
+    }
+}
+
+/// What ties bring into a feeder; `None` when one of them is silent.
+fn through_ties(feeder: &str, ties: &[Tie]) -> Option<i64> {
+    let mut net = 0;
+    for (from_first, said) in ties {
+        let (i, e) = said.map(|(i, e)| (i64::from(i), i64::from(e.unwrap_or(0))))?;
+        net += if *from_first == (feeder == "F1") {
+            i - e
+        } else {
+            e - i
+        };
+    }
+    Some(net)
+}
+
+fn naive(feeder: &str, meters: &[RandomMeter], ties: &[Tie]) -> Naive {
+    let below: &[&str] = if feeder == "F1" { &["T1", "T2"] } else { &["T3"] };
+    let mut naive = Naive::default();
+    let mut places: std::collections::BTreeMap<&str, Place> = Default::default();
+    for one in meters {
+        let place = PLACES[one.place];
+        if place == feeder || below.contains(&place) {
+            naive.expected += 1;
+            naive.reported += i64::from(one.said.is_some());
+            places.entry(place).or_default().add(one);
+        }
+    }
+    naive.expected += i64::try_from(ties.len()).unwrap();
+    naive.reported += i64::try_from(ties.iter().filter(|(_, said)| said.is_some()).count()).unwrap();
+    let own = places.get(feeder).copied().unwrap_or_default();
+    let ties = through_ties(feeder, ties).filter(|_| own.is_metered());
+    naive.input = ties.map(|ties| own.net + ties);
+    let gained: i64 = places.values().map(|place| place.given - place.taken).sum();
+    naive.total_loss = naive.input.map(|input| input + gained);
+    for (name, place) in places.into_iter().filter(|(name, _)| *name != feeder) {
+        let loss = place.net + place.given - place.taken;
+        naive
+            .dt_loss
+            .push((name.to_owned(), place.is_metered().then_some(loss)));
+    }
+    naive
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    /// BAL-1: DT and feeder identities on random networks, against the definitions added up by hand.
+    #[test]
+    fn balances_agree_with_the_definitions_on_random_networks(
+        meters in prop::collection::vec(random_meter(), 1..24),
+        ties in prop::collection::vec((any::<bool>(), prop::option::weighted(0.8, (0_u32..900, prop::option::of(0_u32..900)))), 0..3),
+    ) {
+        let mut bench = Bench::new();
+        for (at, one) in meters.iter().enumerate() {
+            let (id, place) = (format!("M{at}"), PLACES[one.place]);
+            let role = match (one.role, one.place) {
+                (0, 0..3) => MeterRole::Dt,
+                (0, _) => MeterRole::Feeder,
+                (1, _) => MeterRole::Generation,
+                _ => MeterRole::Consumer,
+            };
+            bench.own_meter(&id, role, place, one.multiplier);
+            if one.role > 0 {
+                bench.learn(MasterRows::Connections(vec![connection(&format!("C{at}"), Some(&id), place)]));
+            }
+            if let Some((import, export)) = one.said {
+                bench.say(&id, 1, import, export);
+            }
+        }
+        for (at, (from_first, said)) in ties.iter().enumerate() {
+            let (own, other) = if *from_first { ("F1", "F2") } else { ("F2", "F1") };
+            let id = format!("X{at}");
+            let mut row = meter(&id, MeterRole::Boundary, Some(own));
+            row.boundary_to = Some(crate::rig::node_id(other));
+            bench.learn(MasterRows::Meters(vec![row]));
+            if let Some((import, export)) = said {
+                bench.say(&id, 1, *import, *export);
+            }
+        }
+        for feeder in ["F1", "F2"] {
+            let wanted = naive(feeder, &meters, &ties);
+            if wanted.expected == 0 {
+                continue;
+            }
+            let got = bench.balance(feeder, 1);
+            let figures = got.feeder;
+            prop_assert_eq!(figures.input_wh, wanted.input);
+            prop_assert_eq!(figures.total_loss_wh, wanted.total_loss);
+            prop_assert_eq!((figures.coverage.expected, figures.coverage.reported), (wanted.expected, wanted.reported));
+            prop_assert_eq!(figures.ht_loss_wh.map(|ht| ht + figures.lt_loss_wh), figures.total_loss_wh);
+            let losses: Vec<(String, Option<i64>)> = got
+                .dts
+                .iter()
+                .map(|dt| (bench.network.node(dt.dt).unwrap().id.to_string(), dt.loss_wh))
+                .collect();
+            prop_assert_eq!(figures.lt_loss_wh, losses.iter().filter_map(|(_, loss)| *loss).sum::<i64>());
+            prop_assert_eq!(losses, wanted.dt_loss);
+            for dt in &got.dts {
+                prop_assert_eq!(dt.injected_wh.zip(dt.delivered_wh).map(|(i, d)| i - d), dt.loss_wh);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_interval_s_place_in_its_month_counts_from_the_civil_month_s_begin() {
+    let zone = Zone::kolkata();
+    let place = |n| {
+        place_in_month(
+            &zone,
+            Quarter::ending(quarter_end(n)).unwrap(),
+            IntervalMinutes::Fifteen,
+        )
+    };
+    assert_eq!(place(1), (0, 2_880));
+    assert_eq!(place(2_880), (2_879, 2_880));
+    assert_eq!(
+        place(0),
+        (31 * 96 - 1, 31 * 96),
+        "the block that ends at midnight belongs to March"
+    );
+}

@@ -1,0 +1,355 @@
+//! The engine: a thread that applies the log, computes balances, and publishes.
+//!
+//! ```text
+//! log ─ apply (write lock, 256 KiB at a time) ─ tick: gather (lock) ─ SQL (no lock) ─ settle (lock) ─▶ changes
+//!                     └─ checkpoint: take what is due (lock) ─ commits, beside the ticks ─ cut the log
+//! ```
+//!
+//! The engine only reads the log, live and at recovery by one path. Whatever fails ends it: the picture stays readable as it was,
+//! [`Engine::failure`] says why, and a restart goes on from the last checkpoint.
+
+use std::{
+    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
+    time::Duration,
+};
+
+use arrow::error::ArrowError;
+use gridtally_ingest::log::{Log, LogError, Position};
+use gridtally_schemas::{Clock, UtcMicros, record::RecordError};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::{
+    balance::BalanceError,
+    world::{Settings, World, restore::RestoreError},
+};
+
+mod changes;
+pub(crate) mod checkpoint;
+mod drive;
+pub(crate) mod recovery;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use changes::{CHANGES_KEPT, Change, ChangeFeed, ChangeKind, INTERVALS_LISTED_MAX, Listening};
+use drive::{Command, Driver};
+pub use store::{Store, StoreError};
+
+/// How the engine runs.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// What the picture decides by.
+    pub settings: Settings,
+    /// How often balances are computed, at least. Default 1 s; longer while a tick takes longer.
+    pub tick: Duration,
+    /// How often what is due is published. Default 30 s.
+    pub checkpoint: Duration,
+    /// Published earlier when this many rows wait. Default 2,000,000.
+    pub checkpoint_rows: usize,
+    /// Most rows that wait for the tables: at that many the engine stops reading the log, which grows to its own bound and then
+    /// refuses. Default 10,000,000.
+    pub waiting_rows_max: usize,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            settings: Settings::default(),
+            tick: Duration::from_secs(1),
+            checkpoint: Duration::from_secs(30),
+            checkpoint_rows: 2_000_000,
+            waiting_rows_max: 10_000_000,
+        }
+    }
+}
+
+/// Why the engine could not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The log cannot be read or cut.
+    #[error("engine cannot read the log")]
+    Log(#[source] LogError),
+    /// A record of the log cannot be applied.
+    #[error("engine cannot apply log record {position}")]
+    Record {
+        /// The record.
+        position: Position,
+        /// Why.
+        #[source]
+        source: RecordError,
+    },
+    /// Balances could not be computed.
+    #[error("engine cannot compute balances")]
+    Balance(#[source] BalanceError),
+    /// Rows do not fit their table.
+    #[error("engine cannot build the rows of a checkpoint")]
+    Rows(#[source] ArrowError),
+    /// A commit failed.
+    #[error("engine cannot commit to table {table}")]
+    Commit {
+        /// The table.
+        table: &'static str,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
+    /// A table cannot be read at recovery.
+    #[error("engine cannot read table {table}")]
+    Read {
+        /// The table.
+        table: &'static str,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
+    /// A table holds what the engine never writes.
+    #[error("engine cannot restore from the tables")]
+    Restore(#[source] RestoreError),
+    /// Somebody else has committed to a table.
+    #[error(
+        "table {table} was written by somebody else while this engine ran: one engine per data directory"
+    )]
+    ForeignWriter {
+        /// The table.
+        table: &'static str,
+    },
+    /// The thread could not be started.
+    #[error("engine cannot start its thread")]
+    Thread(#[source] std::io::Error),
+    /// It panicked: a fault of the program.
+    #[error("engine stopped at a fault of the program")]
+    Panicked,
+    /// It is not running any more.
+    #[error("engine has ended")]
+    Ended,
+    /// It ended with this failure.
+    #[error("engine has failed")]
+    Failed(#[source] Arc<EngineError>),
+}
+
+impl EngineError {
+    /// Whether the storage cannot be trusted any more (exit code 4), as opposed to a fault of program or data.
+    #[must_use]
+    pub fn is_storage(&self) -> bool {
+        match self {
+            Self::Log(_) | Self::Commit { .. } | Self::Read { .. } | Self::ForeignWriter { .. } => true,
+            Self::Failed(source) => source.is_storage(),
+            Self::Record { .. }
+            | Self::Balance(_)
+            | Self::Rows(_)
+            | Self::Restore(_)
+            | Self::Thread(_)
+            | Self::Panicked
+            | Self::Ended => false,
+        }
+    }
+}
+
+/// How far the engine has come.
+#[derive(Debug, Default, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct Progress {
+    /// Last record that is durable in the log.
+    pub log_position: Position,
+    /// Last record that the balances contain: what the fixed routes show.
+    pub applied_position: Position,
+    /// Last record whose rows are in the tables.
+    pub published_position: Position,
+    /// When that was published, by the configured clock; `None` before the first checkpoint.
+    #[serde(skip)]
+    pub published_at: Option<UtcMicros>,
+    /// Interval reads applied, of all time.
+    pub reads_applied: u64,
+    /// Interval reads applied a second, over about the last 5 s.
+    pub reads_per_second: f64,
+    /// Feeder-intervals that wait to be computed.
+    pub dirty_intervals: usize,
+    /// Rows that wait to be published.
+    pub waiting_rows: usize,
+    /// Quarantined spans that wait for master data.
+    pub held: usize,
+    /// (Meter, interval) cells that hold a value.
+    pub cells: u64,
+    /// Ticks so far.
+    pub ticks: u64,
+    /// How long the last tick took that computed something, µs.
+    pub last_tick_micros: u64,
+    /// Checkpoints written by this process.
+    pub checkpoints: u64,
+    /// How long the last checkpoint took, µs.
+    pub last_checkpoint_micros: u64,
+}
+
+/// What the engine's thread and its readers share.
+#[derive(Debug)]
+struct Shared {
+    world: RwLock<World>,
+    progress: Mutex<Progress>,
+    failure: OnceLock<Arc<EngineError>>,
+    ended: watch::Sender<bool>,
+    changes: ChangeFeed,
+}
+
+/// A running engine. Dropping it ends its thread without a checkpoint.
+#[derive(Debug)]
+pub struct Engine {
+    shared: Arc<Shared>,
+    log: Arc<Log>,
+    commands: mpsc::Sender<Command>,
+}
+
+/// Commands that may wait for the engine's thread.
+const COMMANDS_WAITING_MAX: usize = 64;
+
+impl Engine {
+    /// Puts the picture back from the tables and starts the thread that goes on from there. Call it inside a tokio runtime: the
+    /// commits run on it.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the tables or the log cannot be read.
+    pub async fn start<S: Store>(
+        config: EngineConfig,
+        log: Arc<Log>,
+        tables: S,
+        clock: Clock,
+    ) -> Result<Self, EngineError> {
+        Self::start_with(config, log, Arc::new(tables), clock).await
+    }
+
+    async fn start_with<S: Store>(
+        config: EngineConfig,
+        log: Arc<Log>,
+        store: Arc<S>,
+        clock: Clock,
+    ) -> Result<Self, EngineError> {
+        let recovered = recovery::recover(store.as_ref(), config.settings.clone(), log.begin()).await?;
+        let (commands, inbox) = mpsc::channel(COMMANDS_WAITING_MAX);
+        let progress = Progress {
+            log_position: log.end(),
+            published_position: recovered.world.applied(),
+            published_at: recovered.published_at,
+            ..Progress::default()
+        };
+        let shared = Arc::new(Shared {
+            world: RwLock::new(recovered.world),
+            progress: Mutex::new(progress),
+            failure: OnceLock::new(),
+            ended: watch::Sender::new(false),
+            changes: ChangeFeed::default(),
+        });
+        let parts = drive::Parts {
+            config,
+            log: Arc::clone(&log),
+            store,
+            clock,
+        };
+        let driver = Driver::new(parts, Arc::clone(&shared), recovered.transactions, inbox)?;
+        driver.spawn()?;
+        Ok(Self {
+            shared,
+            log,
+            commands,
+        })
+    }
+
+    /// Reads the live picture. The engine waits while `look` runs, so it should take milliseconds.
+    pub fn read<T>(&self, look: impl FnOnce(&World) -> T) -> T {
+        look(&self.shared.world.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How far it has come.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        let progress = *self
+            .shared
+            .progress
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        Progress {
+            log_position: self.log.end(),
+            ..progress
+        }
+    }
+
+    /// What changes.
+    #[must_use]
+    pub fn changes(&self) -> ChangeFeed {
+        self.shared.changes.clone()
+    }
+
+    /// Applies and publishes everything up to the log's present end, open intervals included.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the engine ends before that.
+    pub async fn checkpoint(&self) -> Result<Progress, EngineError> {
+        self.command(|reply| Command::Checkpoint {
+            through: self.log.end(),
+            reply,
+        })
+        .await
+    }
+
+    /// Waits until the balances contain everything up to the log's present end.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the engine ends before that.
+    pub async fn applied(&self) -> Result<Progress, EngineError> {
+        self.command(|reply| Command::Apply {
+            through: self.log.end(),
+            reply,
+        })
+        .await
+    }
+
+    /// Applies the rest of the log, publishes, and ends.
+    ///
+    /// # Errors
+    /// [`EngineError`] when that fails; what is in the log is then published after the next start.
+    pub async fn stop(&self) -> Result<Progress, EngineError> {
+        let progress = self
+            .command(|reply| Command::Stop {
+                through: self.log.end(),
+                reply,
+            })
+            .await?;
+        let mut ended = self.shared.ended.subscribe();
+        let _ = ended.wait_for(|ended| *ended).await;
+        Ok(progress)
+    }
+
+    async fn command(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Progress>) -> Command,
+    ) -> Result<Progress, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        let ended = || self.failure().map_or(EngineError::Ended, EngineError::Failed);
+        self.commands.send(command(reply)).await.map_err(|_| ended())?;
+        match answer.await {
+            Ok(progress) => Ok(Progress {
+                log_position: self.log.end(),
+                ..progress
+            }),
+            Err(_) => Err(ended()),
+        }
+    }
+
+    /// Why it ended; `None` while it runs or when it was stopped.
+    #[must_use]
+    pub fn failure(&self) -> Option<Arc<EngineError>> {
+        self.shared.failure.get().cloned()
+    }
+
+    /// Waits until it has ended, and says why: `None` when it was stopped.
+    pub async fn ended(&self) -> Option<Arc<EngineError>> {
+        let mut ended = self.shared.ended.subscribe();
+        let _ = ended.wait_for(|ended| *ended).await;
+        self.failure()
+    }
+
+    /// The log position after which a log that was lost must number on, so that no record is taken for one the tables have.
+    ///
+    /// # Errors
+    /// [`EngineError`] when a table cannot be read.
+    pub async fn newest_position<S: Store>(tables: &S) -> Result<Position, EngineError> {
+        recovery::newest_position(tables).await
+    }
+}

@@ -1,0 +1,126 @@
+//! Writing what is due to the tables, one commit a table, `checkpoints` last.
+//!
+//! Tables that the log says (reads, registers, events, exceptions, quarantine, master data) take the log position as their
+//! transaction, and of a replay only rows that were emitted after it. Balances are the difference between the live picture and
+//! the table: time alone makes them due, so where the log stands still their transaction is the next number instead.
+
+use std::sync::Arc;
+
+use gridtally_ingest::log::Position;
+use gridtally_schemas::{
+    UtcMicros, Zone,
+    table::{self, TableSchema},
+};
+use hashbrown::HashMap;
+
+use super::{EngineError, Store};
+use crate::{outbox::Stamp, world::publish::Due};
+
+/// Tables whose rows the log alone decides, in the order of their commits.
+pub(crate) static FROM_LOG: [&TableSchema; 8] = [
+    &table::INTERVAL_READS,
+    &table::REGISTER_READS,
+    &table::METER_EVENTS,
+    &table::VEE_EXCEPTIONS,
+    &table::QUARANTINE,
+    &table::NODES,
+    &table::METERS,
+    &table::CONNECTIONS,
+];
+
+/// Tables that time too decides.
+pub(crate) static FROM_TIME: [&TableSchema; 4] = [
+    &table::DT_BALANCE,
+    &table::FEEDER_BALANCE,
+    &table::NODE_BALANCE_DAILY,
+    &table::CHECKPOINTS,
+];
+
+/// Last transaction of every table.
+pub(crate) type Transactions = HashMap<&'static str, Position>;
+
+/// A finished checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Written {
+    /// The last record whose rows are in the tables.
+    pub(crate) position: Position,
+    /// When its rows say that they were published.
+    pub(crate) published_at: UtcMicros,
+    /// Number of rows.
+    pub(crate) rows: usize,
+}
+
+/// The one writer of the tables.
+#[derive(Debug)]
+pub(crate) struct Checkpointer<S> {
+    store: Arc<S>,
+    zone: Zone,
+    transactions: Transactions,
+}
+
+impl<S: Store> Checkpointer<S> {
+    pub(crate) fn new(store: Arc<S>, zone: Zone, transactions: Transactions) -> Self {
+        Self {
+            store,
+            zone,
+            transactions,
+        }
+    }
+
+    /// Writes a checkpoint.
+    ///
+    /// # Errors
+    /// When rows do not form a batch, a commit fails, or somebody else has written to the tables. Then the checkpoint is not
+    /// finished, and recovery goes on from the one before.
+    pub(crate) async fn write(
+        &mut self,
+        mut due: Due,
+        published_at: UtcMicros,
+    ) -> Result<Written, EngineError> {
+        due.outbox.drop_written(|table| self.transaction(table));
+        let zone = self.zone.clone();
+        let stamp = Stamp {
+            published_at,
+            zone: &zone,
+        };
+        let rows = due.rows();
+        for (table, batch) in due.batches(stamp).map_err(EngineError::Rows)? {
+            self.append(table, batch, due.position).await?;
+        }
+        let checkpoint = due.checkpoint(stamp).map_err(EngineError::Rows)?;
+        self.append(&table::CHECKPOINTS, checkpoint, due.position).await?;
+        Ok(Written {
+            position: due.position,
+            published_at,
+            rows,
+        })
+    }
+
+    fn transaction(&self, table: &TableSchema) -> Position {
+        self.transactions.get(table.name).copied().unwrap_or_default()
+    }
+
+    async fn append(
+        &mut self,
+        table: &'static TableSchema,
+        batch: arrow::array::RecordBatch,
+        position: Position,
+    ) -> Result<(), EngineError> {
+        let is_from_time = FROM_TIME.iter().any(|of_time| of_time.name == table.name);
+        let next = Position(self.transaction(table).0.saturating_add(1));
+        let transaction = if is_from_time {
+            position.max(next)
+        } else {
+            position
+        };
+        let appended = self.store.append(table, batch, transaction).await;
+        if !appended.map_err(|source| EngineError::Commit {
+            table: table.name,
+            source,
+        })? {
+            return Err(EngineError::ForeignWriter { table: table.name });
+        }
+        self.transactions.insert(table.name, transaction);
+        Ok(())
+    }
+}

@@ -1,0 +1,485 @@
+//! The engine's thread: one loop that applies, ticks and publishes, and the commands that ask it to.
+
+use std::{
+    collections::VecDeque,
+    panic::AssertUnwindSafe,
+    sync::{Arc, PoisonError},
+    time::{Duration, Instant},
+};
+
+use gridtally_ingest::log::{Log, LogBatch, LogReader, Position};
+use gridtally_schemas::{Clock, Publish};
+use tokio::{
+    runtime::{Builder, Handle},
+    sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
+};
+
+use super::{
+    ChangeKind, EngineConfig, EngineError, INTERVALS_LISTED_MAX, Progress, Shared, Store,
+    checkpoint::{Checkpointer, Transactions, Written},
+};
+use crate::{
+    balance::BalanceSql,
+    network::NodeIx,
+    state::Quarter,
+    world::{World, publish::Scope},
+};
+
+/// Bytes of the log applied under one write lock: a few milliseconds.
+const APPLY_BYTES: usize = 256 * 1024;
+/// Member reads gathered under one lock and computed by one run of the SQL.
+const GATHER_ROWS: usize = 200_000;
+/// Feeder-intervals taken for publication under one lock.
+const PUBLISH_INTERVALS: usize = 512;
+/// Over how long `reads_per_second` is measured.
+const RATE_SPAN: Duration = Duration::from_secs(5);
+
+/// What the engine's thread is asked.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// Answer when the balances contain this record.
+    Apply {
+        through: Position,
+        reply: oneshot::Sender<Progress>,
+    },
+    /// Answer when the tables contain it, open intervals included.
+    Checkpoint {
+        through: Position,
+        reply: oneshot::Sender<Progress>,
+    },
+    /// Publish it, answer, end.
+    Stop {
+        through: Position,
+        reply: oneshot::Sender<Progress>,
+    },
+}
+
+impl Command {
+    fn through(&self) -> Position {
+        match self {
+            Self::Apply { through, .. } | Self::Checkpoint { through, .. } | Self::Stop { through, .. } => {
+                *through
+            }
+        }
+    }
+
+    fn answer(self, progress: Progress) {
+        match self {
+            // Who asked may have gone.
+            Self::Apply { reply, .. } | Self::Checkpoint { reply, .. } | Self::Stop { reply, .. } => {
+                let _ = reply.send(progress);
+            }
+        }
+    }
+}
+
+/// What a driver is made of.
+#[derive(Debug)]
+pub(super) struct Parts<S> {
+    pub(super) config: EngineConfig,
+    pub(super) log: Arc<Log>,
+    pub(super) store: Arc<S>,
+    pub(super) clock: Clock,
+}
+
+type Outcome<S> = (Checkpointer<S>, Result<Written, EngineError>);
+
+/// A checkpoint that is being written.
+#[derive(Debug)]
+struct Writing<S> {
+    task: JoinHandle<Outcome<S>>,
+    started: Instant,
+    /// Who is answered when it is done.
+    asked: Vec<Command>,
+}
+
+/// The engine's thread.
+#[derive(Debug)]
+pub(super) struct Driver<S> {
+    config: EngineConfig,
+    log: Arc<Log>,
+    clock: Clock,
+    shared: Arc<Shared>,
+    inbox: mpsc::Receiver<Command>,
+    synced: watch::Receiver<Position>,
+    reader: LogReader,
+    batch: LogBatch,
+    publish: Publish,
+    sql: BalanceSql,
+    commits: Handle,
+    /// Away while a checkpoint is being written: there is one at a time.
+    checkpointer: Option<Checkpointer<S>>,
+    writing: Option<Writing<S>>,
+    asked: Vec<Command>,
+    /// How far some table was at the start: nothing is published before that is applied, so that no table goes back.
+    replay_through: Position,
+    next_tick: Instant,
+    next_checkpoint: Instant,
+    rate: VecDeque<(Instant, u64)>,
+    stopped: bool,
+}
+
+impl<S: Store> Driver<S> {
+    pub(super) fn new(
+        parts: Parts<S>,
+        shared: Arc<Shared>,
+        transactions: Transactions,
+        inbox: mpsc::Receiver<Command>,
+    ) -> Result<Self, EngineError> {
+        let Parts {
+            config,
+            log,
+            store,
+            clock,
+        } = parts;
+        let applied = shared
+            .world
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .applied();
+        let reader = log.reader(applied).map_err(EngineError::Log)?;
+        let zone = config.settings.zone.clone();
+        let now = Instant::now();
+        Ok(Self {
+            synced: log.subscribe(),
+            replay_through: transactions
+                .values()
+                .copied()
+                .max()
+                .unwrap_or_default()
+                .min(log.end()),
+            checkpointer: Some(Checkpointer::new(store, zone, transactions)),
+            next_checkpoint: now + config.checkpoint,
+            next_tick: now,
+            config,
+            log,
+            clock,
+            shared,
+            inbox,
+            reader,
+            batch: LogBatch::default(),
+            publish: Publish::default(),
+            sql: BalanceSql::default(),
+            commits: Handle::current(),
+            writing: None,
+            asked: Vec::new(),
+            rate: VecDeque::new(),
+            stopped: false,
+        })
+    }
+
+    /// Starts the thread.
+    pub(super) fn spawn(mut self) -> Result<(), EngineError> {
+        let runtime = Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(EngineError::Thread)?;
+        let body = move || {
+            let shared = Arc::clone(&self.shared);
+            let run = AssertUnwindSafe(|| runtime.block_on(self.run()));
+            let result = std::panic::catch_unwind(run).unwrap_or(Err(EngineError::Panicked));
+            if let Err(error) = result {
+                tracing::error!(error = %chain(&error), "engine failed");
+                let _ = shared.failure.set(Arc::new(error));
+            }
+            // Only now are waiting commands dropped: whoever waits finds the failure.
+            drop(self);
+            shared.ended.send_replace(true);
+        };
+        let thread = std::thread::Builder::new().name("engine".to_owned());
+        thread.spawn(body).map(|_| ()).map_err(EngineError::Thread)
+    }
+
+    async fn run(&mut self) -> Result<(), EngineError> {
+        while !self.stopped {
+            let more = self.apply_some()?;
+            self.hear_commands();
+            if Instant::now() >= self.next_tick || self.is_tick_asked() {
+                self.tick().await?;
+                self.answer_applied();
+                self.checkpoint_if_due();
+            }
+            if !more && !self.stopped {
+                self.rest().await?;
+            } else if let Some(writing) = self.writing.as_mut().filter(|writing| writing.task.is_finished()) {
+                let outcome = (&mut writing.task).await.map_err(|_| EngineError::Panicked)?;
+                self.finish_checkpoint(outcome)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
+        change(&mut self.shared.world.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn read<T>(&self, look: impl FnOnce(&World) -> T) -> T {
+        look(&self.shared.world.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn progress(&self, change: impl FnOnce(&mut Progress)) -> Progress {
+        let mut progress = self
+            .shared
+            .progress
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        change(&mut progress);
+        *progress
+    }
+
+    /// Whether so many rows wait for the tables that the log must wait.
+    fn is_full(&self) -> bool {
+        let (applied, rows) = self.read(|world| (world.applied(), world.outbox.len()));
+        applied >= self.replay_through && rows >= self.config.waiting_rows_max
+    }
+
+    /// Applies one batch of the log. Tells whether there may be more.
+    fn apply_some(&mut self) -> Result<bool, EngineError> {
+        if self.is_full() {
+            return Ok(false);
+        }
+        if self
+            .reader
+            .read(&mut self.batch, APPLY_BYTES)
+            .map_err(EngineError::Log)?
+            == 0
+        {
+            return Ok(false);
+        }
+        let (batch, publish) = (&self.batch, &mut self.publish);
+        let mut world = self.shared.world.write().unwrap_or_else(PoisonError::into_inner);
+        for (position, bytes) in batch.iter() {
+            let applied = world.apply(position, bytes, publish);
+            applied.map_err(|source| EngineError::Record { position, source })?;
+        }
+        Ok(true)
+    }
+
+    /// Brings every balance up to what is applied.
+    async fn tick(&mut self) -> Result<(), EngineError> {
+        let (started, now) = (Instant::now(), self.clock.now());
+        self.write(|world| world.advance(now));
+        let mut changed: Vec<(NodeIx, Quarter)> = Vec::new();
+        let mut computed_any = false;
+        while let Some(members) = self.write(|world| world.gather(GATHER_ROWS)) {
+            let computed = self.sql.run(members).await.map_err(EngineError::Balance)?;
+            changed.extend(self.write(|world| world.settle(computed)));
+            computed_any = true;
+        }
+        let took = started.elapsed();
+        // A tick that takes long leaves as much time again for the log.
+        self.next_tick = (started + self.config.tick).max(started + took + took);
+        self.note_tick(started, computed_any.then_some(took));
+        if !changed.is_empty() {
+            let total = changed.len();
+            changed.truncate(INTERVALS_LISTED_MAX);
+            let applied = self.read(World::applied);
+            self.shared.changes.tell(
+                now,
+                ChangeKind::Balances {
+                    intervals: changed,
+                    total,
+                    applied,
+                },
+            );
+        }
+        Ok(())
+    }
+
+    fn note_tick(&mut self, now: Instant, took: Option<Duration>) {
+        let (applied, reads, cells, held, waiting, dirty) = self.read(|world| {
+            let counts = (world.applied(), world.counts.reads, world.state.cells());
+            (
+                counts.0,
+                counts.1,
+                counts.2,
+                world.held(),
+                world.outbox.len(),
+                world.dirty_intervals(),
+            )
+        });
+        self.rate.push_back((now, reads));
+        while self
+            .rate
+            .get(1)
+            .is_some_and(|(at, _)| now.duration_since(*at) >= RATE_SPAN)
+        {
+            self.rate.pop_front();
+        }
+        let per_second = self.rate.front().map_or(0.0, |(since, before)| {
+            let seconds = now.duration_since(*since).as_secs_f64();
+            let count = u32::try_from(reads.saturating_sub(*before)).map_or(f64::from(u32::MAX), f64::from);
+            if seconds > 0.0 { count / seconds } else { 0.0 }
+        });
+        self.progress(|progress| {
+            progress.applied_position = applied;
+            progress.reads_applied = reads;
+            progress.reads_per_second = per_second;
+            progress.dirty_intervals = dirty;
+            progress.waiting_rows = waiting;
+            progress.held = held;
+            progress.cells = cells;
+            progress.ticks += 1;
+            progress.last_tick_micros = took.map_or(progress.last_tick_micros, micros);
+        });
+    }
+
+    fn hear_commands(&mut self) {
+        loop {
+            match self.inbox.try_recv() {
+                Ok(command) => self.asked.push(command),
+                Err(mpsc::error::TryRecvError::Empty) => return,
+                Err(mpsc::error::TryRecvError::Disconnected) => {
+                    self.stopped = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Whether somebody waits for a tick: what they ask for is applied, and not yet in the balances.
+    fn is_tick_asked(&self) -> bool {
+        let applied = self.read(World::applied);
+        let publishing = self.writing.is_some();
+        self.asked.iter().any(|command| match command {
+            Command::Apply { through, .. } => *through <= applied,
+            Command::Checkpoint { through, .. } | Command::Stop { through, .. } => {
+                *through <= applied && !publishing
+            }
+        })
+    }
+
+    fn answer_applied(&mut self) {
+        let progress = self.progress(|_| ());
+        let asked = std::mem::take(&mut self.asked);
+        for command in asked {
+            let is_done =
+                matches!(command, Command::Apply { through, .. } if through <= progress.applied_position);
+            if is_done {
+                command.answer(progress);
+            } else {
+                self.asked.push(command);
+            }
+        }
+    }
+
+    /// Begins a checkpoint when one is asked for or due, everything that a table holds is applied, and none is being written. Called after a tick, so that every balance stands.
+    fn checkpoint_if_due(&mut self) {
+        let applied = self.read(World::applied);
+        if applied < self.replay_through {
+            return;
+        }
+        let Some(checkpointer) = self.checkpointer.take() else {
+            return;
+        };
+        let (asked, waiting) = std::mem::take(&mut self.asked)
+            .into_iter()
+            .partition(|command| command.through() <= applied);
+        self.asked = waiting;
+        let asked: Vec<Command> = asked;
+        let rows = self.read(|world| world.outbox.len());
+        let is_due = Instant::now() >= self.next_checkpoint || rows >= self.config.checkpoint_rows;
+        if asked.is_empty() && !is_due {
+            self.checkpointer = Some(checkpointer);
+            return;
+        }
+        let wants_all = asked
+            .iter()
+            .any(|command| matches!(command, Command::Checkpoint { .. }));
+        self.begin_checkpoint(
+            checkpointer,
+            asked,
+            if wants_all { Scope::Everything } else { Scope::Due },
+        );
+    }
+
+    fn begin_checkpoint(&mut self, mut checkpointer: Checkpointer<S>, asked: Vec<Command>, scope: Scope) {
+        let (started, now) = (Instant::now(), self.clock.now());
+        self.next_checkpoint = started + self.config.checkpoint;
+        let mut due = self.write(|world| world.take_due(now));
+        while self.write(|world| world.take_more(now, scope, PUBLISH_INTERVALS, &mut due)) {}
+        let progress = self.progress(|_| ());
+        if due.rows() == 0 && due.position == progress.published_position && progress.published_at.is_some() {
+            self.checkpointer = Some(checkpointer);
+            self.answer_published(asked, progress);
+            return;
+        }
+        let task = self.commits.spawn(async move {
+            let written = checkpointer.write(due, now).await;
+            (checkpointer, written)
+        });
+        self.writing = Some(Writing { task, started, asked });
+    }
+
+    fn finish_checkpoint(&mut self, (checkpointer, written): Outcome<S>) -> Result<(), EngineError> {
+        let Some(Writing { started, asked, .. }) = self.writing.take() else {
+            return Ok(());
+        };
+        let written = written?;
+        self.checkpointer = Some(checkpointer);
+        self.log.cut(written.position).map_err(EngineError::Log)?;
+        let took = started.elapsed();
+        let waiting = self.read(|world| world.outbox.len());
+        let progress = self.progress(|progress| {
+            progress.published_position = written.position;
+            progress.published_at = Some(written.published_at);
+            progress.checkpoints += 1;
+            progress.last_checkpoint_micros = micros(took);
+            progress.waiting_rows = waiting;
+        });
+        let kind = ChangeKind::Checkpoint {
+            position: written.position,
+            rows: written.rows,
+        };
+        self.shared.changes.tell(written.published_at, kind);
+        self.answer_published(asked, progress);
+        Ok(())
+    }
+
+    fn answer_published(&mut self, asked: Vec<Command>, progress: Progress) {
+        for command in asked {
+            self.stopped |= matches!(command, Command::Stop { .. });
+            command.answer(progress);
+        }
+    }
+
+    /// Waits until there is something to do.
+    async fn rest(&mut self) -> Result<(), EngineError> {
+        let full = self.is_full();
+        let tick = tokio::time::Instant::from_std(self.next_tick);
+        let written = async {
+            match &mut self.writing {
+                Some(writing) => (&mut writing.task).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep_until(tick) => {}
+            changed = self.synced.changed(), if !full => {
+                // The log has been closed under us: what it holds can still be read, so rest until the next tick.
+                if changed.is_err() {
+                    tokio::time::sleep_until(tick).await;
+                }
+            }
+            command = self.inbox.recv() => match command {
+                Some(command) => self.asked.push(command),
+                None => self.stopped = true,
+            },
+            outcome = written => {
+                self.finish_checkpoint(outcome.map_err(|_| EngineError::Panicked)?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// An error with all its causes, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

@@ -1,0 +1,141 @@
+//! From the tables back to the picture.
+
+use arrow::array::RecordBatch;
+use futures::StreamExt;
+use gridtally_ingest::log::Position;
+use gridtally_schemas::{
+    UtcMicros,
+    table::{self, TableSchema},
+};
+
+use super::{
+    EngineError, Store, StoreError,
+    checkpoint::{FROM_LOG, FROM_TIME, Transactions},
+};
+use crate::world::{
+    Settings, World,
+    restore::{RestoreError, last_checkpoint},
+};
+
+/// The picture as of a record, and what is known of the tables.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    pub(crate) world: World,
+    pub(crate) transactions: Transactions,
+    /// When the last checkpoint was published; `None` before the first.
+    pub(crate) published_at: Option<UtcMicros>,
+}
+
+/// Puts the picture back as of the last checkpoint, or as of the beginning of the log where that is later (the log's folder was
+/// lost: what the tables hold is then all there is).
+///
+/// # Errors
+/// When a table cannot be read or holds what this program never writes.
+pub(crate) async fn recover<S: Store>(
+    store: &S,
+    settings: Settings,
+    log_begin: Position,
+) -> Result<Recovered, EngineError> {
+    let mut transactions = Transactions::new();
+    for table in FROM_LOG.into_iter().chain(FROM_TIME) {
+        let position = store
+            .position_of(table)
+            .await
+            .map_err(|source| EngineError::Read {
+                table: table.name,
+                source,
+            })?;
+        transactions.extend(position.map(|position| (table.name, position)));
+    }
+    let last = last_checkpoint(&collect(store, &table::CHECKPOINTS).await?).map_err(EngineError::Restore)?;
+    let (position, published_at, counts) = last.map_or(
+        (Position(0), None, Default::default()),
+        |(position, at, counts)| (position, Some(at), counts),
+    );
+    let as_of = position.max(log_begin);
+    let mut world = World::new(settings);
+    each(store, &table::NODES, |rows| world.restore_nodes(rows, as_of)).await?;
+    each(store, &table::METERS, |rows| world.restore_meters(rows, as_of)).await?;
+    each(store, &table::CONNECTIONS, |rows| {
+        world.restore_connections(rows, as_of)
+    })
+    .await?;
+    each(store, &table::INTERVAL_READS, |rows| {
+        world.restore_reads(rows, as_of)
+    })
+    .await?;
+    each(store, &table::REGISTER_READS, |rows| {
+        world.restore_registers(rows, as_of)
+    })
+    .await?;
+    each(store, &table::METER_EVENTS, |rows| {
+        world.restore_events(rows, as_of)
+    })
+    .await?;
+    each(store, &table::VEE_EXCEPTIONS, |rows| {
+        world.restore_vee(rows, as_of)
+    })
+    .await?;
+    let quarantine = collect(store, &table::QUARANTINE).await?;
+    world
+        .restore_quarantine(&quarantine, as_of)
+        .map_err(EngineError::Restore)?;
+    each(store, &table::DT_BALANCE, |rows| world.restore_dt_balance(rows)).await?;
+    each(store, &table::FEEDER_BALANCE, |rows| {
+        world.restore_feeder_balance(rows)
+    })
+    .await?;
+    each(store, &table::NODE_BALANCE_DAILY, |rows| world.restore_days(rows)).await?;
+    world.resume(as_of, counts);
+    Ok(Recovered {
+        world,
+        transactions,
+        published_at,
+    })
+}
+
+/// The highest log position that any table has rows of: a log whose folder was lost must number on from there.
+///
+/// # Errors
+/// When a table cannot be read.
+pub(crate) async fn newest_position<S: Store>(store: &S) -> Result<Position, EngineError> {
+    let last = last_checkpoint(&collect(store, &table::CHECKPOINTS).await?).map_err(EngineError::Restore)?;
+    let mut newest = last.map_or(Position(0), |(position, ..)| position);
+    for table in FROM_LOG {
+        let position = store
+            .position_of(table)
+            .await
+            .map_err(|source| EngineError::Read {
+                table: table.name,
+                source,
+            })?;
+        newest = newest.max(position.unwrap_or_default());
+    }
+    Ok(newest)
+}
+
+async fn each<S: Store>(
+    store: &S,
+    table: &'static TableSchema,
+    mut restore: impl FnMut(&RecordBatch) -> Result<(), RestoreError>,
+) -> Result<(), EngineError> {
+    let failed = |source: StoreError| EngineError::Read {
+        table: table.name,
+        source,
+    };
+    let mut batches = store.scan(table).await.map_err(failed)?;
+    while let Some(batch) = batches.next().await {
+        restore(&batch.map_err(failed)?).map_err(EngineError::Restore)?;
+    }
+    Ok(())
+}
+
+async fn collect<S: Store>(store: &S, table: &'static TableSchema) -> Result<Vec<RecordBatch>, EngineError> {
+    let mut batches = Vec::new();
+    each(store, table, |batch| {
+        batches.push(batch.clone());
+        Ok(())
+    })
+    .await?;
+    Ok(batches)
+}

@@ -1,0 +1,286 @@
+//! The engine with its thread, on a real log and tables in memory.
+
+use gridtally_ingest::log::{Appender, LogConfig};
+use gridtally_schemas::{
+    network::{MasterRows, MeterRole},
+    table,
+};
+
+use super::*;
+use crate::rig::{
+    LONG_AGO, MIDNIGHT, MemoryStore, QUARTER, connection, hierarchy, master_record, meter, publish,
+    publish_record, quarter_end, read,
+};
+use crate::tables::Tables;
+
+const NOW: UtcMicros = UtcMicros(MIDNIGHT.0 + 6 * QUARTER);
+
+/// A log in a folder of its own.
+struct Bed {
+    _folder: tempfile::TempDir,
+    log: Arc<Log>,
+    appender: Appender,
+    store: Arc<MemoryStore>,
+}
+
+impl Bed {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let log = Arc::new(Log::open(LogConfig::new(folder.path()), Position(0)).unwrap());
+        Self {
+            _folder: folder,
+            appender: log.appender(),
+            log,
+            store: Arc::default(),
+        }
+    }
+
+    async fn append(&self, record: &[u8]) {
+        let position = self.appender.append(record).await.unwrap();
+        self.appender.synced(position).await.unwrap();
+    }
+
+    async fn append_network(&self) {
+        let meters = vec![
+            meter("MF1", MeterRole::Feeder, Some("F1")),
+            meter("MT1", MeterRole::Dt, Some("T1")),
+            meter("A", MeterRole::Consumer, None),
+        ];
+        self.append(&master_record(LONG_AGO, &MasterRows::Nodes(hierarchy())))
+            .await;
+        self.append(&master_record(LONG_AGO, &MasterRows::Meters(meters)))
+            .await;
+        let connections = vec![connection("CA", Some("A"), "T1")];
+        self.append(&master_record(LONG_AGO, &MasterRows::Connections(connections)))
+            .await;
+    }
+
+    async fn append_reads(&self, quarter: i64) {
+        for (id, wh) in [("MF1", 1_000), ("MT1", 950), ("A", 900)] {
+            self.append(&publish_record(
+                NOW,
+                &publish(id, &[read(quarter_end(quarter), wh)]),
+            ))
+            .await;
+        }
+    }
+
+    async fn start(&self) -> Engine {
+        let config = EngineConfig {
+            tick: Duration::from_millis(5),
+            checkpoint: Duration::from_secs(3_600),
+            ..EngineConfig::default()
+        };
+        Engine::start_with(
+            config,
+            Arc::clone(&self.log),
+            Arc::clone(&self.store),
+            Clock::fixed(NOW),
+        )
+        .await
+        .unwrap()
+    }
+}
+
+fn total_loss(engine: &Engine, quarter: i64) -> Option<i64> {
+    engine.read(|world| {
+        let node = world.network.find_node("D")?;
+        let span = quarter_end(quarter - 1)..quarter_end(quarter);
+        world
+            .balances(node, span, crate::world::look::Resolution::Interval, 1)
+            .pop()?
+            .total_loss_wh
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_in_the_log_becomes_balances_then_rows_and_survives_a_restart() {
+    let bed = Bed::new();
+    let engine = bed.start().await;
+    let mut heard = engine.changes().listen(None).receiver;
+    bed.append_network().await;
+    bed.append_reads(1).await;
+    let progress = engine.applied().await.unwrap();
+    assert_eq!(
+        (progress.applied_position, progress.reads_applied),
+        (Position(6), 3)
+    );
+    assert_eq!(total_loss(&engine, 1), Some(100));
+    let change = heard.recv().await.unwrap();
+    assert!(
+        matches!(change.kind, ChangeKind::Balances { total: 1.., .. }),
+        "{change:?}"
+    );
+    let progress = engine.checkpoint().await.unwrap();
+    assert_eq!(
+        (progress.published_position, progress.published_at),
+        (Position(6), Some(NOW))
+    );
+    assert!(!bed.store.batches(&table::FEEDER_BALANCE).is_empty());
+
+    bed.append_reads(2).await;
+    let progress = engine.stop().await.unwrap();
+    assert_eq!(
+        (progress.published_position, progress.log_position),
+        (Position(9), Position(9))
+    );
+    assert!(engine.ended().await.is_none() && engine.failure().is_none());
+
+    let engine = bed.start().await;
+    engine.applied().await.unwrap();
+    assert_eq!(
+        (total_loss(&engine, 1), total_loss(&engine, 2)),
+        (Some(100), Some(100))
+    );
+    assert_eq!(
+        engine.read(|world| (world.counts.reads, world.counts.reads_accepted)),
+        (6, 6)
+    );
+    let batches = bed.store.batches(&table::INTERVAL_READS).len();
+    engine.checkpoint().await.unwrap();
+    assert_eq!(bed.store.batches(&table::INTERVAL_READS).len(), batches);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn delta_tables_hold_what_the_log_said_after_a_restart_too() {
+    let bed = Bed::new();
+    let folder = tempfile::tempdir().unwrap();
+    let config = || EngineConfig {
+        tick: Duration::from_millis(5),
+        ..EngineConfig::default()
+    };
+    bed.append_network().await;
+    bed.append(&publish_record(
+        NOW,
+        &publish("LATER", &[read(quarter_end(1), 5)]),
+    ))
+    .await;
+    for quarter in 1..=3 {
+        let tables = Tables::open(folder.path()).await.unwrap();
+        let engine = Engine::start(config(), Arc::clone(&bed.log), tables, Clock::fixed(NOW))
+            .await
+            .unwrap();
+        bed.append_reads(quarter).await;
+        assert_eq!(
+            engine.checkpoint().await.unwrap().published_position,
+            bed.log.end()
+        );
+        assert_eq!(
+            (1..=quarter).map(|n| total_loss(&engine, n)).sum::<Option<i64>>(),
+            Some(100 * quarter)
+        );
+        assert_eq!(
+            engine.read(|world| (world.counts.reads_accepted, world.held())),
+            (3 * quarter.unsigned_abs(), 1)
+        );
+        engine.stop().await.unwrap();
+    }
+    let tables = Tables::open(folder.path()).await.unwrap();
+    assert_eq!(Engine::newest_position(&tables).await.unwrap(), bed.log.end());
+    let mut rows = 0;
+    let mut batches = Store::scan(&tables, &table::INTERVAL_READS).await.unwrap();
+    while let Some(batch) = futures::StreamExt::next(&mut batches).await {
+        rows += batch.unwrap().num_rows();
+    }
+    assert_eq!(rows, 9);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failed_commit_ends_the_engine_and_a_restart_loses_nothing() {
+    let bed = Bed::new();
+    let engine = bed.start().await;
+    bed.append_network().await;
+    bed.append_reads(1).await;
+    bed.store.fail_after(Some(2));
+    let error = engine.checkpoint().await.unwrap_err();
+    assert!(error.is_storage(), "{error:?}");
+    assert!(matches!(
+        *engine.ended().await.unwrap(),
+        EngineError::Commit { .. }
+    ));
+    assert!(engine.applied().await.is_err());
+    assert_eq!(total_loss(&engine, 1), Some(100), "the picture stays readable");
+
+    bed.store.fail_after(None);
+    let engine = bed.start().await;
+    engine.checkpoint().await.unwrap();
+    let rows: usize = bed
+        .store
+        .batches(&table::INTERVAL_READS)
+        .iter()
+        .map(|batch| batch.num_rows())
+        .sum();
+    assert_eq!(rows, 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_cannot_be_read_ends_the_engine_and_is_named() {
+    let bed = Bed::new();
+    let engine = bed.start().await;
+    bed.append(&[99, 0]).await;
+    let failure = engine.ended().await.unwrap();
+    assert!(
+        matches!(
+            *failure,
+            EngineError::Record {
+                position: Position(1),
+                ..
+            }
+        ),
+        "{failure:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_is_not_read_on_while_too_many_rows_wait_and_a_checkpoint_frees_it() {
+    let bed = Bed::new();
+    bed.append_network().await;
+    bed.append_reads(1).await;
+    let config = EngineConfig {
+        tick: Duration::from_millis(5),
+        checkpoint: Duration::from_secs(3_600),
+        checkpoint_rows: 1,
+        waiting_rows_max: 2,
+        ..EngineConfig::default()
+    };
+    let log = Arc::clone(&bed.log);
+    let engine = Engine::start_with(config, log, Arc::clone(&bed.store), Clock::fixed(NOW))
+        .await
+        .unwrap();
+    let progress = engine.checkpoint().await.unwrap();
+    assert_eq!(progress.published_position, Position(6));
+}
+
+#[test]
+fn a_listener_who_comes_back_gets_what_it_missed_and_hears_of_a_gap() {
+    let feed = ChangeFeed::default();
+    let kind = || ChangeKind::Checkpoint {
+        position: Position(1),
+        rows: 1,
+    };
+    for _ in 0..5 {
+        feed.tell(NOW, kind());
+    }
+    let ids = |listening: &Listening| {
+        listening
+            .missed
+            .iter()
+            .map(|change| change.id)
+            .collect::<Vec<_>>()
+    };
+    let back = feed.listen(Some(3));
+    assert_eq!((ids(&back), back.gap), (vec![4, 5], false));
+    assert_eq!(
+        (ids(&feed.listen(Some(5))), feed.listen(Some(5)).gap),
+        (vec![], false)
+    );
+    assert!(
+        feed.listen(Some(6)).gap,
+        "a number that this feed has not given yet"
+    );
+    for _ in 0..CHANGES_KEPT {
+        feed.tell(NOW, kind());
+    }
+    let back = feed.listen(Some(3));
+    assert_eq!((back.missed.len(), back.gap), (CHANGES_KEPT, true));
+}

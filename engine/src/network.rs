@@ -1,0 +1,598 @@
+//! The network as it was at any instant: master rows, effective-dated, and the roster of a feeder at a time.
+//!
+//! Rows only ever merge: of two rows with one key (id, `valid_from`) the later recorded stands, then the larger content. The
+//! picture is therefore the same whatever order rows were learnt in (ORD-1).
+//!
+//! A [`Roster`] is what the balance of one feeder needs for a span of time in which nothing about it changes: its DTs, its
+//! meters with role and multiplier, its unmetered load and the nodes above. It is built on demand and kept by the caller.
+
+use std::{ops::Range, sync::Arc};
+
+use gridtally_schemas::{
+    ConsumerId, IntervalMinutes, MeterId, NodeId, UtcMicros,
+    network::{ConnectionRow, MasterRows, MeterRow, NodeKind, NodeRow},
+};
+use hashbrown::HashMap;
+
+mod roster;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use roster::LEVELS_MAX;
+pub use roster::{Member, MemberRole, Roster, Unmetered};
+
+macro_rules! index {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(pub u32);
+
+        impl $name {
+            /// As a position in a list.
+            #[must_use]
+            pub fn at(self) -> usize {
+                usize::try_from(self.0).unwrap_or(usize::MAX)
+            }
+
+            fn of(length: usize) -> Self {
+                Self(u32::try_from(length).unwrap_or(u32::MAX))
+            }
+        }
+    };
+}
+
+index!(
+    /// A node, by the order in which it was first heard of.
+    NodeIx
+);
+index!(
+    /// A meter, by the order in which it was first heard of.
+    MeterIx
+);
+index!(
+    /// A connection (consumer and meter), by the order in which it was first heard of.
+    ConnectionIx
+);
+
+/// A row with where it came from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recorded<R> {
+    /// When the edge received it.
+    pub recorded_at: UtcMicros,
+    /// From whom.
+    pub source: Arc<str>,
+    /// The row.
+    pub row: R,
+}
+
+/// Master rows, whatever their kind: what the merge rule needs of them.
+pub trait Dated: PartialEq + serde::Serialize {
+    /// Holds from.
+    fn valid_from(&self) -> UtcMicros;
+    /// Holds until before; `None`: open.
+    fn valid_to(&self) -> Option<UtcMicros>;
+}
+
+macro_rules! dated {
+    ($($row:ty),+) => { $(impl Dated for $row {
+        fn valid_from(&self) -> UtcMicros { self.valid_from }
+        fn valid_to(&self) -> Option<UtcMicros> { self.valid_to }
+    })+ };
+}
+dated!(NodeRow, MeterRow, ConnectionRow);
+
+/// What merging a row did.
+enum Merged<R> {
+    /// Nothing: the row was known, or a later recorded one holds its key.
+    Known,
+    /// It is the first of its key.
+    Added,
+    /// It took the place of this one. What that one touched is touched too.
+    Replaced(R),
+}
+
+/// All rows of one id, by `valid_from`.
+#[derive(Debug, Clone)]
+pub struct History<R>(Vec<Recorded<R>>);
+
+impl<R> Default for History<R> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<R: Dated> History<R> {
+    /// Merges a row.
+    fn merge(&mut self, new: Recorded<R>) -> Merged<R> {
+        match self
+            .0
+            .binary_search_by_key(&new.row.valid_from(), |held| held.row.valid_from())
+        {
+            Err(at) => {
+                self.0.insert(at, new);
+                Merged::Added
+            }
+            Ok(at) => {
+                let Some(held) = self.0.get_mut(at) else {
+                    return Merged::Known;
+                };
+                if held.row == new.row {
+                    // Said again, so a contradiction recorded in between is older than this word. Only memory knows: a table
+                    // row for each repetition would grow the tables with every nightly import of the same files.
+                    held.recorded_at = held.recorded_at.max(new.recorded_at);
+                    return Merged::Known;
+                }
+                if !supersedes(&new, held) {
+                    return Merged::Known;
+                }
+                Merged::Replaced(std::mem::replace(held, new).row)
+            }
+        }
+    }
+
+    /// The row that holds at `instant`: of those that cover it the one that began last.
+    #[must_use]
+    pub fn at(&self, instant: UtcMicros) -> Option<&R> {
+        self.0
+            .iter()
+            .rev()
+            .map(|held| &held.row)
+            .find(|row| row.valid_from() <= instant && row.valid_to().is_none_or(|end| instant < end))
+    }
+
+    /// The row that began last: the newest word on this id.
+    #[must_use]
+    pub fn newest(&self) -> Option<&R> {
+        self.0.last().map(|held| &held.row)
+    }
+
+    /// All rows, by `valid_from`.
+    pub fn rows(&self) -> impl Iterator<Item = &Recorded<R>> {
+        self.0.iter()
+    }
+
+    /// Narrows `span`, which contains `instant`, to where none of these rows begins or ends.
+    fn narrow(&self, instant: UtcMicros, span: &mut Range<UtcMicros>) {
+        let instants = self
+            .0
+            .iter()
+            .flat_map(|held| [Some(held.row.valid_from()), held.row.valid_to()])
+            .flatten();
+        for change in instants {
+            if change <= instant {
+                span.start = span.start.max(change);
+            } else {
+                span.end = span.end.min(change);
+            }
+        }
+    }
+}
+
+fn supersedes<R: Dated>(new: &Recorded<R>, held: &Recorded<R>) -> bool {
+    let content = |row: &R| serde_json::to_string(row).unwrap_or_default();
+    (new.recorded_at, content(&new.row)) > (held.recorded_at, content(&held.row))
+}
+
+/// A node with every row and everything that ever hung on it.
+#[derive(Debug)]
+pub struct Node {
+    /// Its id.
+    pub id: NodeId,
+    /// Its rows.
+    pub history: History<NodeRow>,
+    /// Nodes that ever had it as parent.
+    pub children: Vec<NodeIx>,
+    /// Connections that ever hung on it.
+    pub connections: Vec<ConnectionIx>,
+    /// DT, feeder and boundary meters that ever named it.
+    pub meters: Vec<MeterIx>,
+}
+
+impl Node {
+    /// Its kind; `None` while only others' rows name it.
+    #[must_use]
+    pub fn kind(&self) -> Option<NodeKind> {
+        self.history.newest().map(|row| row.kind)
+    }
+
+    /// Its name for people; its id while only others' rows name it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.history
+            .newest()
+            .map_or(self.id.as_str(), |row| row.name.as_str())
+    }
+}
+
+/// A meter with every row and every connection it ever served.
+#[derive(Debug)]
+pub struct Meter {
+    /// Its id.
+    pub id: MeterId,
+    /// Its rows; empty while only a connection names it.
+    pub history: History<MeterRow>,
+    /// Connections it ever served.
+    pub connections: Vec<ConnectionIx>,
+}
+
+/// A consumer's connection through one meter (or none), with every row.
+#[derive(Debug)]
+pub struct Connection {
+    /// The consumer.
+    pub consumer_id: ConsumerId,
+    /// The meter; `None`: unmetered.
+    pub meter: Option<MeterIx>,
+    /// Its rows.
+    pub history: History<ConnectionRow>,
+}
+
+/// What a master row changed: the feeders whose rosters it touches, and from when on.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Touched {
+    /// Feeders, sorted, each once.
+    pub feeders: Vec<NodeIx>,
+    /// Meters that now have a row and had none before.
+    pub meters_now_known: Vec<MeterIx>,
+    /// Rows that changed something.
+    pub rows_changed: usize,
+}
+
+/// All master data.
+#[derive(Debug, Default)]
+pub struct Network {
+    nodes: Vec<Node>,
+    node_index: HashMap<NodeId, NodeIx>,
+    meters: Vec<Meter>,
+    meter_index: HashMap<MeterId, MeterIx>,
+    connections: Vec<Connection>,
+    connection_index: HashMap<(ConsumerId, Option<MeterId>), ConnectionIx>,
+}
+
+impl Network {
+    /// Merges master rows and says what they touch.
+    pub fn merge(&mut self, recorded_at: UtcMicros, source: &Arc<str>, rows: MasterRows) -> Touched {
+        let mut touched = Touched::default();
+        match rows {
+            MasterRows::Nodes(rows) => {
+                for row in rows {
+                    self.merge_node(
+                        Recorded {
+                            recorded_at,
+                            source: Arc::clone(source),
+                            row,
+                        },
+                        &mut touched,
+                    );
+                }
+            }
+            MasterRows::Meters(rows) => {
+                for row in rows {
+                    self.merge_meter(
+                        Recorded {
+                            recorded_at,
+                            source: Arc::clone(source),
+                            row,
+                        },
+                        &mut touched,
+                    );
+                }
+            }
+            MasterRows::Connections(rows) => {
+                for row in rows {
+                    self.merge_connection(
+                        Recorded {
+                            recorded_at,
+                            source: Arc::clone(source),
+                            row,
+                        },
+                        &mut touched,
+                    );
+                }
+            }
+        }
+        touched.feeders.sort_unstable();
+        touched.feeders.dedup();
+        touched
+    }
+
+    fn merge_node(&mut self, new: Recorded<NodeRow>, touched: &mut Touched) {
+        let node = self.node_named(&new.row.node_id);
+        let parent = new.row.parent_id.as_ref().map(|parent| self.node_named(parent));
+        let Some(entry) = self.nodes.get_mut(node.at()) else {
+            return;
+        };
+        let was_feeder = entry.kind() == Some(NodeKind::Feeder);
+        let replaced = match entry.history.merge(new) {
+            Merged::Known => return,
+            Merged::Added => None,
+            Merged::Replaced(row) => row.parent_id,
+        };
+        touched.rows_changed += 1;
+        if let Some(parent) = parent.and_then(|parent| self.nodes.get_mut(parent.at()))
+            && !parent.children.contains(&node)
+        {
+            parent.children.push(node);
+        }
+        if was_feeder {
+            touched.feeders.push(node);
+        }
+        self.feeder_named(replaced.as_ref(), &mut touched.feeders);
+        self.feeders_at_or_below(node, &mut touched.feeders);
+        self.feeders_above(node, &mut touched.feeders);
+    }
+
+    fn merge_meter(&mut self, new: Recorded<MeterRow>, touched: &mut Touched) {
+        let meter = self.meter_named(&new.row.meter_id);
+        let hangs_on: Vec<NodeIx> = [&new.row.node_id, &new.row.boundary_to]
+            .into_iter()
+            .flatten()
+            .map(|id| self.node_named(id))
+            .collect();
+        let Some(entry) = self.meters.get_mut(meter.at()) else {
+            return;
+        };
+        let was_known = entry.history.newest().is_some();
+        let replaced = match entry.history.merge(new) {
+            Merged::Known => return,
+            Merged::Added => [None, None],
+            Merged::Replaced(row) => [row.node_id, row.boundary_to],
+        };
+        touched.rows_changed += 1;
+        if !was_known {
+            touched.meters_now_known.push(meter);
+        }
+        for node in hangs_on {
+            if let Some(node) = self.nodes.get_mut(node.at())
+                && !node.meters.contains(&meter)
+            {
+                node.meters.push(meter);
+            }
+        }
+        for node in replaced.iter().flatten() {
+            self.feeders_above_id(node, &mut touched.feeders);
+        }
+        self.feeders_of_meter(meter, &mut touched.feeders);
+    }
+
+    fn merge_connection(&mut self, new: Recorded<ConnectionRow>, touched: &mut Touched) {
+        let node = self.node_named(&new.row.node_id);
+        let connection = self.connection_named(&new.row);
+        let Some(entry) = self.connections.get_mut(connection.at()) else {
+            return;
+        };
+        let replaced = match entry.history.merge(new) {
+            Merged::Known => return,
+            Merged::Added => None,
+            Merged::Replaced(row) => Some(row.node_id),
+        };
+        touched.rows_changed += 1;
+        if let Some(node) = self.nodes.get_mut(node.at())
+            && !node.connections.contains(&connection)
+        {
+            node.connections.push(connection);
+        }
+        if let Some(node) = replaced {
+            self.feeders_above_id(&node, &mut touched.feeders);
+        }
+        self.feeders_of_connection(connection, &mut touched.feeders);
+    }
+
+    fn feeder_named(&self, id: Option<&NodeId>, feeders: &mut Vec<NodeIx>) {
+        let node = id.and_then(|id| self.node_index.get(id)).copied();
+        feeders.extend(
+            node.filter(|node| self.nodes.get(node.at()).and_then(Node::kind) == Some(NodeKind::Feeder)),
+        );
+    }
+
+    fn feeders_above_id(&self, id: &NodeId, feeders: &mut Vec<NodeIx>) {
+        if let Some(node) = self.node_index.get(id) {
+            self.feeders_above(*node, feeders);
+        }
+    }
+
+    /// The index of a node that something names, whether or not a row of it is known.
+    pub(crate) fn name_node(&mut self, id: &NodeId) -> NodeIx {
+        self.node_named(id)
+    }
+
+    fn node_named(&mut self, id: &NodeId) -> NodeIx {
+        if let Some(found) = self.node_index.get(id) {
+            return *found;
+        }
+        let index = NodeIx::of(self.nodes.len());
+        self.nodes.push(Node {
+            id: id.clone(),
+            history: History::default(),
+            children: Vec::new(),
+            connections: Vec::new(),
+            meters: Vec::new(),
+        });
+        self.node_index.insert(id.clone(), index);
+        index
+    }
+
+    fn meter_named(&mut self, id: &MeterId) -> MeterIx {
+        if let Some(found) = self.meter_index.get(id) {
+            return *found;
+        }
+        let index = MeterIx::of(self.meters.len());
+        self.meters.push(Meter {
+            id: id.clone(),
+            history: History::default(),
+            connections: Vec::new(),
+        });
+        self.meter_index.insert(id.clone(), index);
+        index
+    }
+
+    fn connection_named(&mut self, row: &ConnectionRow) -> ConnectionIx {
+        let key = (row.consumer_id.clone(), row.meter_id.clone());
+        if let Some(found) = self.connection_index.get(&key) {
+            return *found;
+        }
+        let meter = row.meter_id.as_ref().map(|id| self.meter_named(id));
+        let index = ConnectionIx::of(self.connections.len());
+        if let Some(meter) = meter.and_then(|meter| self.meters.get_mut(meter.at())) {
+            meter.connections.push(index);
+        }
+        self.connections.push(Connection {
+            consumer_id: row.consumer_id.clone(),
+            meter,
+            history: History::default(),
+        });
+        self.connection_index.insert(key, index);
+        index
+    }
+
+    /// Feeders that a meter ever belonged to: by its own rows and by its connections.
+    pub fn feeders_of_meter(&self, meter: MeterIx, feeders: &mut Vec<NodeIx>) {
+        let Some(entry) = self.meters.get(meter.at()) else {
+            return;
+        };
+        for row in entry.history.rows() {
+            for node in [&row.row.node_id, &row.row.boundary_to].into_iter().flatten() {
+                self.feeders_above_id(node, feeders);
+            }
+        }
+        for connection in &entry.connections {
+            self.feeders_of_connection(*connection, feeders);
+        }
+    }
+
+    fn feeders_of_connection(&self, connection: ConnectionIx, feeders: &mut Vec<NodeIx>) {
+        let Some(entry) = self.connections.get(connection.at()) else {
+            return;
+        };
+        for row in entry.history.rows() {
+            self.feeders_above_id(&row.row.node_id, feeders);
+        }
+    }
+
+    /// The node itself if it is a feeder, or the feeders that ever were its parent.
+    pub(crate) fn feeders_above(&self, node: NodeIx, feeders: &mut Vec<NodeIx>) {
+        let Some(entry) = self.nodes.get(node.at()) else {
+            return;
+        };
+        if entry.kind() == Some(NodeKind::Feeder) {
+            feeders.push(node);
+        }
+        for row in entry.history.rows() {
+            self.feeder_named(row.row.parent_id.as_ref(), feeders);
+        }
+    }
+
+    fn feeders_at_or_below(&self, node: NodeIx, feeders: &mut Vec<NodeIx>) {
+        let mut open = vec![node];
+        let mut steps = 0_usize;
+        while let Some(next) = open.pop() {
+            let Some(entry) = self.nodes.get(next.at()) else {
+                continue;
+            };
+            steps += 1;
+            if steps > self.nodes.len() {
+                return; // A cycle in the rows: every node has been seen.
+            }
+            if entry.kind() == Some(NodeKind::Feeder) {
+                feeders.push(next);
+            } else {
+                open.extend_from_slice(&entry.children);
+            }
+        }
+    }
+
+    /// Every meter that ever was on `feeder` or on a DT that ever was on it.
+    #[must_use]
+    pub fn meters_ever_on(&self, feeder: NodeIx) -> Vec<MeterIx> {
+        let Some(node) = self.node(feeder) else {
+            return Vec::new();
+        };
+        let below = node.children.iter().filter_map(|child| self.node(*child));
+        let mut meters: Vec<MeterIx> = std::iter::once(node)
+            .chain(below)
+            .flat_map(|node| {
+                let connected = node
+                    .connections
+                    .iter()
+                    .filter_map(|at| self.connection(*at)?.meter);
+                node.meters.iter().copied().chain(connected)
+            })
+            .collect();
+        meters.sort_unstable();
+        meters.dedup();
+        meters
+    }
+
+    /// A node by its id.
+    #[must_use]
+    pub fn find_node(&self, id: &str) -> Option<NodeIx> {
+        self.node_index.get(id).copied()
+    }
+
+    /// A meter by its id, known or only named by a connection.
+    #[must_use]
+    pub fn find_meter(&self, id: &str) -> Option<MeterIx> {
+        self.meter_index.get(id).copied()
+    }
+
+    /// A node by its index.
+    #[must_use]
+    pub fn node(&self, node: NodeIx) -> Option<&Node> {
+        self.nodes.get(node.at())
+    }
+
+    /// A meter by its index.
+    #[must_use]
+    pub fn meter(&self, meter: MeterIx) -> Option<&Meter> {
+        self.meters.get(meter.at())
+    }
+
+    /// All nodes, by index.
+    pub fn nodes(&self) -> impl Iterator<Item = (NodeIx, &Node)> {
+        self.nodes
+            .iter()
+            .enumerate()
+            .map(|(at, node)| (NodeIx::of(at), node))
+    }
+
+    /// All meters, by index.
+    pub fn meters(&self) -> impl Iterator<Item = (MeterIx, &Meter)> {
+        self.meters
+            .iter()
+            .enumerate()
+            .map(|(at, meter)| (MeterIx::of(at), meter))
+    }
+
+    /// All connections.
+    pub fn connections(&self) -> impl Iterator<Item = &Connection> {
+        self.connections.iter()
+    }
+
+    /// A connection by its index.
+    #[must_use]
+    pub fn connection(&self, connection: ConnectionIx) -> Option<&Connection> {
+        self.connections.get(connection.at())
+    }
+
+    /// Connections of a consumer through one meter.
+    #[must_use]
+    pub fn find_connection(&self, consumer: &ConsumerId, meter: Option<&MeterId>) -> Option<&Connection> {
+        let index = self.connection_index.get(&(consumer.clone(), meter.cloned()))?;
+        self.connection(*index)
+    }
+
+    /// The node above `node` at `instant`.
+    #[must_use]
+    pub fn parent_at(&self, node: NodeIx, instant: UtcMicros) -> Option<NodeIx> {
+        let row = self.node(node)?.history.at(instant)?;
+        self.find_node(row.parent_id.as_ref()?.as_str())
+    }
+
+    /// The interval length of a meter at `instant`; `None` when no row of it covers that instant.
+    #[must_use]
+    pub fn interval_of(&self, meter: MeterIx, instant: UtcMicros) -> Option<IntervalMinutes> {
+        self.meter(meter)?
+            .history
+            .at(instant)
+            .map(|row| row.interval_minutes)
+    }
+}

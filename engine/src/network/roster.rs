@@ -1,0 +1,382 @@
+//! The roster of a feeder: who takes part in its balance while nothing about it changes.
+
+use std::ops::Range;
+
+use gridtally_schemas::{
+    IntervalMinutes, Multiplier, UtcMicros,
+    network::{ConnectionRow, MeterRole, NodeKind},
+};
+
+use super::{ConnectionIx, MeterIx, Network, NodeIx};
+use crate::state::Quarter;
+
+/// What a member measures, as the balance sees it. The words stand in the `role` column of `member_reads`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum MemberRole {
+    /// LT consumer on a DT.
+    Consumer,
+    /// LT generation meter on a DT; only its export counts.
+    Generation,
+    /// The DT's own meter.
+    Dt,
+    /// The feeder's own meter.
+    Feeder,
+    /// Boundary meter of this feeder: its import comes in.
+    BoundaryOwn,
+    /// Boundary meter of the feeder on the other side: its import goes out from here.
+    BoundaryOther,
+    /// HT consumer on the feeder.
+    HtConsumer,
+    /// Generation meter on the feeder; only its export counts.
+    HtGeneration,
+    /// Unmetered load, assessed by the month.
+    Unmetered,
+}
+
+impl MemberRole {
+    /// Every role, in the order of their codes.
+    pub const ALL: [Self; 9] = [
+        Self::Consumer,
+        Self::Generation,
+        Self::Dt,
+        Self::Feeder,
+        Self::BoundaryOwn,
+        Self::BoundaryOther,
+        Self::HtConsumer,
+        Self::HtGeneration,
+        Self::Unmetered,
+    ];
+
+    /// The word in the `role` column.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Consumer => "consumer",
+            Self::Generation => "generation",
+            Self::Dt => "dt",
+            Self::Feeder => "feeder",
+            Self::BoundaryOwn => "boundary_own",
+            Self::BoundaryOther => "boundary_other",
+            Self::HtConsumer => "ht_consumer",
+            Self::HtGeneration => "ht_generation",
+            Self::Unmetered => "unmetered",
+        }
+    }
+
+    /// Its place in [`MemberRole::ALL`].
+    #[must_use]
+    pub const fn code(self) -> i8 {
+        match self {
+            Self::Consumer => 0,
+            Self::Generation => 1,
+            Self::Dt => 2,
+            Self::Feeder => 3,
+            Self::BoundaryOwn => 4,
+            Self::BoundaryOther => 5,
+            Self::HtConsumer => 6,
+            Self::HtGeneration => 7,
+            Self::Unmetered => 8,
+        }
+    }
+}
+
+/// One meter's part in a balance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Member {
+    /// The meter.
+    pub meter: MeterIx,
+    /// Its role.
+    pub role: MemberRole,
+    /// Its DT, as position in [`Roster::dts`]; `None`: on the feeder itself.
+    pub dt: Option<u32>,
+    /// Its multiplying factor.
+    pub multiplier: Multiplier,
+    /// Length of its intervals.
+    pub minutes: IntervalMinutes,
+    /// Whether a row of the meter covers the time. Without one it is expected and never present: what it counts in (multiplier,
+    /// interval) is not known, so its values count in no balance until master data says.
+    pub in_service: bool,
+    /// The most that it can carry in one balance interval, Wh: sanctioned load times the interval. 0 when not known.
+    pub bound_wh: i64,
+}
+
+/// Unmetered load of a DT or of the feeder itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unmetered {
+    /// The DT; `None`: on the feeder itself.
+    pub dt: Option<u32>,
+    /// Assessed consumption a month, Wh, of one connection.
+    pub assessed_wh_month: i64,
+}
+
+/// Who takes part in a feeder's balance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Roster {
+    /// The feeder.
+    pub feeder: NodeIx,
+    /// Where this roster holds: instants at which an interval may begin.
+    pub span: Range<UtcMicros>,
+    /// Length of the balance interval: the longest among its meters.
+    pub minutes: IntervalMinutes,
+    /// Its DTs, by id.
+    pub dts: Vec<NodeIx>,
+    /// Its meters, by DT and id.
+    pub members: Vec<Member>,
+    /// Its unmetered connections.
+    pub unmetered: Vec<Unmetered>,
+    /// The nodes above the feeder, nearest first.
+    pub ancestors: Vec<NodeIx>,
+}
+
+impl Roster {
+    /// Whether it has nothing to balance.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty() && self.unmetered.is_empty()
+    }
+
+    /// Whether balances by `other` are the same, whatever the span in which each holds.
+    #[must_use]
+    pub fn is_alike(&self, other: &Self) -> bool {
+        (self.minutes, &self.dts, &self.members) == (other.minutes, &other.dts, &other.members)
+            && (&self.unmetered, &self.ancestors) == (&other.unmetered, &other.ancestors)
+    }
+
+    /// Whether a balance interval can end with `quarter`.
+    #[must_use]
+    pub fn is_on_grid(&self, quarter: Quarter) -> bool {
+        quarter.ceil_to(self.minutes.quarters()) == quarter
+    }
+}
+
+/// Highest number of levels above a feeder that is followed.
+pub(crate) const LEVELS_MAX: usize = 16;
+
+impl Network {
+    /// The roster of `feeder` for intervals that begin at `instant`.
+    #[must_use]
+    pub fn roster(&self, feeder: NodeIx, instant: UtcMicros) -> Roster {
+        let mut building = Building {
+            network: self,
+            instant,
+            roster: Roster {
+                feeder,
+                span: UtcMicros(i64::MIN)..UtcMicros(i64::MAX),
+                minutes: IntervalMinutes::Fifteen,
+                dts: Vec::new(),
+                members: Vec::new(),
+                unmetered: Vec::new(),
+                ancestors: Vec::new(),
+            },
+            loads_kw: Vec::new(),
+        };
+        building.collect();
+        building.finish()
+    }
+}
+
+struct Building<'a> {
+    network: &'a Network,
+    instant: UtcMicros,
+    roster: Roster,
+    /// Sanctioned load of each member, kW.
+    loads_kw: Vec<f64>,
+}
+
+impl Building<'_> {
+    fn collect(&mut self) {
+        let feeder = self.roster.feeder;
+        let Some(node) = self.network.node(feeder) else {
+            return;
+        };
+        node.history.narrow(self.instant, &mut self.roster.span);
+        if node.kind() != Some(NodeKind::Feeder) {
+            return;
+        }
+        let mut dts: Vec<NodeIx> = Vec::new();
+        for child in &node.children {
+            let Some(entry) = self.network.node(*child) else {
+                continue;
+            };
+            entry.history.narrow(self.instant, &mut self.roster.span);
+            let hangs_here = self.network.parent_at(*child, self.instant) == Some(feeder);
+            if entry.kind() == Some(NodeKind::Dt) && hangs_here {
+                dts.push(*child);
+            }
+        }
+        dts.sort_by_key(|dt| self.network.node(*dt).map(|node| node.id.clone()));
+        self.ancestors();
+        for (at, dt) in dts.iter().enumerate() {
+            self.of_node(*dt, u32::try_from(at).ok());
+        }
+        self.roster.dts = dts;
+        self.of_node(feeder, None);
+    }
+
+    fn ancestors(&mut self) {
+        let mut below = self.roster.feeder;
+        for _ in 0..LEVELS_MAX {
+            let Some(parent) = self.network.parent_at(below, self.instant) else {
+                return;
+            };
+            if let Some(node) = self.network.node(parent) {
+                node.history.narrow(self.instant, &mut self.roster.span);
+            }
+            if self.roster.ancestors.contains(&parent) {
+                return;
+            }
+            self.roster.ancestors.push(parent);
+            below = parent;
+        }
+    }
+
+    /// Everything that hangs on one node: its connections, then its own meters.
+    fn of_node(&mut self, node: NodeIx, dt: Option<u32>) {
+        let Some(entry) = self.network.node(node) else {
+            return;
+        };
+        let first = self.roster.members.len();
+        for connection in &entry.connections {
+            self.of_connection(*connection, node, dt);
+        }
+        for meter in &entry.meters {
+            self.of_own_meter(*meter, node, dt);
+        }
+        if let Some(added) = self.roster.members.get_mut(first..) {
+            let loads = self.loads_kw.split_off(first);
+            let mut paired: Vec<(Member, f64)> = added.iter().copied().zip(loads).collect();
+            paired.sort_by_key(|(member, _)| {
+                (
+                    self.network.meter(member.meter).map(|meter| meter.id.clone()),
+                    member.role,
+                )
+            });
+            for (slot, (member, load)) in added.iter_mut().zip(paired) {
+                *slot = member;
+                self.loads_kw.push(load);
+            }
+        }
+    }
+
+    fn of_connection(&mut self, connection: ConnectionIx, node: NodeIx, dt: Option<u32>) {
+        let Some(entry) = self.network.connection(connection) else {
+            return;
+        };
+        entry.history.narrow(self.instant, &mut self.roster.span);
+        let Some(row) = entry.history.at(self.instant) else {
+            return;
+        };
+        if self.network.find_node(row.node_id.as_str()) != Some(node) {
+            return;
+        }
+        match entry.meter {
+            None => {
+                let assessed_wh_month = assessed_wh(row);
+                self.roster.unmetered.push(Unmetered {
+                    dt,
+                    assessed_wh_month,
+                });
+            }
+            Some(meter) => self.of_connected_meter(meter, row, dt),
+        }
+    }
+
+    fn of_connected_meter(&mut self, meter: MeterIx, row: &ConnectionRow, dt: Option<u32>) {
+        let Some(entry) = self.network.meter(meter) else {
+            return;
+        };
+        entry.history.narrow(self.instant, &mut self.roster.span);
+        let meter_row = entry.history.at(self.instant);
+        let generation = meter_row.is_some_and(|row| row.role == MeterRole::Generation);
+        let role = match (generation, dt) {
+            (false, Some(_)) => MemberRole::Consumer,
+            (true, Some(_)) => MemberRole::Generation,
+            (false, None) => MemberRole::HtConsumer,
+            (true, None) => MemberRole::HtGeneration,
+        };
+        let multiplier = meter_row.map_or(Multiplier::ONE, |row| row.multiplier);
+        let minutes = meter_row.map_or(IntervalMinutes::Fifteen, |row| row.interval_minutes);
+        let member = Member {
+            meter,
+            role,
+            dt,
+            multiplier,
+            minutes,
+            in_service: meter_row.is_some(),
+            bound_wh: 0,
+        };
+        self.push(member, row.sanctioned_load_kw.unwrap_or(0.0));
+    }
+
+    /// DT, feeder and boundary meters, which name their node themselves.
+    fn of_own_meter(&mut self, meter: MeterIx, node: NodeIx, dt: Option<u32>) {
+        let Some(entry) = self.network.meter(meter) else {
+            return;
+        };
+        entry.history.narrow(self.instant, &mut self.roster.span);
+        let Some(row) = entry.history.at(self.instant) else {
+            return;
+        };
+        let names = |id: &Option<gridtally_schemas::NodeId>| {
+            id.as_ref().and_then(|id| self.network.find_node(id.as_str())) == Some(node)
+        };
+        let own = names(&row.node_id);
+        let role = match row.role {
+            MeterRole::Dt if own && dt.is_some() => MemberRole::Dt,
+            MeterRole::Feeder if own && dt.is_none() => MemberRole::Feeder,
+            MeterRole::Boundary if own => MemberRole::BoundaryOwn,
+            MeterRole::Boundary if names(&row.boundary_to) => MemberRole::BoundaryOther,
+            // Consumer and generation meters hang where their connection says.
+            MeterRole::Dt
+            | MeterRole::Feeder
+            | MeterRole::Boundary
+            | MeterRole::Consumer
+            | MeterRole::Generation => return,
+        };
+        let (multiplier, minutes) = (row.multiplier, row.interval_minutes);
+        let member = Member {
+            meter,
+            role,
+            dt,
+            multiplier,
+            minutes,
+            in_service: true,
+            bound_wh: 0,
+        };
+        self.push(member, 0.0);
+    }
+
+    fn push(&mut self, member: Member, load_kw: f64) {
+        self.roster.minutes = self.roster.minutes.max(member.minutes);
+        self.roster.members.push(member);
+        self.loads_kw.push(load_kw);
+    }
+
+    fn finish(self) -> Roster {
+        let Self {
+            mut roster, loads_kw, ..
+        } = self;
+        let hours = match roster.minutes {
+            IntervalMinutes::Fifteen => 0.25,
+            IntervalMinutes::Thirty => 0.5,
+        };
+        for (member, load_kw) in roster.members.iter_mut().zip(loads_kw) {
+            member.bound_wh = watt_hours(load_kw * 1_000.0 * hours);
+        }
+        roster
+    }
+}
+
+/// Assessed consumption of an unmetered connection, Wh a month.
+fn assessed_wh(row: &ConnectionRow) -> i64 {
+    watt_hours(row.assessed_kwh_month.unwrap_or(0.0) * 1_000.0)
+}
+
+/// Rounds to whole Wh; 0 for what is not a sensible energy.
+fn watt_hours(wh: f64) -> i64 {
+    if !(0.0..1e15).contains(&wh) {
+        return 0;
+    }
+    // Through text because a float-to-integer cast is banned; rosters are built rarely.
+    format!("{wh:.0}").parse().unwrap_or(0)
+}

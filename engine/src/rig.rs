@@ -1,0 +1,251 @@
+//! What the tests of this crate share: short ways to say rows and reads, tables in memory that fail on demand, and a process that
+//! can be killed between any two commits.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use arrow::array::RecordBatch;
+use futures::{StreamExt, stream::BoxStream};
+use gridtally_ingest::log::Position;
+use gridtally_schemas::{
+    ConsumerId, IntervalMinutes, IntervalRead, MeterId, Multiplier, NodeId, Publish, UtcMicros,
+    network::{
+        ConnectionRow, MasterRows, MeterRole, MeterRow, Metering, NodeKind, NodeRow, Prosumer, Supply,
+    },
+    record,
+    table::TableSchema,
+};
+
+use crate::{
+    balance::BalanceSql,
+    engine::{EngineError, Store, StoreError, checkpoint::Checkpointer, recovery::recover},
+    world::{Settings, World, publish::Scope},
+};
+
+/// Midnight of 2026-04-01 in India.
+pub(crate) const MIDNIGHT: UtcMicros = UtcMicros(1_774_981_800_000_000);
+pub(crate) const QUARTER: i64 = 15 * 60 * 1_000_000;
+pub(crate) const LONG_AGO: UtcMicros = UtcMicros(1_577_836_800_000_000);
+
+/// The end of the `n`-th quarter of 2026-04-01.
+pub(crate) fn quarter_end(n: i64) -> UtcMicros {
+    MIDNIGHT.plus(n * QUARTER)
+}
+
+pub(crate) fn node_id(id: &str) -> NodeId {
+    NodeId::parse(id).unwrap()
+}
+
+pub(crate) fn node(id: &str, kind: NodeKind, parent: Option<&str>) -> NodeRow {
+    NodeRow {
+        node_id: node_id(id),
+        kind,
+        parent_id: parent.map(node_id),
+        name: id.to_owned(),
+        area_class: None,
+        lat: None,
+        lon: None,
+        capacity_kva: None,
+        allowable_loss_pct: None,
+        technical_loss_pct: None,
+        valid_from: LONG_AGO,
+        valid_to: None,
+    }
+}
+
+pub(crate) fn meter(id: &str, role: MeterRole, node: Option<&str>) -> MeterRow {
+    MeterRow {
+        meter_id: MeterId::parse(id).unwrap(),
+        role,
+        node_id: node.map(node_id),
+        boundary_to: None,
+        interval_minutes: IntervalMinutes::Fifteen,
+        multiplier: Multiplier::ONE,
+        valid_from: LONG_AGO,
+        valid_to: None,
+    }
+}
+
+pub(crate) fn connection(consumer: &str, meter: Option<&str>, node: &str) -> ConnectionRow {
+    ConnectionRow {
+        consumer_id: ConsumerId::parse(consumer).unwrap(),
+        meter_id: meter.map(|id| MeterId::parse(id).unwrap()),
+        node_id: node_id(node),
+        category: "LT-domestic".to_owned(),
+        supply: Supply::Lt,
+        phases: 1,
+        sanctioned_load_kw: Some(4.0),
+        metering: if meter.is_some() {
+            Metering::Prepaid
+        } else {
+            Metering::Unmetered
+        },
+        prosumer: Prosumer::None,
+        assessed_kwh_month: None,
+        valid_from: LONG_AGO,
+        valid_to: None,
+    }
+}
+
+/// A discom `D` with a zone `Z`, a feeder `F1` with DTs `T1` and `T2`, and a feeder `F2` with DT `T3`.
+pub(crate) fn hierarchy() -> Vec<NodeRow> {
+    vec![
+        node("D", NodeKind::Discom, None),
+        node("Z", NodeKind::Zone, Some("D")),
+        node("F1", NodeKind::Feeder, Some("Z")),
+        node("F2", NodeKind::Feeder, Some("Z")),
+        node("T1", NodeKind::Dt, Some("F1")),
+        node("T2", NodeKind::Dt, Some("F1")),
+        node("T3", NodeKind::Dt, Some("F2")),
+    ]
+}
+
+pub(crate) fn read(end: UtcMicros, import_wh: i64) -> IntervalRead {
+    IntervalRead::new(end, Some(import_wh))
+}
+
+/// A publish of one meter's reads.
+pub(crate) fn publish(meter_id: &str, reads: &[IntervalRead]) -> Publish {
+    let mut publish = Publish::default();
+    publish.begin_meter(meter_id).unwrap();
+    for read in reads {
+        publish.push_read(*read);
+    }
+    publish
+}
+
+pub(crate) fn publish_record(received_at: UtcMicros, publish: &Publish) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    record::encode_publish(received_at, "gateway:G1", publish, &mut bytes);
+    bytes
+}
+
+pub(crate) fn master_record(recorded_at: UtcMicros, rows: &MasterRows) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    record::encode_master_rows(recorded_at, "file:master.csv", rows, &mut bytes).unwrap();
+    bytes
+}
+
+/// Runs a future that waits for nothing outside this thread.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+/// Computes every balance.
+pub(crate) fn settle(world: &mut World) {
+    let sql = BalanceSql::default();
+    while let Some(members) = world.gather(10_000) {
+        let computed = block_on(sql.run(members)).unwrap();
+        world.settle(computed);
+    }
+    assert!(world.is_settled());
+}
+
+/// Tables in memory. [`MemoryStore::fail_after`] makes a later commit fail as a crash would: it and all after it do nothing.
+#[derive(Debug, Default)]
+pub(crate) struct MemoryStore {
+    tables: Mutex<BTreeMap<&'static str, Vec<RecordBatch>>>,
+    positions: Mutex<BTreeMap<&'static str, Position>>,
+    commits_left: Mutex<Option<usize>>,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the process was killed here")]
+struct Killed;
+
+impl MemoryStore {
+    pub(crate) fn fail_after(&self, commits: Option<usize>) {
+        *self.commits_left.lock().unwrap() = commits;
+    }
+
+    pub(crate) fn batches(&self, table: &TableSchema) -> Vec<RecordBatch> {
+        self.tables
+            .lock()
+            .unwrap()
+            .get(table.name)
+            .cloned()
+            .unwrap_or_default()
+    }
+}
+
+impl Store for MemoryStore {
+    async fn append(
+        &self,
+        table: &'static TableSchema,
+        rows: RecordBatch,
+        position: Position,
+    ) -> Result<bool, StoreError> {
+        if let Some(left) = self.commits_left.lock().unwrap().as_mut() {
+            *left = left.checked_sub(1).ok_or_else(|| Box::new(Killed))?;
+        }
+        let mut positions = self.positions.lock().unwrap();
+        if positions.get(table.name).is_some_and(|held| *held >= position) {
+            return Ok(false);
+        }
+        positions.insert(table.name, position);
+        self.tables
+            .lock()
+            .unwrap()
+            .entry(table.name)
+            .or_default()
+            .push(rows);
+        Ok(true)
+    }
+
+    async fn position_of(&self, table: &'static TableSchema) -> Result<Option<Position>, StoreError> {
+        Ok(self.positions.lock().unwrap().get(table.name).copied())
+    }
+
+    async fn scan(
+        &self,
+        table: &'static TableSchema,
+    ) -> Result<BoxStream<'static, Result<RecordBatch, StoreError>>, StoreError> {
+        Ok(futures::stream::iter(self.batches(table).into_iter().map(Ok)).boxed())
+    }
+}
+
+/// An engine without its thread: it recovers, applies, checkpoints, and can die in a checkpoint.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) world: World,
+    checkpointer: Checkpointer<MemoryStore>,
+    now: UtcMicros,
+}
+
+impl Process {
+    /// Starts from the tables.
+    pub(crate) fn start(store: &Arc<MemoryStore>, settings: Settings, now: UtcMicros) -> Self {
+        store.fail_after(None);
+        let recovered = block_on(recover(store.as_ref(), settings.clone(), Position(0))).unwrap();
+        let checkpointer = Checkpointer::new(Arc::clone(store), settings.zone, recovered.transactions);
+        Self {
+            world: recovered.world,
+            checkpointer,
+            now,
+        }
+    }
+
+    /// Applies the records of `log` from where the picture stands up to `through`.
+    pub(crate) fn apply(&mut self, log: &[Vec<u8>], through: usize) {
+        let mut publish = Publish::default();
+        let from = usize::try_from(self.world.applied().0).unwrap();
+        for (at, bytes) in log.iter().enumerate().take(through).skip(from) {
+            let position = Position(u64::try_from(at).unwrap() + 1);
+            self.world.apply(position, bytes, &mut publish).unwrap();
+        }
+        self.world.advance(self.now);
+        settle(&mut self.world);
+    }
+
+    pub(crate) fn checkpoint(&mut self, scope: Scope) -> Result<(), EngineError> {
+        let mut due = self.world.take_due(self.now);
+        while self.world.take_more(self.now, scope, 7, &mut due) {}
+        block_on(self.checkpointer.write(due, self.now)).map(|_| ())
+    }
+}

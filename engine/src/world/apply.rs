@@ -1,0 +1,568 @@
+//! What a log record changes.
+//!
+//! CONS-1: every read, register and event of an acknowledged publish ends in exactly one of the counts of [`Counts`], and
+//! each of those but `duplicate` has a row in a table.
+//!
+//! What is decided here does not depend on what came before (ORD-1): a value is refused for what it says alone (off the grid of
+//! quarter hours, negative, out of range, of the future of its own arrival), or held while nobody has said what its meter is. That
+//! a meter is known never becomes false again. Everything else that master data may change later (is the meter in service, on
+//! which node, with which interval and multiplier) is asked when a balance is gathered, never here.
+
+use std::sync::Arc;
+
+use gridtally_ingest::log::Position;
+use gridtally_schemas::{
+    IntervalRead, MeterSpan, Publish, RegisterRead, UtcMicros,
+    network::MasterRows,
+    record::{self, Body, RecordError},
+};
+
+use super::{
+    World,
+    held::{Held, SpanId},
+};
+use crate::{
+    network::{MeterIx, Touched},
+    outbox::{EventRow, MasterRow, Origin, QuarantineRow, ReadRow, RegisterRow, VeeRow},
+    state::{Feeders, HardFailure, Merged, Quarter, Value},
+};
+
+macro_rules! counts {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
+        /// What became of everything that was applied, since the tables were empty. They outlive a restart: a checkpoint keeps them
+        /// as they stand at its position, and replay counts on from there.
+        #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+        pub struct Counts { $($(#[$doc])* pub $name: u64),+ }
+
+        impl Counts {
+            /// Every count with its name, which is also its column in `checkpoints`.
+            #[must_use]
+            pub fn named(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), self.$name)),+]
+            }
+
+            /// Sets counts by name; a name that is not asked for by `count` stays 0.
+            #[must_use]
+            pub fn from_named(count: impl Fn(&'static str) -> Option<u64>) -> Self {
+                Self { $($name: count(stringify!($name)).unwrap_or(0)),+ }
+            }
+        }
+    };
+}
+
+counts!(
+    /// Log records applied.
+    records,
+    /// Interval reads in them.
+    reads,
+    /// Reads that became the valid value.
+    reads_accepted,
+    /// Reads that lost to the valid value; kept with version 0.
+    reads_superseded,
+    /// Reads that were here before.
+    reads_duplicate,
+    /// Reads put into quarantine.
+    reads_quarantined,
+    /// Reads that their source reported as missing; the first of each interval is a VEE exception.
+    reads_reported_missing,
+    /// Reads released from quarantine; each is then counted again as what it became.
+    reads_released,
+    /// Of the accepted and superseded reads those whose meter had no row in force for their interval when they were applied: they
+    /// stand in `interval_reads` and count in no balance until master data covers them.
+    reads_not_in_service,
+    /// Register reads.
+    registers,
+    /// Register reads that became the valid reading.
+    registers_accepted,
+    /// Register reads that lost to another of the same instant; kept with version 0.
+    registers_superseded,
+    /// Register reads that were here before.
+    registers_duplicate,
+    /// Register reads put into quarantine.
+    registers_quarantined,
+    /// Register reads released from quarantine.
+    registers_released,
+    /// Events.
+    events,
+    /// Events that were new.
+    events_accepted,
+    /// Events that were here before.
+    events_duplicate,
+    /// Events put into quarantine.
+    events_quarantined,
+    /// Events released from quarantine.
+    events_released,
+    /// Payloads that could not be decoded.
+    undecodable,
+    /// Master rows that changed something.
+    master_rows_changed,
+    /// Master rows that said what was known.
+    master_rows_known,
+);
+
+fn unaccounted(put_in: [u64; 2], outcomes: &[u64]) -> i128 {
+    let sum = |counts: &[u64]| -> i128 { counts.iter().copied().map(i128::from).sum() };
+    sum(&put_in) - sum(outcomes)
+}
+
+impl Counts {
+    /// CONS-1: reads applied less reads accounted for; 0, always.
+    #[must_use]
+    pub fn reads_unaccounted(&self) -> i128 {
+        unaccounted(
+            [self.reads, self.reads_released],
+            &[
+                self.reads_accepted,
+                self.reads_superseded,
+                self.reads_duplicate,
+                self.reads_quarantined,
+                self.reads_reported_missing,
+            ],
+        )
+    }
+
+    /// CONS-1 for register reads; 0, always.
+    #[must_use]
+    pub fn registers_unaccounted(&self) -> i128 {
+        unaccounted(
+            [self.registers, self.registers_released],
+            &[
+                self.registers_accepted,
+                self.registers_superseded,
+                self.registers_duplicate,
+                self.registers_quarantined,
+            ],
+        )
+    }
+
+    /// CONS-1 for events; 0, always.
+    #[must_use]
+    pub fn events_unaccounted(&self) -> i128 {
+        unaccounted(
+            [self.events, self.events_released],
+            &[
+                self.events_accepted,
+                self.events_duplicate,
+                self.events_quarantined,
+            ],
+        )
+    }
+}
+
+pub(super) fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
+
+/// A read that its source reported as missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MissingReport {
+    pub(crate) at: UtcMicros,
+    pub(crate) resolved_at: Option<UtcMicros>,
+}
+
+/// Content of a register read: import and export, Wh. Of two readings of one instant the greater stands.
+pub(super) type Register = (Option<i64>, Option<i64>);
+
+/// Where a span came from: as which record's span it is known, and what its rows say of their origin.
+#[derive(Debug)]
+pub(super) struct Arrival<'a> {
+    pub(super) id: SpanId,
+    pub(super) origin: &'a Origin,
+}
+
+impl World {
+    /// Applies one log record; one that was applied before changes nothing. `publish` is a buffer to reuse.
+    ///
+    /// # Errors
+    /// [`RecordError`] when the record cannot be read: the log was written by a newer version, or is not a log of gridtally. Then
+    /// nothing of it was applied.
+    pub fn apply(
+        &mut self,
+        position: Position,
+        bytes: &[u8],
+        publish: &mut Publish,
+    ) -> Result<(), RecordError> {
+        if position <= self.applied {
+            return Ok(());
+        }
+        let record = record::decode(bytes)?;
+        if let Body::Publish(protobuf) = &record.body {
+            record::decode_publish(protobuf, publish)?;
+        }
+        let origin = Origin {
+            position,
+            received_at: record.recorded_at,
+            source: Arc::from(record.source),
+        };
+        match record.body {
+            Body::Publish(_) => self.apply_publish(&origin, publish),
+            Body::Undecodable {
+                topic,
+                content_type,
+                reason,
+                payload,
+            } => {
+                self.counts.undecodable += 1;
+                self.quarantine(QuarantineRow {
+                    exception_id: position.to_string(),
+                    position,
+                    origin,
+                    topic: Some(topic.to_owned()),
+                    content_type: Some(content_type.to_owned()).filter(|text| !text.is_empty()),
+                    meter_id: None,
+                    interval_end: None,
+                    reason: format!("undecodable: {reason}"),
+                    payload: payload.to_vec(),
+                    released_at: None,
+                });
+            }
+            Body::MasterRows(rows) => self.apply_master_rows(&origin, rows),
+        }
+        self.counts.records += 1;
+        self.applied = position;
+        Ok(())
+    }
+
+    fn apply_publish(&mut self, origin: &Origin, publish: &Publish) {
+        self.counts.reads += count(publish.read_count());
+        self.counts.registers += count(publish.register_count());
+        self.counts.events += count(publish.event_count());
+        for (at, span) in publish.meters().enumerate() {
+            let arrival = Arrival {
+                id: SpanId {
+                    position: origin.position,
+                    at: count(at),
+                },
+                origin,
+            };
+            self.apply_span(&arrival, span);
+        }
+    }
+
+    /// Applies what one meter said.
+    pub(super) fn apply_span(&mut self, arrival: &Arrival<'_>, span: MeterSpan<'_>) {
+        let Some(meter) = self
+            .network
+            .find_meter(span.meter_id)
+            .filter(|meter| self.is_known(*meter))
+        else {
+            self.hold(arrival, span);
+            return;
+        };
+        let feeders = self.feeders_for_home(meter);
+        let mut refused: Vec<(IntervalRead, &'static str)> = Vec::new();
+        for read in span.reads {
+            match self.admit(arrival.origin, read) {
+                Ok((quarter, Some(value))) => {
+                    self.merge_read(arrival.origin, (meter, feeders), quarter, &value)
+                }
+                Ok((quarter, None)) => self.report_missing(arrival.origin, meter, quarter),
+                Err(reason) => refused.push((*read, reason)),
+            }
+        }
+        if !refused.is_empty() {
+            self.refuse_reads(arrival, span.meter_id, &refused);
+        }
+        self.apply_registers(arrival, meter, span);
+        self.apply_events(arrival.origin, meter, span);
+    }
+
+    pub(super) fn is_known(&self, meter: MeterIx) -> bool {
+        self.network
+            .meter(meter)
+            .is_some_and(|meter| meter.history.newest().is_some())
+    }
+
+    /// The feeders by which a meter that has no block yet is put into one.
+    pub(super) fn feeders_for_home(&self, meter: MeterIx) -> Feeders {
+        if self.state.block_of(meter).is_some() {
+            return Feeders::default();
+        }
+        let mut feeders = Vec::new();
+        self.network.feeders_of_meter(meter, &mut feeders);
+        feeders.sort_unstable();
+        feeders.dedup();
+        [feeders.first().copied(), feeders.get(1).copied()]
+    }
+
+    /// Hard validation (DOMAIN section 3): which interval a read is for and the value it carries, or why it cannot stand.
+    fn admit(&self, origin: &Origin, read: &IntervalRead) -> Result<(Quarter, Option<Value>), &'static str> {
+        let quarter = Quarter::ending(read.interval_end).ok_or("off_interval_grid")?;
+        if read.interval_end > origin.received_at.plus(self.settings.future_micros) {
+            return Err("future");
+        }
+        match Value::of_read(read) {
+            Ok(value) => Ok((quarter, value)),
+            Err(HardFailure::Negative) => Err("negative"),
+            Err(HardFailure::OutOfRange) => Err("out_of_range"),
+        }
+    }
+
+    fn merge_read(
+        &mut self,
+        origin: &Origin,
+        (meter, feeders): (MeterIx, Feeders),
+        quarter: Quarter,
+        value: &Value,
+    ) {
+        let version = match self.state.merge(meter, feeders, quarter, value) {
+            Merged::Accepted { version } => {
+                self.counts.reads_accepted += 1;
+                self.resolve_missing(origin, meter, quarter);
+                version
+            }
+            Merged::Superseded => {
+                self.counts.reads_superseded += 1;
+                0
+            }
+            Merged::Duplicate => {
+                self.counts.reads_duplicate += 1;
+                return;
+            }
+        };
+        if self.network.interval_of(meter, quarter.begin()).is_none() {
+            self.counts.reads_not_in_service += 1;
+        }
+        let Some(meter_id) = self.network.meter(meter).map(|meter| meter.id.clone()) else {
+            return;
+        };
+        self.outbox.reads.push(ReadRow {
+            meter_id,
+            quarter,
+            value: *value,
+            version,
+            origin: origin.clone(),
+        });
+    }
+
+    /// A read that the source itself reports as missing: an exception, resolved when a value comes (or has come).
+    fn report_missing(&mut self, origin: &Origin, meter: MeterIx, quarter: Quarter) {
+        self.counts.reads_reported_missing += 1;
+        if self.reported_missing.contains_key(&(meter, quarter)) {
+            return;
+        }
+        let known = self.state.value(meter, quarter).is_some();
+        let report = MissingReport {
+            at: origin.received_at,
+            resolved_at: known.then_some(origin.received_at),
+        };
+        self.reported_missing.insert((meter, quarter), report);
+        self.push_vee(origin, (meter, quarter), 1, report);
+    }
+
+    fn resolve_missing(&mut self, origin: &Origin, meter: MeterIx, quarter: Quarter) {
+        if self.reported_missing.is_empty() {
+            return;
+        }
+        let Some(report) = self.reported_missing.get_mut(&(meter, quarter)) else {
+            return;
+        };
+        if report.resolved_at.is_none() {
+            report.resolved_at = Some(origin.received_at);
+            let report = *report;
+            self.push_vee(origin, (meter, quarter), 2, report);
+        }
+    }
+
+    fn push_vee(
+        &mut self,
+        origin: &Origin,
+        (meter, quarter): (MeterIx, Quarter),
+        version: i64,
+        report: MissingReport,
+    ) {
+        let Some(meter_id) = self.network.meter(meter).map(|meter| meter.id.clone()) else {
+            return;
+        };
+        let position = origin.position;
+        self.outbox.vee.push(VeeRow {
+            meter_id,
+            quarter,
+            version,
+            position,
+            report,
+        });
+    }
+
+    fn apply_registers(&mut self, arrival: &Arrival<'_>, meter: MeterIx, span: MeterSpan<'_>) {
+        let is_negative = |register: &RegisterRead| {
+            [register.import_wh, register.export_wh]
+                .into_iter()
+                .flatten()
+                .any(|wh| wh < 0)
+        };
+        let refused: Vec<RegisterRead> = span.registers.iter().copied().filter(is_negative).collect();
+        if !refused.is_empty() {
+            let span = MeterSpan {
+                reads: &[],
+                registers: &refused,
+                events: &[],
+                ..span
+            };
+            self.refuse(arrival, span, "negative");
+        }
+        for register in span.registers.iter().filter(|register| !is_negative(register)) {
+            self.apply_register(arrival.origin, meter, register);
+        }
+    }
+
+    fn apply_register(&mut self, origin: &Origin, meter: MeterIx, register: &RegisterRead) {
+        let content = (register.import_wh, register.export_wh);
+        let held = self.registers.get(&(meter, register.at)).copied();
+        let lost = |content: Register| (meter, register.at, content);
+        let version = match held {
+            Some((standing, _))
+                if standing == content || self.registers_superseded.contains(&lost(content)) =>
+            {
+                self.counts.registers_duplicate += 1;
+                return;
+            }
+            Some((standing, _)) if standing > content => {
+                self.registers_superseded.insert(lost(content));
+                self.counts.registers_superseded += 1;
+                0
+            }
+            Some((standing, version)) => {
+                self.registers_superseded.insert(lost(standing));
+                version + 1
+            }
+            None => 1,
+        };
+        if version > 0 {
+            self.registers.insert((meter, register.at), (content, version));
+            self.counts.registers_accepted += 1;
+        }
+        let Some(meter_id) = self.network.meter(meter).map(|meter| meter.id.clone()) else {
+            return;
+        };
+        self.outbox.registers.push(RegisterRow {
+            meter_id,
+            register: *register,
+            version,
+            origin: origin.clone(),
+        });
+    }
+
+    fn apply_events(&mut self, origin: &Origin, meter: MeterIx, span: MeterSpan<'_>) {
+        for event in span.events {
+            if !self.events.insert((meter, *event)) {
+                self.counts.events_duplicate += 1;
+                continue;
+            }
+            self.counts.events_accepted += 1;
+            let Some(meter_id) = self.network.meter(meter).map(|meter| meter.id.clone()) else {
+                return;
+            };
+            self.outbox.events.push(EventRow {
+                meter_id,
+                event: *event,
+                origin: origin.clone(),
+            });
+        }
+    }
+
+    /// Refuses reads for what they say: one row per reason, so that each row says one thing.
+    fn refuse_reads(
+        &mut self,
+        arrival: &Arrival<'_>,
+        meter_id: &str,
+        refused: &[(IntervalRead, &'static str)],
+    ) {
+        let mut reasons: Vec<&'static str> = refused.iter().map(|(_, reason)| *reason).collect();
+        reasons.sort_unstable();
+        reasons.dedup();
+        for reason in reasons {
+            let reads: Vec<IntervalRead> = refused
+                .iter()
+                .filter(|(_, why)| *why == reason)
+                .map(|(read, _)| *read)
+                .collect();
+            self.refuse(
+                arrival,
+                MeterSpan {
+                    meter_id,
+                    reads: &reads,
+                    registers: &[],
+                    events: &[],
+                },
+                reason,
+            );
+        }
+    }
+
+    fn refuse(&mut self, arrival: &Arrival<'_>, span: MeterSpan<'_>, reason: &'static str) {
+        self.count_quarantined(span);
+        let suffix = if span.reads.is_empty() { "-registers" } else { "" };
+        let held = Held::of_span(arrival, reason, span);
+        let exception_id = format!("{}-{reason}{suffix}", arrival.id);
+        self.quarantine(QuarantineRow {
+            exception_id,
+            ..held.row(arrival.origin.position, None)
+        });
+    }
+
+    /// Keeps what an unknown meter said until master data names the meter.
+    fn hold(&mut self, arrival: &Arrival<'_>, span: MeterSpan<'_>) {
+        self.count_quarantined(span);
+        let held = Held::of_span(arrival, super::held::UNKNOWN_METER, span);
+        self.quarantine(held.row(arrival.origin.position, None));
+        self.held.insert(held);
+    }
+
+    fn count_quarantined(&mut self, span: MeterSpan<'_>) {
+        self.counts.reads_quarantined += count(span.reads.len());
+        self.counts.registers_quarantined += count(span.registers.len());
+        self.counts.events_quarantined += count(span.events.len());
+    }
+
+    fn quarantine(&mut self, row: QuarantineRow) {
+        self.count_quarantine_row(&row.reason, 1);
+        self.outbox.quarantine.push(row);
+    }
+
+    /// Keeps the number of quarantine rows by reason, without what follows a colon.
+    pub(super) fn count_quarantine_row(&mut self, reason: &str, step: i64) {
+        let kind = reason.split(':').next().unwrap_or_default();
+        let entry = self.quarantined.entry(kind.to_owned()).or_default();
+        *entry = entry.saturating_add_signed(step);
+    }
+
+    fn apply_master_rows(&mut self, origin: &Origin, rows: MasterRows) {
+        let total = rows.len();
+        let touched = self.merge_master_rows(origin, rows);
+        self.counts.master_rows_changed += count(touched.rows_changed);
+        self.counts.master_rows_known += count(total.saturating_sub(touched.rows_changed));
+        self.touch(&touched);
+        self.release(origin, touched.meters_now_known);
+    }
+
+    /// Merges rows one by one, so that each row that changed something has its own row in the tables.
+    fn merge_master_rows(&mut self, origin: &Origin, rows: MasterRows) -> Touched {
+        let mut all = Touched::default();
+        for row in MasterRow::split(rows) {
+            let touched = self
+                .network
+                .merge(origin.received_at, &origin.source, row.clone().into_rows());
+            if touched.rows_changed > 0 {
+                self.outbox.master.push((row, origin.clone()));
+            }
+            all.rows_changed += touched.rows_changed;
+            all.feeders.extend(touched.feeders);
+            all.meters_now_known.extend(touched.meters_now_known);
+        }
+        all.feeders.sort_unstable();
+        all.feeders.dedup();
+        all
+    }
+
+    /// Forgets what was derived from master data that changed.
+    pub(super) fn touch(&mut self, touched: &Touched) {
+        if touched.rows_changed > 0 {
+            self.feeders_of_block.clear();
+        }
+        for feeder in &touched.feeders {
+            let before = self.rosters.remove(feeder).unwrap_or_default();
+            self.stale.entry(*feeder).or_insert(before);
+        }
+    }
+}

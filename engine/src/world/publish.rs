@@ -1,0 +1,532 @@
+//! What is due for publication, and the rows it becomes.
+//!
+//! A balance is published when its interval has been closed for the grace period, and again when a value of it changes. Only
+//! a change of value, or the passage from provisional to final, makes a version.
+//!
+//! Versions are the difference between the live picture and what the tables hold, so publishing needs no memory of its own: after
+//! a crash between two tables' commits the same comparison finds just what is still to be written.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use gridtally_ingest::log::Position;
+use gridtally_schemas::{Day, NodeId, UtcMicros, network::NodeKind};
+
+use super::{Counts, Sums, World};
+use crate::{
+    balance::{Coverage, DtFigures, FeederFigures, ratio},
+    network::NodeIx,
+    outbox::Outbox,
+    state::Quarter,
+};
+
+/// How far a published value has come.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Stage {
+    /// Not published yet.
+    #[default]
+    Unpublished,
+    /// May still change.
+    Provisional,
+    /// Past the settlement horizon.
+    Final,
+    /// Changed after it was final.
+    Restated,
+    /// No longer a balance: the network turned out to be another.
+    Withdrawn,
+}
+
+impl Stage {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unpublished => "unpublished",
+            Self::Provisional => "provisional",
+            Self::Final => "final",
+            Self::Restated => "restated",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Self {
+        match text {
+            "provisional" => Self::Provisional,
+            "final" => Self::Final,
+            "restated" => Self::Restated,
+            "withdrawn" => Self::Withdrawn,
+            _ => Self::Unpublished,
+        }
+    }
+}
+
+/// What was last published under a key.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Published {
+    pub(crate) version: i64,
+    /// SipHash of the row's values: a 64-bit stand-in for a copy of the row (chance of a missed change: 2^-64 each).
+    pub(crate) digest: u64,
+    pub(crate) stage: Stage,
+    pub(crate) at: UtcMicros,
+}
+
+/// A new version of a row.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Version {
+    pub(crate) version: i64,
+    pub(crate) stage: Stage,
+    pub(crate) reason: Option<&'static str>,
+}
+
+impl Published {
+    /// The version that publishing values with `digest` makes now; `None` when nothing changed.
+    fn next(&mut self, digest: u64, is_final: bool, now: UtcMicros) -> Option<Version> {
+        let changed = self.version == 0 || self.digest != digest;
+        let (stage, reason) = match (self.stage, changed, is_final) {
+            (Stage::Unpublished, _, false) => (Stage::Provisional, None),
+            (Stage::Unpublished, _, true) => (Stage::Final, None),
+            (Stage::Provisional, false, true) => (Stage::Final, Some("settled")),
+            (Stage::Provisional | Stage::Withdrawn, true, false) => {
+                (Stage::Provisional, Some("inputs changed"))
+            }
+            (Stage::Provisional | Stage::Withdrawn, true, true) => {
+                (Stage::Final, Some("inputs changed and settled"))
+            }
+            (Stage::Final | Stage::Restated, true, _) => {
+                (Stage::Restated, Some("inputs changed after settlement"))
+            }
+            (Stage::Provisional | Stage::Final | Stage::Restated | Stage::Withdrawn, false, _) => {
+                return None;
+            }
+        };
+        *self = Self {
+            version: self.version + 1,
+            digest,
+            stage,
+            at: now,
+        };
+        Some(Version {
+            version: self.version,
+            stage,
+            reason,
+        })
+    }
+
+    fn withdraw(&mut self, now: UtcMicros) -> Option<Version> {
+        if self.version == 0 || self.stage == Stage::Withdrawn {
+            return None;
+        }
+        *self = Self {
+            version: self.version + 1,
+            digest: 0,
+            stage: Stage::Withdrawn,
+            at: now,
+        };
+        Some(Version {
+            version: self.version,
+            stage: self.stage,
+            reason: Some("network corrected"),
+        })
+    }
+}
+
+/// Of values just computed or just read back; never stored, so the hasher may change with the compiler.
+pub(crate) fn digest(row: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    row.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The published values of a DT balance: the loss only where it may be shown (BAL-2).
+#[derive(Debug, Clone, Copy, Hash)]
+pub(crate) struct DtValues {
+    pub(crate) minutes: i64,
+    pub(crate) known: [Option<i64>; 5],
+    pub(crate) sums: [i64; 4],
+    pub(crate) coverage: Coverage,
+}
+
+impl Hash for Coverage {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        (self.expected, self.reported, self.estimated).hash(hasher);
+    }
+}
+
+impl DtValues {
+    pub(crate) fn of(figures: &DtFigures, minutes: i64, threshold_pct: f64) -> Self {
+        let loss = figures
+            .loss_wh
+            .filter(|_| figures.coverage.percent() >= threshold_pct);
+        Self {
+            minutes,
+            known: [
+                figures.dt_import_wh,
+                figures.dt_export_wh,
+                figures.injected_wh,
+                figures.delivered_wh,
+                loss,
+            ],
+            sums: [
+                figures.consumer_import_wh,
+                figures.consumer_export_wh,
+                figures.unmetered_wh,
+                figures.loss_bound_wh,
+            ],
+            coverage: figures.coverage,
+        }
+    }
+}
+
+/// The published values of a feeder balance.
+#[derive(Debug, Clone, Copy, Hash)]
+pub(crate) struct FeederValues {
+    pub(crate) minutes: i64,
+    pub(crate) known: [Option<i64>; 8],
+    pub(crate) sums: [i64; 9],
+    pub(crate) coverage: Coverage,
+}
+
+impl FeederValues {
+    pub(crate) fn of(figures: &FeederFigures, minutes: i64, threshold_pct: f64) -> Self {
+        let covered = figures.coverage.percent() >= threshold_pct;
+        let loss = |loss: Option<i64>| loss.filter(|_| covered);
+        Self {
+            minutes,
+            known: [
+                figures.feeder_import_wh,
+                figures.feeder_export_wh,
+                figures.boundary_in_wh,
+                figures.boundary_out_wh,
+                figures.input_wh,
+                loss(figures.ht_loss_wh),
+                loss(Some(figures.lt_loss_wh)),
+                loss(figures.total_loss_wh),
+            ],
+            sums: [
+                figures.dt_input_wh,
+                figures.ht_import_wh,
+                figures.ht_export_wh,
+                figures.consumer_import_wh,
+                figures.consumer_export_wh,
+                figures.unmetered_wh,
+                figures.loss_bound_wh,
+                figures.dt_metered,
+                figures.dt_total,
+            ],
+            coverage: figures.coverage,
+        }
+    }
+}
+
+/// The published values of a roll-up: losses only where they may be shown (BAL-2).
+#[derive(Debug, Clone, Copy, Hash)]
+pub(crate) struct DayValues {
+    /// Input, injected, delivered, loss bound, injected where known, intervals expected, intervals computed.
+    pub(crate) sums: [i64; 7],
+    /// HT, LT and total loss.
+    pub(crate) losses: [Option<i64>; 3],
+    pub(crate) coverage: Coverage,
+}
+
+impl DayValues {
+    pub(crate) fn of(sums: &Sums, threshold_pct: f64) -> Self {
+        let shown = sums.is_covered(threshold_pct);
+        Self {
+            sums: [
+                sums.input_wh,
+                sums.injected_wh,
+                sums.delivered_wh,
+                sums.loss_bound_wh,
+                sums.injected_where_known_wh,
+                sums.intervals_expected,
+                sums.intervals_computed,
+            ],
+            losses: [sums.ht_loss_wh, sums.lt_loss_wh, sums.total_loss_wh].map(|loss| shown.then_some(loss)),
+            coverage: sums.coverage,
+        }
+    }
+
+    pub(super) fn loss_pct(&self) -> Option<f64> {
+        let [_, _, _, _, injected, ..] = self.sums;
+        loss_pct(self.losses.last().copied().flatten(), Some(injected))
+    }
+}
+
+/// Key, values and version of one row.
+#[derive(Debug)]
+pub(crate) struct Row<K, V> {
+    pub(super) id: NodeId,
+    pub(super) kind: NodeKind,
+    pub(super) key: K,
+    pub(super) values: V,
+    pub(super) version: Version,
+}
+
+/// Everything that a checkpoint writes.
+#[derive(Debug, Default)]
+pub(crate) struct Due {
+    /// The last record whose rows are in it.
+    pub(crate) position: Position,
+    /// The counts as of that record.
+    pub(crate) counts: Counts,
+    pub(crate) outbox: Outbox,
+    pub(super) dts: Vec<Row<Quarter, DtValues>>,
+    pub(super) feeders: Vec<Row<Quarter, FeederValues>>,
+    pub(super) days: Vec<Row<Day, DayValues>>,
+}
+
+/// What to publish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Closed intervals, and roll-ups that are due.
+    Due,
+    /// All that changed, open intervals included.
+    Everything,
+}
+
+impl World {
+    /// Takes the rows of everything applied so far, and the first part of the balances that are due: see [`World::take_more`].
+    pub(crate) fn take_due(&mut self, now: UtcMicros) -> Due {
+        let outbox = std::mem::take(&mut self.outbox);
+        let mut due = Due {
+            position: self.applied,
+            counts: self.counts,
+            outbox,
+            ..Due::default()
+        };
+        self.take_withdrawn(now, &mut due);
+        due
+    }
+
+    /// Takes the balances of at most `intervals_max` feeder-intervals that are due at `now`, and with the last of them the
+    /// roll-ups. Tells whether there are more: the caller lets others at the picture in between.
+    pub(crate) fn take_more(
+        &mut self,
+        now: UtcMicros,
+        scope: Scope,
+        intervals_max: usize,
+        due: &mut Due,
+    ) -> bool {
+        let is_due =
+            |(_, quarter): &&(NodeIx, Quarter)| scope == Scope::Everything || *quarter <= self.closed_through;
+        let taken: Vec<(NodeIx, Quarter)> = self
+            .unpublished
+            .iter()
+            .filter(is_due)
+            .take(intervals_max)
+            .copied()
+            .collect();
+        for (feeder, quarter) in &taken {
+            self.unpublished.remove(&(*feeder, *quarter));
+            self.take_interval((*feeder, *quarter), now, due);
+        }
+        if taken.len() == intervals_max {
+            return true;
+        }
+        self.take_days(now, scope, due);
+        false
+    }
+
+    fn take_interval(&mut self, (feeder, quarter): (NodeIx, Quarter), now: UtcMicros, due: &mut Due) {
+        let is_final = quarter <= self.settled_through;
+        let threshold = self.settings.coverage_threshold_pct;
+        let Some(live) = self
+            .intervals
+            .get(&feeder)
+            .and_then(|intervals| intervals.get(&quarter))
+        else {
+            return;
+        };
+        let minutes = live.minutes.minutes();
+        let id = |node: NodeIx| self.network.node(node).map(|node| node.id.clone());
+        let values = FeederValues::of(&live.feeder, minutes, threshold);
+        let published = self
+            .published
+            .entry(feeder)
+            .or_default()
+            .entry(quarter)
+            .or_default();
+        if let (Some(version), Some(id)) = (published.next(digest(&values), is_final, now), id(feeder)) {
+            due.feeders.push(Row {
+                id,
+                kind: NodeKind::Feeder,
+                key: quarter,
+                values,
+                version,
+            });
+        }
+        for figures in &live.dts {
+            let values = DtValues::of(figures, minutes, threshold);
+            let published = self
+                .published
+                .entry(figures.dt)
+                .or_default()
+                .entry(quarter)
+                .or_default();
+            if let (Some(version), Some(id)) =
+                (published.next(digest(&values), is_final, now), id(figures.dt))
+            {
+                due.dts.push(Row {
+                    id,
+                    kind: NodeKind::Dt,
+                    key: quarter,
+                    values,
+                    version,
+                });
+            }
+        }
+    }
+
+    /// Balances that were published and are none any more: the network turned out to be another.
+    fn take_withdrawn(&mut self, now: UtcMicros, due: &mut Due) {
+        for (node, key) in std::mem::take(&mut self.withdrawn) {
+            if self.is_live(node, key) {
+                continue;
+            }
+            let published = self
+                .published
+                .get_mut(&node)
+                .and_then(|of_node| of_node.get_mut(&key));
+            let Some(version) = published.and_then(|published| published.withdraw(now)) else {
+                continue;
+            };
+            let Some(entry) = self.network.node(node) else {
+                continue;
+            };
+            let id = entry.id.clone();
+            if entry.kind() == Some(NodeKind::Feeder) {
+                due.feeders.push(Row {
+                    id,
+                    kind: NodeKind::Feeder,
+                    key,
+                    values: FeederValues::withdrawn(),
+                    version,
+                });
+            } else {
+                due.dts.push(Row {
+                    id,
+                    kind: NodeKind::Dt,
+                    key,
+                    values: DtValues::withdrawn(),
+                    version,
+                });
+            }
+        }
+    }
+
+    fn is_live(&self, node: NodeIx, quarter: Quarter) -> bool {
+        let mut feeders = Vec::new();
+        self.network.feeders_above(node, &mut feeders);
+        feeders.iter().any(|feeder| {
+            let live = self
+                .intervals
+                .get(feeder)
+                .and_then(|intervals| intervals.get(&quarter));
+            live.is_some_and(|live| *feeder == node || live.dts.iter().any(|figures| figures.dt == node))
+        })
+    }
+
+    fn take_days(&mut self, now: UtcMicros, scope: Scope, due: &mut Due) {
+        for (node, day) in std::mem::take(&mut self.unpublished_days) {
+            if scope == Scope::Due && self.waits(node, day, now) {
+                self.unpublished_days.insert((node, day));
+                continue;
+            }
+            let Some((id, kind)) = self
+                .network
+                .node(node)
+                .and_then(|node| Some((node.id.clone(), node.kind()?)))
+            else {
+                continue;
+            };
+            let sums = self.days.get(&node).and_then(|days| days.get(&day)).copied();
+            let values = DayValues::of(&sums.unwrap_or_default(), self.settings.coverage_threshold_pct);
+            let end = self.settings.zone.start_of(day.next());
+            let is_final = Quarter::ending(end).is_some_and(|end| end <= self.settled_through);
+            let published = self.days_published.entry((node, day)).or_default();
+            let version = match sums {
+                Some(_) => published.next(digest(&values), is_final, now),
+                None => published.withdraw(now),
+            };
+            if let Some(version) = version {
+                due.days.push(Row {
+                    id,
+                    kind,
+                    key: day,
+                    values,
+                    version,
+                });
+            }
+        }
+    }
+
+    /// Whether a running day's roll-up is not due yet: it was published less than the roll-up period ago, or the day has only begun.
+    fn waits(&self, node: NodeIx, day: Day, now: UtcMicros) -> bool {
+        let end = self.settings.zone.start_of(day.next());
+        let is_running = end.plus(self.settings.grace_micros) > now;
+        let since = match self.days_published.get(&(node, day)) {
+            Some(published) if published.version > 0 => published.at,
+            Some(_) | None => self.settings.zone.start_of(day),
+        };
+        is_running && since.plus(self.settings.roll_up_micros) > now
+    }
+
+    /// Days that have settled since: they are due once more, as final.
+    pub(super) fn settle_days(&mut self, from: Quarter) {
+        let settled = self.settled_through;
+        for (node, days) in &self.days {
+            for day in days.keys() {
+                let end = Quarter::ending(self.settings.zone.start_of(day.next()));
+                if end.is_some_and(|end| end > from && end <= settled) {
+                    self.unpublished_days.insert((*node, *day));
+                }
+            }
+        }
+    }
+
+    /// Version and status of the balance of a feeder or DT as last published; version 0 before.
+    #[must_use]
+    pub fn published_version(&self, node: NodeIx, quarter: Quarter) -> (i64, &'static str) {
+        let published = self
+            .published
+            .get(&node)
+            .and_then(|of_node| of_node.get(&quarter));
+        published.map_or((0, Stage::Unpublished.as_str()), |published| {
+            (published.version, published.stage.as_str())
+        })
+    }
+
+    /// Version and status of a roll-up as last published; version 0 before.
+    #[must_use]
+    pub fn published_day(&self, node: NodeIx, day: Day) -> (i64, &'static str) {
+        let published = self.days_published.get(&(node, day));
+        published.map_or((0, Stage::Unpublished.as_str()), |published| {
+            (published.version, published.stage.as_str())
+        })
+    }
+}
+
+impl DtValues {
+    fn withdrawn() -> Self {
+        Self {
+            minutes: 0,
+            known: [None; 5],
+            sums: [0; 4],
+            coverage: Coverage::default(),
+        }
+    }
+}
+
+impl FeederValues {
+    fn withdrawn() -> Self {
+        Self {
+            minutes: 0,
+            known: [None; 8],
+            sums: [0; 9],
+            coverage: Coverage::default(),
+        }
+    }
+}
+
+/// Share of `loss` in `injected`, per cent, where both are known and something came in.
+pub(super) fn loss_pct(loss: Option<i64>, injected: Option<i64>) -> Option<f64> {
+    let (loss, injected) = (loss?, injected.filter(|injected| *injected > 0)?);
+    Some(100.0 * ratio(loss, injected))
+}

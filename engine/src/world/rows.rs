@@ -1,0 +1,268 @@
+//! The rows of a checkpoint as Arrow batches of their tables.
+
+use arrow::{array::RecordBatch, error::ArrowError};
+use gridtally_schemas::{table, table::TableSchema};
+
+use super::publish::{Due, Version, loss_pct};
+use crate::{
+    balance::Coverage,
+    outbox::{self, Columns, Stamp},
+    state::Quarter,
+};
+
+/// A table and the rows for it.
+pub(crate) type TableRows = (&'static TableSchema, RecordBatch);
+
+impl Due {
+    /// The batches to commit, table by table. Of what the log says only rows that their table does not hold yet.
+    pub(crate) fn batches(&self, stamp: Stamp<'_>) -> Result<Vec<TableRows>, ArrowError> {
+        let mut batches: Vec<TableRows> = Vec::new();
+        let mut add = |rows: usize,
+                       table: &'static TableSchema,
+                       batch: &dyn Fn() -> Result<RecordBatch, ArrowError>| {
+            if rows > 0 {
+                batches.push((table, batch()?));
+            }
+            Ok::<(), ArrowError>(())
+        };
+        let rows = &self.outbox;
+        add(rows.reads.len(), &table::INTERVAL_READS, &|| {
+            outbox::reads_batch(&rows.reads, stamp)
+        })?;
+        add(rows.registers.len(), &table::REGISTER_READS, &|| {
+            outbox::registers_batch(&rows.registers, stamp)
+        })?;
+        add(rows.events.len(), &table::METER_EVENTS, &|| {
+            outbox::events_batch(&rows.events, stamp)
+        })?;
+        add(rows.vee.len(), &table::VEE_EXCEPTIONS, &|| {
+            outbox::vee_batch(&rows.vee, stamp)
+        })?;
+        add(self.dts.len(), &table::DT_BALANCE, &|| self.dt_batch(stamp))?;
+        add(self.feeders.len(), &table::FEEDER_BALANCE, &|| {
+            self.feeder_batch(stamp)
+        })?;
+        add(self.days.len(), &table::NODE_BALANCE_DAILY, &|| {
+            self.day_batch(stamp)
+        })?;
+        add(rows.quarantine.len(), &table::QUARANTINE, &|| {
+            outbox::quarantine_batch(&rows.quarantine, stamp)
+        })?;
+        batches.extend(outbox::master_batches(&rows.master, stamp)?);
+        Ok(batches)
+    }
+
+    /// The row of `checkpoints` that ends it.
+    pub(crate) fn checkpoint(&self, stamp: Stamp<'_>) -> Result<RecordBatch, ArrowError> {
+        let signed = |number: u64| i64::try_from(number).ok();
+        let mut columns = Columns::new(&table::CHECKPOINTS, 1)
+            .whole("position", [signed(self.position.0)].into_iter())
+            .time("published_at", [Some(stamp.published_at)].into_iter());
+        for (name, count) in self.counts.named() {
+            columns = columns.whole(name, [signed(count)].into_iter());
+        }
+        columns.finish()
+    }
+
+    /// Number of rows in it.
+    pub(crate) fn rows(&self) -> usize {
+        self.outbox.len() + self.dts.len() + self.feeders.len() + self.days.len()
+    }
+
+    fn dt_batch(&self, stamp: Stamp<'_>) -> Result<RecordBatch, ArrowError> {
+        let rows = &self.dts;
+        let known = |at: usize| {
+            rows.iter()
+                .map(move |row| row.values.known.get(at).copied().flatten())
+        };
+        let sums = |at: usize| rows.iter().map(move |row| row.values.sums.get(at).copied());
+        let mut columns = Columns::new(&table::DT_BALANCE, rows.len())
+            .text("dt_id", rows.iter().map(|row| Some(row.id.as_str())))
+            .whole(
+                "interval_minutes",
+                rows.iter().map(|row| Some(row.values.minutes)),
+            )
+            .number(
+                "loss_pct",
+                rows.iter().map(|row| {
+                    let [_, _, injected, _, loss] = row.values.known;
+                    loss_pct(loss, injected)
+                }),
+            );
+        for (at, name) in DT_KNOWN.into_iter().enumerate() {
+            columns = columns.whole(name, known(at));
+        }
+        for (at, name) in DT_SUMS.into_iter().enumerate() {
+            columns = columns.whole(name, sums(at));
+        }
+        of_interval(
+            columns,
+            rows.iter().map(|row| (row.key, row.values.coverage, row.version)),
+            stamp,
+        )
+        .finish()
+    }
+
+    fn feeder_batch(&self, stamp: Stamp<'_>) -> Result<RecordBatch, ArrowError> {
+        let rows = &self.feeders;
+        let known = |at: usize| {
+            rows.iter()
+                .map(move |row| row.values.known.get(at).copied().flatten())
+        };
+        let sums = |at: usize| rows.iter().map(move |row| row.values.sums.get(at).copied());
+        let mut columns = Columns::new(&table::FEEDER_BALANCE, rows.len())
+            .text("feeder_id", rows.iter().map(|row| Some(row.id.as_str())))
+            .whole(
+                "interval_minutes",
+                rows.iter().map(|row| Some(row.values.minutes)),
+            )
+            .number(
+                "loss_pct",
+                rows.iter().map(|row| {
+                    let [_, _, _, _, input, _, _, total] = row.values.known;
+                    let [_, _, _, _, export, ..] = row.values.sums;
+                    loss_pct(total, input.map(|input| input + export))
+                }),
+            );
+        for (at, name) in FEEDER_KNOWN.into_iter().enumerate() {
+            columns = columns.whole(name, known(at));
+        }
+        for (at, name) in FEEDER_SUMS.into_iter().enumerate() {
+            columns = columns.whole(name, sums(at));
+        }
+        of_interval(
+            columns,
+            rows.iter().map(|row| (row.key, row.values.coverage, row.version)),
+            stamp,
+        )
+        .finish()
+    }
+
+    fn day_batch(&self, stamp: Stamp<'_>) -> Result<RecordBatch, ArrowError> {
+        let rows = &self.days;
+        let mut columns = Columns::new(&table::NODE_BALANCE_DAILY, rows.len())
+            .text("node_id", rows.iter().map(|row| Some(row.id.as_str())))
+            .day("day", rows.iter().map(|row| row.key))
+            .text("kind", rows.iter().map(|row| Some(row.kind.as_str())))
+            .number("loss_pct", rows.iter().map(|row| row.values.loss_pct()));
+        for (at, name) in DAY_SUMS.into_iter().enumerate() {
+            columns = columns.whole(name, rows.iter().map(move |row| row.values.sums.get(at).copied()));
+        }
+        for (at, name) in DAY_LOSSES.into_iter().enumerate() {
+            columns = columns.whole(
+                name,
+                rows.iter()
+                    .map(move |row| row.values.losses.get(at).copied().flatten()),
+            );
+        }
+        covered(
+            columns,
+            &rows.iter().map(|row| (row.values.coverage, row.version)),
+            stamp,
+        )
+        .finish()
+    }
+}
+
+/// Columns of [`FeederValues::known`], in order.
+pub(crate) const FEEDER_KNOWN: [&str; 8] = [
+    "feeder_import_wh",
+    "feeder_export_wh",
+    "boundary_in_wh",
+    "boundary_out_wh",
+    "input_wh",
+    "ht_loss_wh",
+    "lt_loss_wh",
+    "total_loss_wh",
+];
+/// Columns of [`FeederValues::sums`], in order.
+pub(crate) const FEEDER_SUMS: [&str; 9] = [
+    "dt_input_wh",
+    "ht_import_wh",
+    "ht_export_wh",
+    "consumer_import_wh",
+    "consumer_export_wh",
+    "unmetered_wh",
+    "loss_bound_wh",
+    "dt_metered",
+    "dt_total",
+];
+/// Columns of [`DtValues::known`], in order.
+pub(crate) const DT_KNOWN: [&str; 5] = [
+    "dt_import_wh",
+    "dt_export_wh",
+    "injected_wh",
+    "delivered_wh",
+    "loss_wh",
+];
+/// Columns of [`DtValues::sums`], in order.
+pub(crate) const DT_SUMS: [&str; 4] = [
+    "consumer_import_wh",
+    "consumer_export_wh",
+    "unmetered_wh",
+    "loss_bound_wh",
+];
+/// Columns of [`DayValues::sums`], in order.
+pub(crate) const DAY_SUMS: [&str; 7] = [
+    "input_wh",
+    "injected_wh",
+    "delivered_wh",
+    "loss_bound_wh",
+    "injected_where_known_wh",
+    "intervals_expected",
+    "intervals_computed",
+];
+/// Columns of [`DayValues::losses`], in order.
+pub(crate) const DAY_LOSSES: [&str; 3] = ["ht_loss_wh", "lt_loss_wh", "total_loss_wh"];
+
+/// The columns that DT and feeder balances share.
+fn of_interval(
+    columns: Columns,
+    rows: impl Iterator<Item = (Quarter, Coverage, Version)> + Clone,
+    stamp: Stamp<'_>,
+) -> Columns {
+    let quarter = || rows.clone().map(|(quarter, ..)| quarter);
+    let columns = columns
+        .time("interval_end", quarter().map(|quarter| Some(quarter.end())))
+        .day(
+            "day",
+            quarter().map(|quarter| stamp.zone.day_of_interval(quarter.end())),
+        )
+        .time("computed_at", rows.clone().map(|_| Some(stamp.published_at)));
+    covered(
+        columns,
+        &rows.map(|(_, coverage, version)| (coverage, version)),
+        stamp,
+    )
+}
+
+/// The columns that all balances share: coverage, status, version and when.
+fn covered(
+    columns: Columns,
+    rows: &(impl Iterator<Item = (Coverage, Version)> + Clone),
+    stamp: Stamp<'_>,
+) -> Columns {
+    let coverage = || rows.clone().map(|(coverage, _)| coverage);
+    let version = || rows.clone().map(|(_, version)| version);
+    columns
+        .whole(
+            "meters_expected",
+            coverage().map(|coverage| Some(coverage.expected)),
+        )
+        .whole(
+            "meters_reported",
+            coverage().map(|coverage| Some(coverage.reported)),
+        )
+        .whole(
+            "meters_estimated",
+            coverage().map(|coverage| Some(coverage.estimated)),
+        )
+        .number(
+            "coverage_pct",
+            coverage().map(|coverage| Some(coverage.percent())),
+        )
+        .text("status", version().map(|version| Some(version.stage.as_str())))
+        .whole("version", version().map(|version| Some(version.version)))
+        .text("reason", version().map(|version| version.reason))
+        .time("published_at", version().map(|_| Some(stamp.published_at)))
+}
