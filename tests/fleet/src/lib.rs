@@ -1,1 +1,32 @@
 //! The synthetic utility: a seeded discom with truth on file, publishing over real MQTT.
+//!
+//! [`Fleet`] is a pure function of its [`FleetConfig`]: the same seed gives the same network, the same energies and the same
+//! delivery plan on every machine, for any size, and any interval of any meter can be computed alone. All energies are
+//! integers and balance exactly: what a DT's meter counts is what its consumers drew, plus technical loss, plus theft.
+//!
+//! In data-path order:
+//! - [`config`]: what can be chosen
+//! - [`calendar`], [`shape`]: quarter hours with what they mean for load and sunshine
+//! - [`layout`], [`feeder`]: the network, from the discom down to the meter
+//! - [`flow`]: energies of one feeder in one quarter hour
+//! - [`delivery`]: which reads arrive on time, late, twice, corrected or never
+//! - [`truth`]: what the balances are, and what they must be given what was delivered
+//! - [`files`]: master data and truth on disk
+//! - [`publish`]: a fleet of real MQTT clients at real time, time-lapse or full speed
+//! - [`load`]: a load generator for benches, on raw sockets
+
+pub mod calendar;
+pub mod config;
+pub mod delivery;
+pub mod feeder;
+pub mod files;
+pub mod flow;
+pub mod layout;
+mod prng;
+pub mod shape;
+pub mod truth;
+
+pub use calendar::{Moment, Quarter, Span};
+pub use config::{FleetConfig, FleetError, Imperfections};
+pub use feeder::{Feeder, Meter, MeterRef};
+pub use layout::Fleet;
