@@ -7,24 +7,32 @@
 //!
 //! ```text
 //! directory   {first position, 20 digits}.log …, and `lock`
-//! segment     magic "GTLOG\0\0\x01" · first position u64 LE · entries
-//! entry       length u32 LE · crc32c u32 LE over (position u64 LE · record) · record
+//! segment     magic "GTLOG\0\0" · version u8 = 1 · first position u64 LE · entries
+//! entry       length u32 LE, of the whole entry · crc32c u32 LE over (record · position u64 LE) · record
 //! ```
 //!
-//! One thread writes. Appenders put encoded entries into a bounded buffer under a short lock; the thread takes the whole buffer,
-//! writes it, syncs once (group commit) and announces the last position. A sync is due when the oldest waiting record is
-//! `commit_delay` old, or `commit_bytes` wait.
+//! A length counts the entry's own header, so zeros (a tail that the file system extended and never wrote) are never an entry.
+//! The checksum covers the position, so an entry cannot pass for another.
 //!
-//! Limits: one record 64 MiB; the buffer `pending_bytes_max` (appenders then wait: back-pressure); all segments together
-//! `bytes_max` (appends are then refused as full until [`Log::cut`] frees segments). A failed write or sync poisons the log: nothing is
-//! acknowledged afterwards, and nothing is retried, for after a failed fsync the kernel may have dropped the pages.
+//! One thread writes. Appenders put encoded entries into a bounded queue under a short lock; the thread takes all of it, writes,
+//! syncs once (group commit) and announces the last position. A commit is due when the oldest waiting record is `commit_delay`
+//! old, when `commit_bytes` wait (or half of the queue), or at once when the commit before took longer than `commit_delay`.
+//!
+//! Limits: one record 64 MiB; the queue `pending_bytes_max` from append to sync (appenders then wait, first come, first served:
+//! back-pressure), so the log holds about that much memory; all segments together `bytes_max` (appends are then refused as full
+//! until [`Log::cut`] frees segments). A failed write or sync poisons the log: nothing is acknowledged afterwards, and nothing is
+//! retried, for after a failed fsync the kernel may have dropped the pages.
+//!
+//! Recovery reads the last segment only. Its first broken entry is taken for where a crash tore it, and what follows is cut away
+//! with a warning; a medium that damaged a synced entry of the last segment looks the same. Damage in another segment is an error
+//! once it is read.
 
 use std::{
     fmt,
     fs::File,
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
     time::Duration,
 };
@@ -32,21 +40,26 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+mod append;
 mod disk;
 mod format;
+mod queue;
 mod reader;
 mod recovery;
+mod segments;
 mod writer;
 
 #[cfg(test)]
 mod tests;
 
+pub use append::{AppendError, Appender};
 pub use disk::{Disk, LocalDisk, SegmentFile};
 pub use format::RECORD_BYTES_MAX;
 pub use reader::{LogBatch, LogReader};
-pub use writer::{AppendError, Appender};
 
-use writer::Shared;
+use queue::Queue;
+use segments::Segments;
+use writer::Writer;
 
 /// Number of a record in the log, from 1; 0 stands before the first.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -58,6 +71,12 @@ impl Position {
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
+    }
+
+    /// The position before; that of 0 is 0.
+    #[must_use]
+    pub const fn previous(self) -> Self {
+        Self(self.0.saturating_sub(1))
     }
 }
 
@@ -72,15 +91,15 @@ impl fmt::Display for Position {
 pub struct LogConfig {
     /// Its folder; created when absent.
     pub directory: PathBuf,
-    /// A segment is closed when it has grown to this, bytes. Default 128 MiB.
+    /// A segment is closed when it has grown to this, bytes; half of `bytes_max` when that is less. Default 128 MiB.
     pub segment_bytes: u64,
     /// Bound of all segments together, bytes. Default 8 GiB.
     pub bytes_max: u64,
-    /// Longest that a record waits for a sync to begin. Default 10 ms.
+    /// Longest that a record waits for company before it is written and synced. Default 10 ms.
     pub commit_delay: Duration,
-    /// As many waiting bytes begin a sync at once. Default 1 MiB.
+    /// As many waiting bytes begin a commit at once. Default 1 MiB.
     pub commit_bytes: usize,
-    /// Bound of the bytes that wait to be written; appenders wait beyond it. Default 64 MiB.
+    /// Bound of the bytes between append and sync; appenders wait beyond it. Default 64 MiB.
     pub pending_bytes_max: usize,
 }
 
@@ -137,6 +156,9 @@ pub enum LogError {
         /// Last record that is gone.
         begin: Position,
     },
+    /// The thread that writes has panicked.
+    #[error("the log's thread has panicked")]
+    Panicked,
 }
 
 impl LogError {
@@ -149,43 +171,24 @@ impl LogError {
     }
 }
 
-/// A segment, as far as readers and `cut` need it.
-#[derive(Debug, Clone)]
-struct Segment {
-    first: Position,
-    path: PathBuf,
-    bytes: u64,
-}
-
-/// All segments, oldest first.
-#[derive(Debug, Default)]
-struct Segments(Mutex<Vec<Segment>>);
-
-impl Segments {
-    fn lock(&self) -> MutexGuard<'_, Vec<Segment>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn bytes(&self) -> u64 {
-        self.lock().iter().map(|segment| segment.bytes).sum()
-    }
-}
-
 /// The log. Dropping it syncs what is pending and ends its thread.
 #[derive(Debug)]
 pub struct Log {
-    config: LogConfig,
+    directory: PathBuf,
+    bytes_max: u64,
     disk: Arc<dyn Disk>,
     segments: Arc<Segments>,
-    shared: Arc<Shared>,
+    queue: Arc<Queue>,
     synced: watch::Receiver<Position>,
     thread: Option<JoinHandle<()>>,
+    /// Held by who cuts, so that segments go one by one, oldest first.
+    cutting: Mutex<()>,
     _lock: File,
 }
 
 impl Log {
     /// Opens the log, creating it when absent. A torn tail of the last segment is cut away. When the log ends before
-    /// `resume_after` (its folder was lost), numbering goes on behind that.
+    /// `resume_after` (its folder was lost), numbering goes on behind that, and segments that end before are deleted.
     ///
     /// # Errors
     /// [`LogError`] when the folder cannot be used, is in use, or a segment is damaged elsewhere than at its torn end.
@@ -198,27 +201,34 @@ impl Log {
     /// # Errors
     /// As [`Self::open`].
     pub fn open_on(disk: Arc<dyn Disk>, config: LogConfig, resume_after: Position) -> Result<Self, LogError> {
-        let directory = &config.directory;
-        std::fs::create_dir_all(directory).map_err(|source| LogError::io("create", directory, source))?;
-        let lock = lock(directory)?;
-        let recovered = recovery::recover(&*disk, directory, resume_after)?;
-        let segments = Arc::new(Segments(Mutex::new(recovered.segments)));
+        recovery::create_directory(&*disk, &config.directory)?;
+        let lock = lock(&config.directory)?;
+        let recovered = recovery::recover(&*disk, &config.directory, resume_after)?;
+        let segments = Arc::new(Segments::new(recovered.segments));
+        let queue = Arc::new(Queue::new(&config, recovered.end, segments.bytes()));
         let (announce, synced) = watch::channel(recovered.end);
-        let shared = Arc::new(Shared::new(
-            &config,
-            Arc::clone(&segments),
-            recovered.end,
+        let writer = Writer {
+            directory: config.directory.clone(),
+            segment_bytes: config.segment_bytes.min(config.bytes_max / 2),
+            disk: Arc::clone(&disk),
+            file: recovered.file,
+            segment: recovered.last,
+            segments: Arc::clone(&segments),
+            queue: Arc::clone(&queue),
             announce,
-        ));
-        let thread = writer::start(&config, Arc::clone(&disk), recovered.active, Arc::clone(&shared))
-            .map_err(|source| LogError::io("start a thread for", directory, source))?;
+        };
+        let thread = writer
+            .start()
+            .map_err(|source| LogError::io("start a thread for", &config.directory, source))?;
         Ok(Self {
-            config,
+            directory: config.directory,
+            bytes_max: config.bytes_max,
             disk,
             segments,
-            shared,
+            queue,
             synced,
             thread: Some(thread),
+            cutting: Mutex::new(()),
             _lock: lock,
         })
     }
@@ -226,7 +236,7 @@ impl Log {
     /// A handle that appends.
     #[must_use]
     pub fn appender(&self) -> Appender {
-        Appender::new(Arc::clone(&self.shared), self.synced.clone())
+        Appender::new(Arc::clone(&self.queue), self.synced.clone())
     }
 
     /// Reads the records after `after`, in order, as they are synced.
@@ -240,8 +250,7 @@ impl Log {
     /// The last record before the first that is kept.
     #[must_use]
     pub fn begin(&self) -> Position {
-        let first = self.segments.lock().first().map_or(0, |segment| segment.first.0);
-        Position(first.saturating_sub(1))
+        self.segments.begin()
     }
 
     /// The last synced record.
@@ -250,53 +259,48 @@ impl Log {
         *self.synced.borrow()
     }
 
-    /// Announces the last synced record.
+    /// Announces the last synced record. The channel ends when the log is closed or poisoned ([`Self::failure`]).
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<Position> {
         self.synced.clone()
     }
 
-    /// Size of all segments, bytes.
+    /// Size of all segments with what waits to be synced, bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.segments.bytes()
+        self.queue.log_bytes()
     }
 
     /// Its bound, bytes.
     #[must_use]
     pub const fn bytes_max(&self) -> u64 {
-        self.config.bytes_max
+        self.bytes_max
     }
 
     /// What poisoned it; `None` while it can be trusted.
     #[must_use]
     pub fn failure(&self) -> Option<Arc<LogError>> {
-        self.shared.failure()
+        self.queue.failure()
     }
 
     /// Deletes the segments of which no record after `through` is kept. The one that is written to stays.
     ///
     /// # Errors
-    /// [`LogError::Io`] when a file cannot be deleted; the log can still be used.
+    /// [`LogError::Io`] when a file cannot be deleted, or its deletion not be synced. The log can still be used: nothing that is
+    /// acknowledged hangs on it.
     pub fn cut(&self, through: Position) -> Result<(), LogError> {
-        loop {
-            let oldest = {
-                let segments = self.segments.lock();
-                match segments.as_slice() {
-                    [oldest, next, ..] if next.first.0 <= through.0.saturating_add(1) => oldest.clone(),
-                    _ => break,
+        let _one_by_one = self.cutting.lock().unwrap_or_else(PoisonError::into_inner);
+        // Taken out before its file goes, so that readers never look for a file that is gone.
+        while let Some(oldest) = self.segments.take_oldest(through) {
+            if let Err(error) = recovery::remove(&*self.disk, &self.directory, &oldest) {
+                if oldest.path.exists() {
+                    self.segments.put_back(oldest);
                 }
-            };
-            self.disk
-                .remove(&oldest.path)
-                .map_err(|source| LogError::io("delete", &oldest.path, source))?;
-            self.segments.lock().remove(0);
-            self.shared.made_room();
+                return Err(error);
+            }
+            self.queue.shrunk(oldest.synced_bytes());
         }
-        let directory = &self.config.directory;
-        self.disk
-            .sync_directory(directory)
-            .map_err(|source| LogError::io("sync", directory, source))
+        Ok(())
     }
 
     /// Syncs what is pending and ends the thread; gives the last record.
@@ -312,9 +316,9 @@ impl Log {
     }
 
     fn end_thread(&mut self) {
-        self.shared.close();
+        self.queue.close();
         if let Some(thread) = self.thread.take() {
-            // A panic of the thread has poisoned the log; there is nothing to add to it here.
+            // A panic inside it was caught there and has poisoned the log.
             let _ = thread.join();
         }
     }

@@ -15,10 +15,16 @@ pub trait SegmentFile: Send + Debug {
     /// What the system says.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
 
-    /// Returns once all that was appended is on the medium.
+    /// Cuts away what is behind `length` bytes; returns once the new length is on the medium.
     ///
     /// # Errors
-    /// What the system says; what was appended since the last success may then be lost.
+    /// What the system says.
+    fn truncate(&mut self, length: u64) -> io::Result<()>;
+
+    /// Returns once the whole content is on the medium, also what another process has written.
+    ///
+    /// # Errors
+    /// What the system says; what was written since the last success may then be lost.
     fn sync(&mut self) -> io::Result<()>;
 }
 
@@ -30,11 +36,11 @@ pub trait Disk: Send + Sync + Debug {
     /// What the system says.
     fn create(&self, path: &Path) -> io::Result<Box<dyn SegmentFile>>;
 
-    /// Opens a file to go on at its end, which is `length` bytes in: what is behind that is cut away first, and synced.
+    /// Opens a file to go on at its end.
     ///
     /// # Errors
     /// What the system says.
-    fn open_at(&self, path: &Path, length: u64) -> io::Result<Box<dyn SegmentFile>>;
+    fn open(&self, path: &Path) -> io::Result<Box<dyn SegmentFile>>;
 
     /// Deletes a file.
     ///
@@ -58,6 +64,11 @@ impl SegmentFile for File {
         self.write_all(bytes)
     }
 
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        self.set_len(length)?;
+        self.sync_all()
+    }
+
     fn sync(&mut self) -> io::Result<()> {
         self.sync_data()
     }
@@ -70,13 +81,8 @@ impl Disk for LocalDisk {
         ))
     }
 
-    fn open_at(&self, path: &Path, length: u64) -> io::Result<Box<dyn SegmentFile>> {
-        let file = File::options().append(true).open(path)?;
-        if file.metadata()?.len() != length {
-            file.set_len(length)?;
-            file.sync_all()?;
-        }
-        Ok(Box::new(file))
+    fn open(&self, path: &Path) -> io::Result<Box<dyn SegmentFile>> {
+        Ok(Box::new(File::options().append(true).open(path)?))
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

@@ -1,13 +1,20 @@
 //! Reading: synced records only, in order, through the page cache.
 
-use std::{fs::File, ops::Range, os::unix::fs::FileExt, sync::Arc};
+use std::{
+    fs::File,
+    io::{self, ErrorKind},
+    ops::Range,
+    os::unix::fs::FileExt,
+    sync::Arc,
+};
 
 use tokio::sync::watch;
 
 use super::{
-    LogError, Position, Segment, Segments,
-    format::{self, ENTRY_HEADER_BYTES, HEADER_BYTES, Parsed},
+    LogError, Position,
+    format::{self, ENTRY_HEADER_BYTES, HEADER_BYTES, Parsed, file_bytes},
     recovery,
+    segments::{Segment, Segments},
 };
 
 /// Records of one read, in one buffer that is reused.
@@ -29,14 +36,20 @@ impl LogBatch {
 
     /// Number of records.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub const fn len(&self) -> usize {
         self.records.len()
     }
 
     /// Whether there are none.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub const fn is_empty(&self) -> bool {
         self.records.is_empty()
+    }
+
+    fn clear(&mut self, first: Position) {
+        self.bytes.clear();
+        self.records.clear();
+        self.first = first;
     }
 }
 
@@ -50,14 +63,17 @@ pub struct LogReader {
     open: Option<Open>,
 }
 
-/// The segment being read, and how far.
+/// The segment being read, and how far. Its file stays readable when the segment is cut meanwhile.
 #[derive(Debug)]
 struct Open {
-    segment: Segment,
+    segment: Arc<Segment>,
     file: File,
     offset: u64,
 }
 
+/// Read at once while looking for a place inside a segment.
+const SEEK_BYTES: usize = 1 << 20;
+/// Read at once at least, where the segment has as much.
 const READ_BYTES_MIN: usize = 4 << 10;
 
 impl LogReader {
@@ -72,8 +88,9 @@ impl LogReader {
             after,
             open: None,
         };
-        if *reader.synced.borrow() > after {
-            reader.seek()?;
+        let end = *reader.synced.borrow();
+        if after < end {
+            reader.open = Some(reader.open_next()?);
         }
         Ok(reader)
     }
@@ -88,154 +105,131 @@ impl LogReader {
     /// their number, 0 when there are none yet. Never waits for a record.
     ///
     /// # Errors
-    /// [`LogError`] when the segment cannot be read, is damaged, or has been cut.
+    /// [`LogError`] when the segment cannot be read, is damaged, or has been cut. The batch is then empty, and the next read
+    /// tries the same place again.
     pub fn read(&mut self, batch: &mut LogBatch, bytes_max: usize) -> Result<usize, LogError> {
-        batch.bytes.clear();
-        batch.records.clear();
-        batch.first = self.after.next();
+        batch.clear(self.after.next());
         let end = *self.synced.borrow();
         while batch.is_empty() && self.after < end {
-            if !self.holds_next() {
-                self.seek()?;
+            if self.open.as_ref().is_none_or(Open::is_exhausted) {
+                self.open = Some(self.open_next()?);
             }
-            self.read_segment(batch, bytes_max, end)?;
+            if let Some(open) = &mut self.open {
+                let outcome = open.read(batch, (self.after.next(), end), bytes_max);
+                if outcome.is_err() {
+                    batch.clear(self.after.next());
+                }
+                self.after = outcome?;
+            }
         }
         Ok(batch.len())
     }
 
-    /// Whether the open segment holds the next record.
-    fn holds_next(&self) -> bool {
-        let Some(open) = &self.open else { return false };
+    /// Opens the segment of the next record, at that record. The record is synced, so the segment exists unless it was cut.
+    fn open_next(&self) -> Result<Open, LogError> {
         let next = self.after.next();
-        let segments = self.segments.lock();
-        let following = segments.iter().find(|segment| segment.first > open.segment.first);
-        following.is_none_or(|segment| next < segment.first)
-    }
-
-    /// Opens the segment of the next record, at that record.
-    fn seek(&mut self) -> Result<(), LogError> {
-        let next = self.after.next();
-        let (segment, begin) = {
-            let segments = self.segments.lock();
-            let holding = segments
-                .iter()
-                .rev()
-                .find(|segment| segment.first <= next)
-                .cloned();
-            (
-                holding,
-                segments
-                    .first()
-                    .map_or(0, |segment| segment.first.0.saturating_sub(1)),
-            )
+        let is_cut = || LogError::Cut {
+            after: self.after,
+            begin: self.segments.begin(),
         };
-        let Some(segment) = segment else {
-            return Err(LogError::Cut {
-                after: self.after,
-                begin: Position(begin),
-            });
+        let segment = self.segments.holding(next).ok_or_else(is_cut)?;
+        if let Some(read) = self
+            .open
+            .as_ref()
+            .filter(|read| read.segment.first == segment.first)
+        {
+            let reason = "it ends before the record that the next segment begins with";
+            return Err(segment.damaged(read.offset, reason));
+        }
+        let file = match recovery::check_header(&segment) {
+            // Cut between the look and the opening.
+            Err(LogError::Io { .. }) if self.segments.holding(next).is_none() => return Err(is_cut()),
+            outcome => outcome?,
         };
-        let file = File::open(&segment.path).map_err(|source| LogError::io("open", &segment.path, source))?;
-        let mut header = [0; HEADER_BYTES];
-        file.read_exact_at(&mut header, 0)
-            .map_err(|source| LogError::io("read", &segment.path, source))?;
-        recovery::check_header(&header, &segment)?;
         let mut open = Open {
-            offset: u64::try_from(HEADER_BYTES).unwrap_or(0),
+            offset: file_bytes(HEADER_BYTES),
             segment,
             file,
         };
+        let mut skipped = LogBatch::default();
         let mut position = open.segment.first;
-        let mut window = Vec::new();
         while position < next {
-            let mut skipped = Vec::new();
-            let stop = Position(next.0 - 1);
-            position = open.read(&mut window, &mut skipped, position, (1 << 20, stop))?;
+            if open.is_exhausted() {
+                return Err(open.damaged("it ends before the record that the next segment begins with"));
+            }
+            skipped.clear(position);
+            position = open
+                .read(&mut skipped, (position, self.after), SEEK_BYTES)?
+                .next();
         }
-        self.open = Some(open);
-        Ok(())
-    }
-
-    fn read_segment(
-        &mut self,
-        batch: &mut LogBatch,
-        bytes_max: usize,
-        end: Position,
-    ) -> Result<(), LogError> {
-        let last_here = {
-            let segments = self.segments.lock();
-            let first = self.open.as_ref().map(|open| open.segment.first);
-            let following = segments.iter().find(|segment| Some(segment.first) > first);
-            following.map_or(end, |segment| {
-                Position(segment.first.0.saturating_sub(1)).min(end)
-            })
-        };
-        let Some(open) = &mut self.open else { return Ok(()) };
-        let next = open.read(
-            &mut batch.bytes,
-            &mut batch.records,
-            self.after.next(),
-            (bytes_max, last_here),
-        )?;
-        self.after = Position(next.0.saturating_sub(1));
-        Ok(())
+        Ok(open)
     }
 }
 
 impl Open {
-    /// Reads the entries from `position` on to `(about bytes, last position)`; gives the position after the last one read.
+    fn is_exhausted(&self) -> bool {
+        self.offset >= self.segment.synced_bytes()
+    }
+
+    /// Adds to `batch`, which is empty, the entries from the first to the last position, as far as they are in this segment and
+    /// in about `bytes_max` bytes; gives the last one read.
     fn read(
         &mut self,
-        window: &mut Vec<u8>,
-        records: &mut Vec<Range<usize>>,
-        position: Position,
-        (bytes_max, last): (usize, Position),
+        batch: &mut LogBatch,
+        (first, last): (Position, Position),
+        bytes_max: usize,
     ) -> Result<Position, LogError> {
-        self.fill(window, bytes_max.max(READ_BYTES_MIN))?;
-        let mut next = position;
+        self.fill(&mut batch.bytes, bytes_max.max(READ_BYTES_MIN))?;
+        let mut next = first;
         let mut at = 0;
         while next <= last {
-            match format::parse_entry(next, window.get(at..).unwrap_or_default()) {
-                Parsed::Entry { bytes, .. } => {
-                    records.push(at + ENTRY_HEADER_BYTES..at + bytes);
+            match format::parse_entry(next, batch.bytes.get(at..).unwrap_or_default()) {
+                Parsed::Entry { bytes } => {
+                    batch.records.push(at + ENTRY_HEADER_BYTES..at + bytes);
                     at += bytes;
                     next = next.next();
                 }
-                Parsed::Partial { needed } if records.is_empty() => {
-                    if window.len() >= needed || !self.fill(window, needed)? {
+                Parsed::Partial { .. } if !batch.is_empty() => break,
+                Parsed::Partial { needed } => {
+                    if !self.fill(&mut batch.bytes, needed)? {
                         return Err(self.damaged("a synced record is cut off"));
                     }
                 }
-                Parsed::Partial { .. } => break,
+                // Told by the next read, when those before it have been given.
+                Parsed::Broken(_) if !batch.is_empty() => break,
                 Parsed::Broken(reason) => return Err(self.damaged(reason)),
             }
         }
-        self.offset += u64::try_from(at).unwrap_or(0);
-        Ok(next)
+        self.offset += file_bytes(at);
+        Ok(next.previous())
     }
 
     fn damaged(&self, reason: &'static str) -> LogError {
-        LogError::Damaged {
-            path: self.segment.path.clone(),
-            offset: self.offset,
-            reason,
-        }
+        self.segment.damaged(self.offset, reason)
     }
 
-    /// Reads `bytes` from the offset into `window`; `false` when the file is shorter.
+    /// Reads `bytes` from the offset on, or as many as are synced; `false` when they are fewer.
     fn fill(&self, window: &mut Vec<u8>, bytes: usize) -> Result<bool, LogError> {
-        window.resize(bytes, 0);
-        let mut filled = 0;
-        while let Some(rest) = window.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            let offset = self.offset + u64::try_from(filled).unwrap_or(0);
-            match self.file.read_at(rest, offset) {
-                Ok(0) => break,
-                Ok(read) => filled += read,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(source) => return Err(LogError::io("read", &self.segment.path, source)),
-            }
-        }
-        window.truncate(filled);
-        Ok(filled >= bytes)
+        let synced = self.segment.synced_bytes().saturating_sub(self.offset);
+        let length = bytes.min(usize::try_from(synced).unwrap_or(usize::MAX));
+        window.resize(length, 0);
+        let read = read_at(&self.file, window, self.offset)
+            .map_err(|source| LogError::io("read", &self.segment.path, source))?;
+        window.truncate(read);
+        Ok(read >= bytes)
     }
+}
+
+/// Reads at an offset until the buffer is full or the file ends; gives the number of bytes read.
+fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, offset + file_bytes(filled)) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(source) => return Err(source),
+        }
+    }
+    Ok(filled)
 }
