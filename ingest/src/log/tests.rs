@@ -129,7 +129,7 @@ fn ack_1_what_is_announced_is_durable_with_many_appenders_and_segments() {
             move || {
                 let append = |_| {
                     let record = [u8::try_from(who).unwrap(); 24];
-                    let position = if who % 2 == 0 {
+                    let position = if who < THREADS / 2 {
                         appender.append_blocking(&record).unwrap()
                     } else {
                         block_on(appender.append(&record)).unwrap()
@@ -156,7 +156,7 @@ fn ack_1_what_is_announced_is_durable_with_many_appenders_and_segments() {
     assert!(appended.iter().all(|positions| positions.is_sorted()));
     let mut all = appended.concat();
     all.sort_unstable();
-    assert_eq!(all, (1..=(THREADS * EACH) as u64).collect::<Vec<_>>());
+    assert_eq!(all, (1..=format::file_bytes(THREADS * EACH)).collect::<Vec<_>>());
     for (position, record) in read_all(&log, Position(0)) {
         assert!(appended[usize::from(record[0])].contains(&position));
     }

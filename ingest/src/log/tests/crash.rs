@@ -80,13 +80,13 @@ impl Model {
             match appender.try_append(&record) {
                 Ok(position) => {
                     self.appended.push(record);
-                    assert_eq!(position.0, self.appended.len() as u64);
+                    assert_eq!(position.0, format::file_bytes(self.appended.len()));
                 }
                 Err(AppendError::Poisoned(_)) => return self.crash(true),
                 Err(error) => panic!("{error}"),
             }
         }
-        let last = Position(self.appended.len() as u64);
+        let last = Position(format::file_bytes(self.appended.len()));
         if wait && block_on(appender.synced(last)).is_err() {
             self.crash(true);
         }
@@ -137,8 +137,13 @@ impl Model {
         assert!(begin <= self.cut_through, "more was cut than asked for");
         let read = read_all(self.log(), self.log().begin());
         assert!(read.len() + begin >= self.synced);
-        let expected = self.appended[begin..].iter().cloned().take(read.len());
-        assert_eq!(read, (begin as u64 + 1..).zip(expected).collect::<Vec<_>>());
+        let expected = self.appended[begin..].iter().take(read.len()).cloned();
+        assert_eq!(
+            read,
+            (format::file_bytes(begin) + 1..)
+                .zip(expected)
+                .collect::<Vec<_>>()
+        );
     }
 }
 
@@ -197,7 +202,7 @@ fn check_torn(whole_until: impl Fn(usize) -> usize, tear: impl Fn(&mut Vec<u8>, 
         )
         .unwrap();
         let expected = ends.iter().filter(|end| **end <= whole_until(at)).count();
-        assert_eq!(log.end().0, expected as u64, "torn at byte {at}");
+        assert_eq!(log.end().0, format::file_bytes(expected), "torn at byte {at}");
         // What is appended behind the cut is found again.
         log.appender().try_append(b"after").unwrap();
         log.close().unwrap();

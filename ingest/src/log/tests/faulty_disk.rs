@@ -88,7 +88,7 @@ impl FaultyDisk {
     pub(super) fn power_failure(&self, mut chance: impl FnMut() -> u8) {
         let mut state = self.state();
         for (path, content) in std::mem::take(&mut state.deleted) {
-            if chance() % 2 == 0 {
+            if chance() < 128 {
                 std::fs::write(&path, content).unwrap();
                 let bytes = path.metadata().unwrap().len();
                 state.files.insert(path, Durable { bytes, name: true });
@@ -98,7 +98,7 @@ impl FaultyDisk {
             if !path.exists() {
                 return false;
             }
-            if !durable.name && chance() % 2 == 0 {
+            if !durable.name && chance() < 128 {
                 std::fs::remove_file(path).unwrap();
                 return false;
             }
@@ -106,7 +106,7 @@ impl FaultyDisk {
             tear(&mut content, usize::try_from(durable.bytes).unwrap(), &mut chance);
             std::fs::write(path, &content).unwrap();
             *durable = Durable {
-                bytes: content.len() as u64,
+                bytes: format::file_bytes(content.len()),
                 name: true,
             };
             true
@@ -204,7 +204,7 @@ impl SegmentFile for FaultyFile {
 impl Disk for FaultyDisk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn SegmentFile>> {
         let dying = self.begin()?;
-        if dying.is_some_and(|written| written % 2 == 0) {
+        if dying.is_some_and(|written| written < 100) {
             return Err(gone());
         }
         let file = File::options().append(true).create_new(true).open(path)?;
@@ -222,7 +222,7 @@ impl Disk for FaultyDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let dying = self.begin()?;
-        if dying.is_some_and(|written| written % 2 == 0) {
+        if dying.is_some_and(|written| written < 100) {
             return Err(gone());
         }
         let mut content = std::fs::read(path)?;
