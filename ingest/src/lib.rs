@@ -2,6 +2,7 @@
 //!
 //! In data-path order:
 //! - [`gate`]: what becomes of one publish: stored, stored as undecodable, refused
+//! - [`subscribe`]: the same publishes from an existing broker
 //! - [`files`]: CSV and Parquet files, row by row
 //! - [`log`]: where a record becomes durable, and what the engine reads
 //! - [`metrics`]: counts of all of it
@@ -10,3 +11,4 @@ pub mod files;
 pub mod gate;
 pub mod log;
 pub mod metrics;
+pub mod subscribe;

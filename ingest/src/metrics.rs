@@ -105,6 +105,12 @@ counters! {
     acks_log_full,
     /// Appends that found the buffer of the log full and waited: back-pressure.
     append_waits,
+    /// Subscriptions granted by the broker that is subscribed to: one for each connection made to it.
+    broker_subscriptions,
+    /// Connections to that broker that were lost or could not be made.
+    broker_losses,
+    /// QoS 0 publishes from that broker that were dropped because too much waited to be stored.
+    broker_drops_qos0,
 }
 
 /// Span over which [`IngestMetrics::reads_per_second`] averages.

@@ -44,7 +44,8 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     fn of_line(reason: impl Into<String>, line: &[u8]) -> Self {
-        let head = line.get(..line.len().min(256)).unwrap_or_default();
+        let first = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let head = first.get(..first.len().min(256)).unwrap_or_default();
         Self {
             field: None,
             value: shown(String::from_utf8_lossy(head).trim_end()).to_owned(),
@@ -170,7 +171,7 @@ impl CsvRows {
             let text = usable.then(|| std::str::from_utf8(&line).ok()).flatten();
             let Some(text) = text else {
                 let reason = format!("a quote is not closed within {QUOTED_LINES_MAX} lines");
-                let refusal = Refusal::of_line(reason, raw.lines().next().unwrap_or_default().as_bytes());
+                let refusal = Refusal::of_line(reason, raw.as_bytes());
                 if usable {
                     more.push(line);
                 }
