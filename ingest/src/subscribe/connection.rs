@@ -271,7 +271,7 @@ async fn store(
                 gate.metrics.add(&tally);
                 Some(position)
             }
-            Err(AppendError::TooLarge { bytes }) => {
+            Err(AppendError::TooLarge { bytes, .. }) => {
                 tracing::warn!(bytes, topic = %topic_of(&publish), "publish cannot be stored: record too large");
                 acknowledged = Tally::default();
                 gate.metrics.add(&Tally {
