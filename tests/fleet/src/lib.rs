@@ -23,6 +23,7 @@ pub mod files;
 pub mod flow;
 pub mod layout;
 mod prng;
+pub mod publish;
 pub mod shape;
 pub mod truth;
 
