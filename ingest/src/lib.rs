@@ -1,6 +1,7 @@
 //! From a publish or a file to a durable log record.
 //!
 //! In data-path order:
+//! - [`mqtt`]: the endpoint where meters and gateways publish
 //! - [`gate`]: what becomes of one publish: stored, stored as undecodable, refused
 //! - [`subscribe`]: the same publishes from an existing broker
 //! - [`files`]: CSV and Parquet files, row by row
@@ -11,4 +12,5 @@ pub mod files;
 pub mod gate;
 pub mod log;
 pub mod metrics;
+pub mod mqtt;
 pub mod subscribe;
