@@ -84,6 +84,10 @@ impl SegmentFile for TestFile {
         self.inner.append(bytes)
     }
 
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        self.inner.truncate(length)
+    }
+
     fn sync(&mut self) -> io::Result<()> {
         let mut state = self.disk.0.0.lock().unwrap();
         while state.held {
@@ -108,8 +112,8 @@ impl Disk for TestDisk {
         }))
     }
 
-    fn open_at(&self, path: &Path, length: u64) -> io::Result<Box<dyn SegmentFile>> {
-        let inner = LocalDisk.open_at(path, length)?;
+    fn open(&self, path: &Path) -> io::Result<Box<dyn SegmentFile>> {
+        let inner = LocalDisk.open(path)?;
         Ok(Box::new(TestFile {
             inner,
             disk: self.clone(),
