@@ -321,15 +321,16 @@ impl Engine {
         command: impl FnOnce(oneshot::Sender<Progress>) -> Command,
     ) -> Result<Progress, EngineError> {
         let (reply, answer) = oneshot::channel();
-        let ended = || self.failure().map_or(EngineError::Ended, EngineError::Failed);
-        self.commands.send(command(reply)).await.map_err(|_| ended())?;
-        match answer.await {
-            Ok(progress) => Ok(Progress {
+        if self.commands.send(command(reply)).await.is_ok()
+            && let Ok(progress) = answer.await
+        {
+            return Ok(Progress {
                 log_position: self.log.end(),
                 ..progress
-            }),
-            Err(_) => Err(ended()),
+            });
         }
+        // It has ended, or is about to: only then is a command dropped.
+        Err(self.ended().await.map_or(EngineError::Ended, EngineError::Failed))
     }
 
     /// Why it ended; `None` while it runs or when it was stopped.
