@@ -64,7 +64,7 @@ fn values(
                 .map(|n| nth(n).map(|n| n % 2 == 0))
                 .collect::<BooleanArray>(),
         ),
-        DataType::Int16 => Arc::new(every().map(|n| small(n)).collect::<Int16Array>()),
+        DataType::Int16 => Arc::new(every().map(small).collect::<Int16Array>()),
         DataType::Int32 => Arc::new(every().map(|n| small(n).map(i32::from)).collect::<Int32Array>()),
         DataType::Int64 => Arc::new(every().map(nth).collect::<Int64Array>()),
         DataType::Float32 => Arc::new(

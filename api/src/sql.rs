@@ -1,0 +1,290 @@
+//! Ad-hoc SQL over the published tables, each query in a process of its own.
+//!
+//! Promises (SQL-1): no query can write, read a file, or see outside the tables. A statement is parsed and held against an
+//! allow-list (`allow`) before a process is started and once more inside it; the process has no functions that
+//! reach a file or an address, and a planner that refuses everything but reading.
+//!
+//! A query ends when it is done, when its deadline passes, when its memory limit is exceeded, or when its client goes: in
+//! the last three cases its process is killed, which cancelling inside this process cannot promise. At most
+//! [`SqlConfig::workers_max`] run at a time; further ones wait for a bounded time and are then refused.
+//!
+//! Results stream with bounded memory: a few frames of some megabytes wait between the process and the client.
+//!
+//! SQL names: `{table}` is the newest version per key, `{table}_history` every version, `table_columns` what each column
+//! says, and `information_schema` is there (`SHOW TABLES`, `DESCRIBE interval_reads`).
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt, stream::BoxStream};
+use gridtally_schemas::time::{UtcMicros, Zone};
+use tokio::sync::Semaphore;
+
+use encode::Encoder;
+use process::{Frames, Worker};
+use protocol::{Frame, Request};
+
+pub use allow::Refused;
+pub use protocol::FailureKind;
+
+mod allow;
+mod catalog;
+mod encode;
+mod process;
+mod protocol;
+pub mod worker;
+
+#[cfg(test)]
+mod tests;
+
+/// How long a query waits for a free worker before it is refused.
+pub const WAIT_MAX: Duration = Duration::from_secs(10);
+/// Queries that may wait for a worker at a time, for each worker there is.
+pub const WAITING_PER_WORKER: usize = 8;
+
+/// Settings of ad-hoc SQL.
+#[derive(Debug, Clone)]
+pub struct SqlConfig {
+    /// The program that runs [`worker::run`] on its standard streams.
+    pub worker_exe: PathBuf,
+    /// Its arguments.
+    pub worker_args: Vec<String>,
+    /// The folder of the tables.
+    pub tables_root: PathBuf,
+    /// Memory of one query's operators, bytes; beyond it they spill to disk or fail. Its process may use twice that and
+    /// 512 MiB in all before it is killed.
+    pub memory_bytes: usize,
+    /// Rows of one result; the rest is cut off and the result says so.
+    pub rows_max: usize,
+    /// Time from the start of its process until a query is killed.
+    pub deadline: Duration,
+    /// Queries that run at a time.
+    pub workers_max: usize,
+    /// The zone in which results show times and in which a time without offset is meant.
+    pub zone: Zone,
+}
+
+/// What a result is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// `{"columns":[{"name","type"}],"rows":[[…]],"published_at","truncated"}`.
+    Json,
+    /// CSV with a header.
+    Csv,
+    /// An Arrow IPC stream.
+    Arrow,
+}
+
+impl Format {
+    /// The media type.
+    #[must_use]
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Csv => "text/csv; charset=utf-8",
+            Self::Arrow => "application/vnd.apache.arrow.stream",
+        }
+    }
+}
+
+/// Why a query has no result, or its result broke off.
+#[derive(Debug, thiserror::Error)]
+pub enum SqlError {
+    /// The statement is not one that may run. The caller's fault.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The query cannot be planned or failed while it ran. The caller's fault unless the kind says otherwise.
+    #[error("{message}")]
+    Query {
+        /// What kind of failure.
+        kind: FailureKind,
+        /// For people.
+        message: String,
+    },
+    /// All workers are busy. Worth trying again later.
+    #[error("too many queries: {workers_max} are running and others are waiting; try again later")]
+    Busy {
+        /// Queries that may run at a time.
+        workers_max: usize,
+    },
+    /// The deadline passed and the query was killed.
+    #[error("the query was stopped: it took longer than {} s", deadline.as_secs())]
+    Deadline {
+        /// The time it had.
+        deadline: Duration,
+    },
+    /// Its process grew too large and was killed.
+    #[error("the query was stopped: its process used more than {bytes_max} bytes of memory")]
+    Memory {
+        /// The limit of the whole process.
+        bytes_max: u64,
+    },
+    /// The worker could not be started.
+    #[error("the SQL worker {} could not be started", exe.display())]
+    Start {
+        /// The program.
+        exe: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The worker ended, or said something that it should not, in the middle of an answer.
+    #[error("the SQL worker broke off: {what}")]
+    Broken {
+        /// What happened.
+        what: String,
+    },
+}
+
+impl SqlError {
+    /// Whether another query, rather than another attempt, is what helps.
+    #[must_use]
+    pub const fn is_callers_fault(&self) -> bool {
+        match self {
+            Self::Refused(_) | Self::Deadline { .. } | Self::Memory { .. } => true,
+            Self::Query { kind, .. } => match kind {
+                FailureKind::Plan | FailureKind::Execution | FailureKind::Memory => true,
+                FailureKind::Internal => false,
+            },
+            Self::Busy { .. } | Self::Start { .. } | Self::Broken { .. } => false,
+        }
+    }
+}
+
+/// The front of ad-hoc SQL. Clones share the workers.
+#[derive(Debug, Clone)]
+pub struct Sql {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    config: SqlConfig,
+    running: Arc<Semaphore>,
+    /// Those that run and those that wait.
+    admitted: Arc<Semaphore>,
+}
+
+impl Sql {
+    /// A front with no worker running.
+    #[must_use]
+    pub fn new(config: SqlConfig) -> Self {
+        let workers = config.workers_max.max(1);
+        let admitted = workers.saturating_mul(WAITING_PER_WORKER.saturating_add(1));
+        Self {
+            inner: Arc::new(Inner {
+                running: Arc::new(Semaphore::new(workers)),
+                admitted: Arc::new(Semaphore::new(admitted)),
+                config,
+            }),
+        }
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn config(&self) -> &SqlConfig {
+        &self.inner.config
+    }
+
+    /// Queries running now.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        let workers = self.inner.config.workers_max.max(1);
+        workers.saturating_sub(self.inner.running.available_permits())
+    }
+
+    /// Runs one statement. Returns once the first rows are there, so that a query that cannot be planned is an error here
+    /// and not in the stream. `published_at` says how old the tables are, for [`Format::Json`].
+    ///
+    /// # Errors
+    /// [`SqlError`]; the stream may break off with one too.
+    pub async fn query(
+        &self,
+        statement: &str,
+        format: Format,
+        published_at: Option<UtcMicros>,
+    ) -> Result<SqlStream, SqlError> {
+        allow::check(statement)?;
+        let config = &self.inner.config;
+        let busy = || SqlError::Busy {
+            workers_max: config.workers_max,
+        };
+        let admission = Arc::clone(&self.inner.admitted)
+            .try_acquire_owned()
+            .map_err(|_| busy())?;
+        let permit = tokio::time::timeout(WAIT_MAX, Arc::clone(&self.inner.running).acquire_owned())
+            .await
+            .map_err(|_| busy())?
+            .map_err(|_| busy())?;
+        let request = Request::new(config, statement);
+        let worker = Worker::start(config, &request).await?;
+        let mut frames = worker.pump((admission, permit));
+        let mut encoder = Encoder::new(format, config.zone.clone(), published_at);
+        let first = next_part(&mut frames, &mut encoder).await?;
+        Ok(SqlStream::new(format, first, frames, encoder))
+    }
+}
+
+/// A result, part by part. Dropping it kills the query.
+pub struct SqlStream {
+    format: Format,
+    parts: BoxStream<'static, Result<Bytes, SqlError>>,
+}
+
+impl std::fmt::Debug for SqlStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqlStream")
+            .field("format", &self.format)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SqlStream {
+    fn new(format: Format, first: Option<Bytes>, frames: Frames, encoder: Encoder) -> Self {
+        let rest = futures::stream::try_unfold((frames, encoder), |(mut frames, mut encoder)| async move {
+            let part = next_part(&mut frames, &mut encoder).await?;
+            Ok(part.map(|part| (part, (frames, encoder))))
+        });
+        let first = futures::stream::iter(first.map(Ok));
+        Self {
+            format,
+            parts: first.chain(rest).boxed(),
+        }
+    }
+
+    /// The media type of the parts.
+    #[must_use]
+    pub const fn media_type(&self) -> &'static str {
+        self.format.media_type()
+    }
+}
+
+impl Stream for SqlStream {
+    type Item = Result<Bytes, SqlError>;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        self.parts.poll_next_unpin(context)
+    }
+}
+
+/// The next non-empty part of the result; `None` after its end.
+async fn next_part(frames: &mut Frames, encoder: &mut Encoder) -> Result<Option<Bytes>, SqlError> {
+    while !encoder.is_finished() {
+        let part = match frames.next().await? {
+            Frame::Data(bytes) => encoder.data(bytes)?,
+            Frame::Done(done) => encoder.finish(done)?,
+            Frame::Failed(failure) => {
+                return Err(SqlError::Query {
+                    kind: failure.kind,
+                    message: failure.message,
+                });
+            }
+        };
+        if !part.is_empty() {
+            return Ok(Some(part));
+        }
+    }
+    Ok(None)
+}

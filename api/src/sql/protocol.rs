@@ -1,0 +1,128 @@
+//! What the front and a worker say to each other.
+//!
+//! The front writes one line of JSON ([`Request`]) and keeps the pipe open; the end of that pipe tells the worker that nobody
+//! waits any more. The worker answers with frames: a tag byte, the length as four bytes little-endian, that many bytes.
+//!
+//! | Tag | Bytes |
+//! |---|---|
+//! | `A` | the next piece of an Arrow IPC stream |
+//! | `D` | the end: JSON [`Done`] |
+//! | `E` | the end, without (further) result: JSON [`Failure`] |
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+use super::SqlConfig;
+
+/// Longest frame that the front reads, bytes.
+const FRAME_BYTES_MAX: u32 = 256 << 20;
+const TAG_DATA: u8 = b'A';
+const TAG_DONE: u8 = b'D';
+const TAG_FAILED: u8 = b'E';
+
+/// One query.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Request {
+    pub(super) tables_root: PathBuf,
+    pub(super) query: String,
+    pub(super) rows_max: usize,
+    pub(super) memory_bytes: usize,
+    pub(super) zone: String,
+    /// Where operators spill; the front removes it after the query.
+    pub(super) spill_directory: PathBuf,
+}
+
+impl Request {
+    pub(super) fn new(config: &SqlConfig, query: &str) -> Self {
+        Self {
+            tables_root: config.tables_root.clone(),
+            query: query.to_owned(),
+            rows_max: config.rows_max,
+            memory_bytes: config.memory_bytes,
+            zone: config.zone.name().to_owned(),
+            spill_directory: super::process::spill_directory(),
+        }
+    }
+}
+
+/// The end of a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Done {
+    pub(super) rows: usize,
+    /// Whether rows were cut off.
+    pub(super) truncated: bool,
+}
+
+/// What kind of failure ended a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The query cannot be planned: unknown table or column, wrong types, not allowed.
+    Plan,
+    /// It failed on the data: division by zero, a text that is no number.
+    Execution,
+    /// Its operators needed more memory or temporary space than they may have.
+    Memory,
+    /// Not the query's fault.
+    Internal,
+}
+
+/// Why there is no (further) result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Failure {
+    pub(super) kind: FailureKind,
+    pub(super) message: String,
+}
+
+/// One frame of an answer.
+#[derive(Debug)]
+pub(super) enum Frame {
+    Data(Bytes),
+    Done(Done),
+    Failed(Failure),
+}
+
+/// Writes a piece of the Arrow stream.
+pub(super) fn write_data(output: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
+    write_frame(output, TAG_DATA, bytes)
+}
+
+/// Writes the end.
+pub(super) fn write_end(output: &mut impl Write, end: &Result<Done, Failure>) -> io::Result<()> {
+    match end {
+        Ok(done) => write_frame(output, TAG_DONE, &serde_json::to_vec(done)?),
+        Err(failure) => write_frame(output, TAG_FAILED, &serde_json::to_vec(failure)?),
+    }
+}
+
+fn write_frame(output: &mut impl Write, tag: u8, bytes: &[u8]) -> io::Result<()> {
+    let length = u32::try_from(bytes.len()).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
+    output.write_all(&[tag])?;
+    output.write_all(&length.to_le_bytes())?;
+    output.write_all(bytes)?;
+    output.flush()
+}
+
+/// Reads the next frame.
+pub(super) async fn read_frame(input: &mut (impl AsyncRead + Unpin)) -> io::Result<Frame> {
+    let tag = input.read_u8().await?;
+    let length = input.read_u32_le().await?;
+    if length > FRAME_BYTES_MAX {
+        return Err(io::Error::other(format!("a frame of {length} bytes")));
+    }
+    let length = usize::try_from(length).map_err(io::Error::other)?;
+    let mut bytes = vec![0; length];
+    input.read_exact(&mut bytes).await?;
+    match tag {
+        TAG_DATA => Ok(Frame::Data(bytes.into())),
+        TAG_DONE => Ok(Frame::Done(serde_json::from_slice(&bytes)?)),
+        TAG_FAILED => Ok(Frame::Failed(serde_json::from_slice(&bytes)?)),
+        other => Err(io::Error::other(format!("a frame with tag {other}"))),
+    }
+}

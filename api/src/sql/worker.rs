@@ -1,0 +1,211 @@
+//! The other side: one query, from standard input to standard output, in a process that may be killed at any time.
+
+use std::{
+    io::{self, BufRead, BufReader, Read, Write},
+    process::ExitCode,
+    sync::Arc,
+    thread,
+};
+
+use arrow::{array::RecordBatch, ipc::writer::StreamWriter};
+use datafusion::{
+    catalog::{CatalogProvider, MemoryCatalogProvider},
+    error::DataFusionError,
+    execution::{
+        disk_manager::{DiskManagerBuilder, DiskManagerMode},
+        memory_pool::FairSpillPool,
+        runtime_env::RuntimeEnvBuilder,
+    },
+    prelude::{SQLOptions, SessionConfig, SessionContext},
+};
+use futures::TryStreamExt;
+use gridtally_engine::tables::Tables;
+use tokio::sync::oneshot;
+
+use super::{
+    allow,
+    catalog::Published,
+    protocol::{self, Done, Failure, FailureKind, Request},
+};
+
+const CATALOG: &str = "gridtally";
+const SCHEMA: &str = "public";
+/// A batch is cut into pieces of about this size, so that a frame stays small.
+const PIECE_BYTES: usize = 4 << 20;
+/// Temporary files of one query, as a multiple of its memory.
+const SPILL_FACTOR: u64 = 8;
+/// Threads of one query at most.
+const THREADS_MAX: usize = 4;
+
+/// Answers the request that `input` holds; ends early when `input` ends, which means that nobody waits any more. The exit code
+/// says whether an answer, even a refusal, was given.
+pub fn run(input: impl Read + Send + 'static, mut output: impl Write) -> ExitCode {
+    let mut input = BufReader::new(input);
+    let mut line = String::new();
+    let request = match input.read_line(&mut line) {
+        Ok(_) => serde_json::from_str::<Request>(&line).map_err(|error| internal(&error)),
+        Err(error) => Err(internal(&error)),
+    };
+    let end = request.and_then(|request| answer(&request, input, &mut output));
+    match protocol::write_end(&mut output, &end) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn answer(
+    request: &Request,
+    input: impl Read + Send + 'static,
+    output: &mut impl Write,
+) -> Result<Done, Failure> {
+    let threads = thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(THREADS_MAX);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build()
+        .map_err(|error| internal(&error))?;
+    let gone = watch_end_of(input);
+    let end = runtime.block_on(async {
+        tokio::select! {
+            end = query(request, threads, output) => end,
+            _ = gone => Err(internal(&"nobody waits for the answer")),
+        }
+    });
+    runtime.shutdown_background();
+    end
+}
+
+/// Tells when the front's end of the pipe closes.
+fn watch_end_of(mut input: impl Read + Send + 'static) -> oneshot::Receiver<()> {
+    let (sender, receiver) = oneshot::channel();
+    thread::spawn(move || {
+        io::copy(&mut input, &mut io::sink()).ok();
+        sender.send(()).ok();
+    });
+    receiver
+}
+
+async fn query(request: &Request, threads: usize, output: &mut impl Write) -> Result<Done, Failure> {
+    allow::check(&request.query).map_err(|refused| Failure {
+        kind: FailureKind::Plan,
+        message: refused.to_string(),
+    })?;
+    let context = context(request, threads).map_err(|error| failure(&error))?;
+    let reading_only = SQLOptions::new()
+        .with_allow_ddl(false)
+        .with_allow_dml(false)
+        .with_allow_statements(false);
+    let rows = context
+        .sql_with_options(&request.query, reading_only)
+        .await
+        .map_err(|error| failure(&error))?;
+    let mut batches = rows.execute_stream().await.map_err(|error| failure(&error))?;
+    let mut stream =
+        StreamWriter::try_new(Vec::new(), &batches.schema()).map_err(|error| internal(&error))?;
+    send(&mut stream, output)?;
+    let mut left = request.rows_max;
+    let mut truncated = false;
+    while !truncated && let Some(batch) = batches.try_next().await.map_err(|error| failure(&error))? {
+        truncated = batch.num_rows() > left;
+        let batch = batch.slice(0, batch.num_rows().min(left));
+        left = left.saturating_sub(batch.num_rows());
+        for piece in pieces(&batch) {
+            stream.write(&piece).map_err(|error| internal(&error))?;
+            send(&mut stream, output)?;
+        }
+    }
+    stream.finish().map_err(|error| internal(&error))?;
+    send(&mut stream, output)?;
+    Ok(Done {
+        rows: request.rows_max.saturating_sub(left),
+        truncated,
+    })
+}
+
+fn context(request: &Request, threads: usize) -> Result<SessionContext, DataFusionError> {
+    let memory_bytes = u64::try_from(request.memory_bytes).unwrap_or(u64::MAX);
+    let spill = DiskManagerBuilder::default()
+        .with_mode(DiskManagerMode::Directories(vec![
+            request.spill_directory.clone(),
+        ]))
+        .with_max_temp_directory_size(memory_bytes.saturating_mul(SPILL_FACTOR));
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(FairSpillPool::new(request.memory_bytes)))
+        .with_disk_manager_builder(spill)
+        .build_arc()?;
+    let mut config = SessionConfig::new()
+        .with_target_partitions(threads)
+        .with_information_schema(true)
+        .with_default_catalog_and_schema(CATALOG, SCHEMA)
+        .with_create_default_catalog_and_schema(false);
+    let options = config.options_mut();
+    options.execution.parquet.schema_force_view_types = false;
+    options.execution.parquet.pushdown_filters = true;
+    options.sql_parser.map_string_types_to_utf8view = false;
+    options.execution.time_zone = Some(request.zone.clone());
+    let planner = SessionContext::new_with_config_rt(
+        SessionConfig::new().with_target_partitions(threads),
+        Arc::clone(&runtime),
+    );
+    let reader = Tables::open_read_only(&request.tables_root)
+        .map_err(|error| DataFusionError::External(Box::new(error)))?;
+    let context = SessionContext::new_with_config_rt(config, runtime);
+    let catalog = MemoryCatalogProvider::new();
+    catalog.register_schema(SCHEMA, Arc::new(Published::new(&reader, planner)))?;
+    context.register_catalog(CATALOG, Arc::new(catalog));
+    Ok(context)
+}
+
+/// The batch in pieces of about [`PIECE_BYTES`].
+fn pieces(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> {
+    let bytes = batch.get_array_memory_size().max(1);
+    let rows = batch.num_rows();
+    let per_piece = rows
+        .saturating_mul(PIECE_BYTES)
+        .div_ceil(bytes)
+        .clamp(1, rows.max(1));
+    (0..rows)
+        .step_by(per_piece)
+        .map(move |from| batch.slice(from, per_piece.min(rows.saturating_sub(from))))
+}
+
+/// Sends what the Arrow writer has written so far.
+fn send(stream: &mut StreamWriter<Vec<u8>>, output: &mut impl Write) -> Result<(), Failure> {
+    let bytes = std::mem::take(stream.get_mut());
+    protocol::write_data(output, &bytes).map_err(|error| internal(&error))
+}
+
+fn internal(error: &impl std::fmt::Display) -> Failure {
+    Failure {
+        kind: FailureKind::Internal,
+        message: error.to_string(),
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the library's other errors are not the query's fault"
+)]
+fn failure(error: &DataFusionError) -> Failure {
+    let kind = match error.find_root() {
+        DataFusionError::SQL(..)
+        | DataFusionError::Plan(_)
+        | DataFusionError::SchemaError(..)
+        | DataFusionError::NotImplemented(_)
+        | DataFusionError::Configuration(_)
+        | DataFusionError::Diagnostic(..)
+        | DataFusionError::Collection(_) => FailureKind::Plan,
+        DataFusionError::ResourcesExhausted(_) => FailureKind::Memory,
+        DataFusionError::Execution(_) | DataFusionError::ArrowError(..) => FailureKind::Execution,
+        _ => FailureKind::Internal,
+    };
+    Failure {
+        kind,
+        message: error.strip_backtrace(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
