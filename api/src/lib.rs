@@ -1,3 +1,31 @@
 //! What people and programs see: REST, SSE, SQL over HTTP, operations routes and the page.
+//!
+//! Fixed routes and the stream read the live picture under short read locks (copy, then format); ad-hoc SQL reads published
+//! snapshots in worker processes. Nothing here decides what a number is: balances come from the engine as they stand.
+//!
+//! - [`serve`]: the server, its bounds and its end
+//! - [`sql`]: ad-hoc queries
+//! - `routes`: one module per route or family of routes
+//! - `figures`: a loss with what it takes to trust it (BAL-2), the same everywhere
+//! - `form`: JSON, CSV or Arrow, entity tags
+//! - `problem`: errors (RFC 9457)
+//!
+//! Callers are not authenticated yet: listen on loopback, or behind a proxy that does it.
 
+mod app;
+mod figures;
+mod form;
+mod guard;
+mod look;
+mod metrics;
+mod openapi;
+mod parameters;
+mod problem;
+mod router;
+mod routes;
+mod server;
 pub mod sql;
+mod traffic;
+
+pub use app::{ApiSettings, ApiState};
+pub use server::{ServeError, serve};

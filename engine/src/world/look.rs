@@ -384,6 +384,12 @@ impl World {
         }
     }
 
+    /// Quarantine rows, by reason, less those released; of the whole utility and all time.
+    #[must_use]
+    pub fn quarantined(&self) -> &BTreeMap<String, u64> {
+        &self.quarantined
+    }
+
     /// Whether a meter hangs on `node` or below it at `instant`.
     fn hangs_below(&self, meter: crate::network::MeterIx, node: NodeIx, instant: UtcMicros) -> bool {
         let Some(entry) = self.network.meter(meter) else {

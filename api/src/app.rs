@@ -1,0 +1,112 @@
+//! What every route works with.
+
+use std::{ops::Deref, path::PathBuf, sync::Arc, time::Duration};
+
+use gridtally_engine::Engine;
+use gridtally_ingest::{log::Log, metrics::IngestMetrics};
+use gridtally_schemas::{Clock, Zone};
+use tokio::sync::{Semaphore, watch};
+
+use crate::{routes::stream::Hub, sql::Sql, traffic::Traffic};
+
+/// Bounds of the API.
+#[derive(Debug, Clone)]
+pub struct ApiSettings {
+    /// Largest file that `POST /import/{kind}` takes, bytes. Default 4 GiB.
+    pub import_bytes_max: u64,
+    /// Imports at a time; more are told to come again. Default 2.
+    pub imports_max: usize,
+    /// Folder of files while they are imported; they have no name there. Default: the system's.
+    pub upload_dir: PathBuf,
+    /// Open connections; more wait to be accepted. Default 1,024.
+    pub connections_max: usize,
+    /// Open event streams; more are told to come again. Default 256.
+    pub streams_max: usize,
+    /// Time for an answer, other than those of imports, checkpoints and SQL. Default 30 s.
+    pub deadline: Duration,
+    /// Names under which the API is reached beside addresses and `localhost`, such as a proxy's. Asked by any other name it does
+    /// not answer: a page that rebinds its own name to this address would else read and write here.
+    pub hosts: Vec<String>,
+}
+
+impl Default for ApiSettings {
+    fn default() -> Self {
+        Self {
+            import_bytes_max: 4 << 30,
+            imports_max: 2,
+            upload_dir: std::env::temp_dir(),
+            connections_max: 1_024,
+            streams_max: 256,
+            deadline: Duration::from_secs(30),
+            hosts: Vec::new(),
+        }
+    }
+}
+
+/// What the API serves.
+#[derive(Debug)]
+pub struct ApiState {
+    /// Live state.
+    pub engine: Arc<Engine>,
+    /// Where imports become durable.
+    pub log: Arc<Log>,
+    /// Counts of what arrived by MQTT.
+    pub ingest: Arc<IngestMetrics>,
+    /// Ad-hoc queries.
+    pub sql: Sql,
+    /// The configured clock.
+    pub clock: Clock,
+    /// Bounds.
+    pub settings: ApiSettings,
+}
+
+/// What every route works with.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) log: Arc<Log>,
+    pub(crate) ingest: Arc<IngestMetrics>,
+    pub(crate) sql: Sql,
+    pub(crate) clock: Clock,
+    pub(crate) zone: Zone,
+    pub(crate) settings: ApiSettings,
+    pub(crate) traffic: Traffic,
+    pub(crate) hub: Hub,
+    pub(crate) imports: Semaphore,
+    pub(crate) streams: Arc<Semaphore>,
+    /// Turns true when the server is to end.
+    pub(crate) ending: watch::Receiver<bool>,
+}
+
+/// A handle on [`Parts`].
+#[derive(Debug, Clone)]
+pub(crate) struct App(Arc<Parts>);
+
+impl App {
+    pub(crate) fn new(state: ApiState, ending: watch::Receiver<bool>) -> Self {
+        let zone = state.engine.read(|world| world.settings.zone.clone());
+        let ApiState { engine, log, ingest, sql, clock, settings } = state;
+        Self(Arc::new(Parts {
+            engine,
+            log,
+            ingest,
+            sql,
+            zone,
+            traffic: Traffic::default(),
+            hub: Hub::new(clock.now()),
+            imports: Semaphore::new(settings.imports_max),
+            streams: Arc::new(Semaphore::new(settings.streams_max)),
+            clock,
+            settings,
+            ending,
+        }))
+    }
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

@@ -1,0 +1,148 @@
+//! Errors as problem documents (RFC 9457): what failed, where, why, and what to do.
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Media type of a problem document.
+pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
+
+/// A kind of problem: its `type`, `title` and `status`, and what a caller can do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kind {
+    /// Last part of `type`, which is `/docs#{slug}`.
+    pub(crate) slug: &'static str,
+    /// `title`.
+    pub(crate) title: &'static str,
+    /// `status`.
+    pub(crate) status: StatusCode,
+    /// Shown at `/docs`.
+    pub(crate) advice: &'static str,
+}
+
+macro_rules! kinds {
+    ($($name:ident = $slug:literal, $status:ident, $title:literal, $advice:literal;)+) => {
+        $(pub(crate) const $name: Kind =
+            Kind { slug: $slug, title: $title, status: StatusCode::$status, advice: $advice };)+
+        /// Every kind of problem that the API answers with.
+        pub(crate) const KINDS: &[Kind] = &[$($name),+];
+    };
+}
+
+kinds! {
+    BAD_PARAMETER = "bad-parameter", BAD_REQUEST, "A parameter cannot be used",
+        "Correct the parameter that `detail` names; `/docs` lists what each route takes.";
+    BAD_BODY = "bad-body", BAD_REQUEST, "The body cannot be used",
+        "Correct the body as `detail` says.";
+    BAD_QUERY = "bad-query", BAD_REQUEST, "The SQL cannot be run",
+        "Correct the statement as `detail` says. One reading statement a request: SELECT, WITH, EXPLAIN, SHOW TABLES or DESCRIBE.";
+    FOREIGN_ORIGIN = "foreign-origin", FORBIDDEN, "A page of another origin may not do this",
+        "Send the request from the API's own page or from a program.";
+    UNKNOWN_HOST = "unknown-host", MISDIRECTED_REQUEST, "This host name is not served",
+        "Use an address, `localhost`, or a name that the configuration lists.";
+    UNKNOWN_ROUTE = "unknown-route", NOT_FOUND, "There is no such route",
+        "`/openapi.json` and `/docs` list the routes.";
+    UNKNOWN_NODE = "unknown-node", NOT_FOUND, "There is no such node",
+        "Search with `GET /api/v1/nodes?q=`, or import the `nodes` file that names it.";
+    WRONG_METHOD = "wrong-method", METHOD_NOT_ALLOWED, "The route does not take this method",
+        "Use a method of the `Allow` header.";
+    NOT_ACCEPTABLE = "not-acceptable", NOT_ACCEPTABLE, "No form of the answer is acceptable",
+        "Accept `application/json`, `text/csv` or `application/vnd.apache.arrow.stream`.";
+    TOO_SLOW = "too-slow", REQUEST_TIMEOUT, "The request did not arrive in time",
+        "Send it again; large files go through `POST /api/v1/import/{kind}`.";
+    TOO_LARGE = "too-large", PAYLOAD_TOO_LARGE, "The body is too large",
+        "Split the file, or raise the limit that `detail` names.";
+    WRONG_MEDIA_TYPE = "wrong-media-type", UNSUPPORTED_MEDIA_TYPE, "The body has no known form",
+        "Send CSV (`text/csv`) or Parquet (`application/vnd.apache.parquet`).";
+    TOO_MANY = "too-many", TOO_MANY_REQUESTS, "Too much of this at a time",
+        "Try again when earlier requests have ended.";
+    FAILED = "failed", INTERNAL_SERVER_ERROR, "The server failed",
+        "The log of the server says more.";
+    UNAVAILABLE = "unavailable", SERVICE_UNAVAILABLE, "The server cannot do this now",
+        "Try again later; `/readyz` says what is amiss.";
+    DEADLINE = "deadline", GATEWAY_TIMEOUT, "The answer took too long",
+        "Ask for less: a shorter range, fewer nodes, a narrower query.";
+}
+
+/// A problem, as an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    kind: Kind,
+    detail: String,
+    parameter: Option<&'static str>,
+}
+
+/// The document of a problem (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ProblemDocument<'a> {
+    /// URI reference of the kind: where `/docs` describes it.
+    #[serde(rename = "type")]
+    #[schema(example = "/docs#unknown-node")]
+    kind: String,
+    /// The kind in words, the same each time.
+    #[schema(example = "There is no such node")]
+    title: &'a str,
+    /// The HTTP status.
+    #[schema(example = 404)]
+    status: u16,
+    /// What failed this time: what, where and why.
+    #[schema(example = "node `F999` is not in the network")]
+    detail: &'a str,
+    /// The parameter at fault; absent when none is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameter: Option<&'static str>,
+}
+
+impl Problem {
+    pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), parameter: None }
+    }
+
+    /// A parameter that cannot be used.
+    pub(crate) fn parameter(name: &'static str, why: impl std::fmt::Display) -> Self {
+        Self { kind: BAD_PARAMETER, detail: format!("parameter `{name}`: {why}"), parameter: Some(name) }
+    }
+
+    /// An error of ours, with its causes; logged, for someone must look.
+    pub(crate) fn failed(what: &str, error: &dyn std::error::Error) -> Self {
+        let detail = format!("{what}: {}", causes(error));
+        tracing::error!(%detail, "request failed");
+        Self::new(FAILED, detail)
+    }
+}
+
+/// An error and its causes in one line.
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let document = ProblemDocument {
+            kind: format!("/docs#{}", self.kind.slug),
+            title: self.kind.title,
+            status: self.kind.status.as_u16(),
+            detail: &self.detail,
+            parameter: self.parameter,
+        };
+        let mut response = (self.kind.status, Json(document)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.kind == TOO_MANY || self.kind == UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+        }
+        response
+    }
+}

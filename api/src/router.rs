@@ -1,0 +1,102 @@
+//! Which route is answered by what.
+
+use std::time::Duration;
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request},
+    http::Uri,
+    middleware::{self, Next},
+    routing::{MethodRouter, get, post},
+};
+use tower_http::compression::CompressionLayer;
+
+use crate::{
+    app::App,
+    guard::{self, NO_DEADLINE},
+    metrics,
+    parameters::short,
+    problem::{self, Problem},
+    routes::{balance, import, nodes, operations, page, quality, sql, stream, summary},
+};
+
+/// Largest body of any route but imports, bytes.
+const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// A route: its template, the time that its answer may take, and who answers.
+type Route = (&'static str, Duration, MethodRouter<App>);
+
+/// Every route.
+fn routes(deadline: Duration) -> Vec<Route> {
+    vec![
+        ("/api/v1/summary", deadline, get(summary::get)),
+        ("/api/v1/nodes", deadline, get(nodes::list)),
+        ("/api/v1/nodes/ranking", deadline, get(nodes::ranking)),
+        ("/api/v1/nodes/{id}", deadline, get(nodes::one)),
+        ("/api/v1/nodes/{id}/children", deadline, get(nodes::children)),
+        ("/api/v1/nodes/{id}/balance", deadline, get(balance::get)),
+        ("/api/v1/data-quality", deadline, get(quality::get)),
+        ("/api/v1/stream", deadline, get(stream::get)),
+        ("/api/v1/sql", NO_DEADLINE, post(sql::post)),
+        ("/api/v1/import/{kind}", NO_DEADLINE, post(import::post)),
+        ("/api/v1/checkpoint", NO_DEADLINE, post(operations::checkpoint)),
+        ("/livez", deadline, get(operations::livez)),
+        ("/readyz", deadline, get(operations::readyz)),
+        ("/metrics", deadline, get(metrics::get)),
+        ("/openapi.json", deadline, get(page::openapi)),
+        ("/docs", deadline, get(page::docs)),
+        ("/", deadline, get(page::index)),
+        ("/ui/{file}", deadline, get(page::file)),
+    ]
+}
+
+/// The router.
+pub(crate) fn router(app: App) -> Router {
+    let mut router = Router::new();
+    for (route, deadline, handlers) in routes(app.settings.deadline) {
+        router = router.route(route, measured(&app, (route, deadline), handlers));
+    }
+    let unknown = measured(&app, ("unknown", app.settings.deadline), axum::routing::any(unknown));
+    router
+        .fallback_service(unknown.with_state(app.clone()))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(CompressionLayer::new().gzip(true))
+        .layer(middleware::from_fn_with_state(app.clone(), guard::every))
+        .with_state(app)
+}
+
+async fn unknown(uri: Uri) -> Problem {
+    Problem::new(problem::UNKNOWN_ROUTE, format!("nothing is at `{}`", short(uri.path())))
+}
+
+/// Counts the answers of a route and bounds their time.
+fn measured(app: &App, (route, deadline): (&'static str, Duration), handlers: MethodRouter<App>) -> MethodRouter<App> {
+    let app = app.clone();
+    handlers.layer(middleware::from_fn(move |request: Request, next: Next| {
+        let app = app.clone();
+        async move {
+            let started = tokio::time::Instant::now();
+            let method = request.method().clone();
+            let response = guard::within(deadline, request, next).await;
+            let response = guard::with_document(&method, route, response);
+            app.traffic.count(known(&method), route, response.status().as_u16(), started.elapsed());
+            response
+        }
+    }))
+}
+
+/// A method as a label; methods are of the caller's making, labels are not.
+fn known(method: &axum::http::Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        _ => "other",
+    }
+}
+
+/// The templates of all routes.
+#[cfg(test)]
+pub(crate) fn templates() -> Vec<&'static str> {
+    routes(NO_DEADLINE).into_iter().map(|(route, _, _)| route).collect()
+}

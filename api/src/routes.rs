@@ -1,0 +1,11 @@
+//! The routes.
+
+pub(crate) mod balance;
+pub(crate) mod import;
+pub(crate) mod nodes;
+pub(crate) mod operations;
+pub(crate) mod page;
+pub(crate) mod quality;
+pub(crate) mod sql;
+pub(crate) mod stream;
+pub(crate) mod summary;

@@ -1,0 +1,90 @@
+//! GET /data-quality: how complete the data of a node's day is, and what waits in quarantine.
+
+use std::collections::BTreeMap;
+
+use axum::{extract::State, http::HeaderMap, response::Response};
+use gridtally_engine::world::look::DataQuality;
+use gridtally_schemas::NodeId;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::nodes;
+use crate::{app::App, figures::rounded, form, look::NodeName, parameters::Parameters, problem::Problem};
+
+/// Data quality of a node in a civil day.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Quality {
+    /// The node. Null: the whole network.
+    node: Option<NodeName>,
+    /// The civil day.
+    day: String,
+    /// Meter-intervals expected so far.
+    expected: i64,
+    /// Of these, with an actual or edited value.
+    reported: i64,
+    /// Of these, with an estimate.
+    estimated: i64,
+    /// Of these, without any value.
+    missing: i64,
+    /// Reported of expected, per cent. Null: nothing was expected.
+    completeness_pct: Option<f64>,
+    /// Reads that their source itself reports as missing and that did not come since.
+    exceptions_open: u64,
+    /// What waits in quarantine, by reason; of the whole utility and all time, for an unknown meter is on no node.
+    quarantined: BTreeMap<String, u64>,
+    /// What became of every read applied (CONS-1), of the whole utility and all time.
+    reads: BTreeMap<&'static str, u64>,
+}
+
+/// Completeness, exceptions and quarantine.
+#[utoipa::path(
+    get,
+    path = "/api/v1/data-quality",
+    tag = "Balance",
+    params(
+        ("node" = Option<String>, Query, description = "The node. Default: everything."),
+        ("day" = Option<String>, Query, description = "Civil day, YYYY-MM-DD. Default: today."),
+    ),
+    responses(
+        (status = 200, description = "Data quality.", body = Quality),
+        (status = 404, description = "There is no such node.", body = crate::problem::ProblemDocument),
+    )
+)]
+pub(crate) async fn get(State(app): State<App>, headers: HeaderMap, mut parameters: Parameters) -> Result<Response, Problem> {
+    let id = parameters.parsed::<NodeId>("node")?;
+    let at = nodes::at(&app, &mut parameters)?;
+    parameters.finish()?;
+    let (node, quality, counts) = app.engine.read(|world| {
+        let node = id.as_ref().map(|id| nodes::find(world, id)).transpose()?;
+        let name = node.and_then(|node| world.network.node(node)).map(NodeName::of);
+        let tops = node.map_or_else(|| world.roots(), |node| vec![node]);
+        let quality = tops.into_iter().map(|top| world.data_quality(top, at.day)).fold(DataQuality::default(), together);
+        Ok((name, quality, world.counts))
+    })?;
+    let whole = quality.expected > 0;
+    let quality = Quality {
+        node,
+        day: at.day.to_string(),
+        expected: quality.expected,
+        reported: quality.reported,
+        estimated: quality.estimated,
+        missing: quality.missing,
+        completeness_pct: whole.then(|| rounded(100.0 * gridtally_engine::balance::ratio(quality.reported, quality.expected))),
+        exceptions_open: quality.exceptions_open,
+        quarantined: quality.quarantined,
+        reads: counts.named().into_iter().filter(|(name, _)| name.starts_with("reads")).collect(),
+    };
+    form::answer(&headers, &quality)
+}
+
+fn together(one: DataQuality, other: DataQuality) -> DataQuality {
+    DataQuality {
+        expected: one.expected + other.expected,
+        reported: one.reported + other.reported,
+        estimated: one.estimated + other.estimated,
+        missing: one.missing + other.missing,
+        exceptions_open: one.exceptions_open + other.exceptions_open,
+        // Of the whole utility in each of them.
+        quarantined: other.quarantined,
+    }
+}

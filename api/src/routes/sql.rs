@@ -1,0 +1,122 @@
+//! POST /sql: one reading statement over the published tables.
+
+use axum::{
+    body::{Body, Bytes},
+    extract::{State, rejection::BytesRejection},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::Response,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    app::App,
+    form::Form,
+    problem::{self, Problem, causes},
+    sql::{Format, SqlError},
+};
+
+/// A query.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Query {
+    /// One SELECT, WITH, EXPLAIN, SHOW TABLES or DESCRIBE. `{table}` is the newest version per key, `{table}_history` every version.
+    #[schema(example = "SELECT * FROM feeder_balance ORDER BY interval_end DESC LIMIT 10")]
+    query: String,
+    /// json, csv or arrow. Default: by `Accept`.
+    #[serde(default)]
+    format: Option<Wanted>,
+}
+
+/// The form of a result.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Wanted {
+    /// `{"columns":[{"name","type"}],"rows":[[…]],"published_at","truncated"}`
+    Json,
+    /// CSV with header.
+    Csv,
+    /// An Arrow IPC stream.
+    Arrow,
+}
+
+/// A result as JSON.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Rows {
+    /// The columns.
+    columns: Vec<ResultColumn>,
+    /// The rows, a list of values each; decimals as text, times as RFC 3339.
+    rows: Vec<Vec<serde_json::Value>>,
+    /// When what the query sees was published. Null: never.
+    published_at: Option<String>,
+    /// Whether rows beyond the limit were cut off.
+    truncated: bool,
+}
+
+/// A column of a result.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ResultColumn {
+    /// Its name.
+    name: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+/// Runs one reading statement over the published tables, which are at most a checkpoint old (`POST /api/v1/checkpoint` publishes first).
+///
+/// Each query runs in a process of its own with limits of memory, rows and time, and is killed when its client goes.
+#[utoipa::path(
+    post,
+    path = "/api/v1/sql",
+    tag = "Data",
+    request_body = Query,
+    responses(
+        (status = 200, description = "The result.", content((Rows = "application/json"), (String = "text/csv"), (Vec<u8> = "application/vnd.apache.arrow.stream"))),
+        (status = 400, description = "The statement cannot be run.", body = crate::problem::ProblemDocument),
+        (status = 429, description = "Too many queries are running.", body = crate::problem::ProblemDocument),
+        (status = 504, description = "The query took too long and was stopped.", body = crate::problem::ProblemDocument),
+    )
+)]
+pub(crate) async fn post(State(app): State<App>, headers: HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Response, Problem> {
+    let body = body.map_err(|rejection| broken(&rejection))?;
+    let query: Query = serde_json::from_slice(&body)
+        .map_err(|error| Problem::new(problem::BAD_BODY, format!("a query is {{\"query\":\"…\",\"format\":\"json\"}}: {error}")))?;
+    let format = match query.format {
+        Some(Wanted::Json) => Format::Json,
+        Some(Wanted::Csv) => Format::Csv,
+        Some(Wanted::Arrow) => Format::Arrow,
+        None => match Form::accepted(&headers)? {
+            Form::Json => Format::Json,
+            Form::Csv => Format::Csv,
+            Form::Arrow => Format::Arrow,
+        },
+    };
+    let published_at = app.engine.progress().published_at;
+    let rows = app.sql.query(&query.query, format, published_at).await.map_err(|error| refused(&error))?;
+    let media_type = HeaderValue::from_static(rows.media_type());
+    let mut response = Response::new(Body::from_stream(rows));
+    response.headers_mut().insert(header::CONTENT_TYPE, media_type);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+fn broken(rejection: &BytesRejection) -> Problem {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        return Problem::new(problem::TOO_LARGE, "a query is at most 1 MiB");
+    }
+    Problem::new(problem::BAD_BODY, format!("the body broke off: {}", rejection.body_text()))
+}
+
+fn refused(error: &SqlError) -> Problem {
+    let kind = match error {
+        SqlError::Busy { .. } => problem::TOO_MANY,
+        SqlError::Deadline { .. } => problem::DEADLINE,
+        SqlError::Refused(_) | SqlError::Memory { .. } => problem::BAD_QUERY,
+        SqlError::Query { .. } if error.is_callers_fault() => problem::BAD_QUERY,
+        SqlError::Query { .. } | SqlError::Start { .. } | SqlError::Broken { .. } => {
+            return Problem::failed("the query has no result", error);
+        }
+    };
+    Problem::new(kind, causes(error))
+}

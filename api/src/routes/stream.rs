@@ -1,0 +1,305 @@
+//! GET /stream: what changes, as server-sent events.
+//!
+//! One task looks at each change once and writes its event once, whoever listens. An event of balances or of a checkpoint has an id; a
+//! listener who comes back with `Last-Event-ID` gets what it missed, or `reset` when that is no longer kept. A listener that does
+//! not keep up is ended: it comes back and resumes.
+
+use std::{collections::HashMap, sync::Arc};
+
+use axum::{
+    body::Body,
+    extract::State,
+    http::{HeaderMap, HeaderValue, header},
+    response::Response,
+};
+use bytes::Bytes;
+use futures::{Stream, StreamExt, stream};
+use gridtally_engine::{
+    Change, World,
+    engine::ChangeKind,
+    network::NodeIx,
+    state::Quarter,
+    world::Sums,
+};
+use gridtally_schemas::UtcMicros;
+use serde::Serialize;
+use tokio::{sync::broadcast, time};
+use tokio_stream::wrappers::BroadcastStream;
+use utoipa::ToSchema;
+
+use super::summary;
+use crate::{
+    app::App,
+    figures::{Attention, Figures},
+    look::NodeName,
+    parameters::Parameters,
+    problem::{self, Problem},
+};
+
+/// Events that a listener may be behind.
+const BEHIND_MAX: usize = 128;
+/// Most changes written anew for a listener who comes back; older ones are told as `reset`.
+const MISSED_MAX: usize = 64;
+/// Most feeders that an event lists.
+const FEEDERS_MAX: usize = 64;
+/// Pause between two summaries.
+const SUMMARY_EVERY: time::Duration = time::Duration::from_secs(1);
+
+/// An event as it is sent.
+#[derive(Debug, Clone)]
+struct Event {
+    /// Number of the change; `None`: a summary, which no one resumes from.
+    change: Option<u64>,
+    text: Bytes,
+}
+
+/// Where the events are told.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    sender: broadcast::Sender<Event>,
+    /// Tells this process's changes from an earlier one's: their numbers begin anew.
+    epoch: i64,
+}
+
+/// Data of a `balances` event: feeders whose balance changed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BalancesEvent {
+    /// When, by the configured clock.
+    at: String,
+    /// Last log record that they contain.
+    applied_position: u64,
+    /// Feeder-intervals that changed.
+    changed: usize,
+    /// The newest changed interval of each feeder, worst loss first; 64 feeders at most.
+    feeders: Vec<FeederEvent>,
+}
+
+/// A feeder's newest changed balance.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct FeederEvent {
+    /// The feeder.
+    #[serde(flatten)]
+    feeder: NodeName,
+    /// End of the interval.
+    interval_end: String,
+    /// Loss of the interval, per cent. Null: not shown.
+    loss_pct: Option<f64>,
+    /// Lower end of its band, per cent. Null: nothing is known.
+    loss_low_pct: Option<f64>,
+    /// Upper end of its band, per cent. Null: nothing is known.
+    loss_high_pct: Option<f64>,
+    /// Reported of expected meters, per cent. Null: none was expected.
+    coverage_pct: Option<f64>,
+    /// What it asks of people.
+    attention: Attention,
+    /// DTs of the feeder whose loss asks to be investigated, in that interval.
+    dts_to_investigate: usize,
+    /// The DT with the highest shown loss. Null: none is shown.
+    worst_dt: Option<WorstDt>,
+}
+
+/// The DT with the highest loss of a feeder.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct WorstDt {
+    /// The DT.
+    #[serde(flatten)]
+    dt: NodeName,
+    /// Its loss, per cent.
+    loss_pct: f64,
+}
+
+/// Data of a `checkpoint` event.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CheckpointEvent {
+    /// When, by the configured clock.
+    at: String,
+    /// Last log record whose rows are in the tables.
+    published_position: u64,
+    /// Rows written.
+    rows: usize,
+}
+
+impl Hub {
+    pub(crate) fn new(now: UtcMicros) -> Self {
+        Self { sender: broadcast::Sender::new(BEHIND_MAX), epoch: now.0 }
+    }
+
+    fn write(&self, name: &str, change: Option<u64>, data: &impl Serialize) -> Event {
+        // JSON of serde has no line break, which would end an event.
+        let data = serde_json::to_string(data).unwrap_or_default();
+        let id = change.map(|change| format!("id: {:x}-{change}\n", self.epoch)).unwrap_or_default();
+        Event { change, text: Bytes::from(format!("{id}event: {name}\ndata: {data}\n\n")) }
+    }
+
+    /// The change that `Last-Event-ID` names; `Err` when it is not one of this process.
+    fn last_seen(&self, headers: &HeaderMap) -> Result<Option<u64>, ()> {
+        let Some(given) = headers.get("last-event-id") else { return Ok(None) };
+        let parsed = given.to_str().ok().and_then(|text| text.split_once('-')).and_then(|(epoch, change)| {
+            (i64::from_str_radix(epoch, 16).ok()? == self.epoch).then(|| change.parse().ok())?
+        });
+        parsed.map(Some).ok_or(())
+    }
+}
+
+/// Tells every change and, once a second, the summary, until the server ends.
+pub(crate) async fn run(app: App) {
+    let mut changes = app.engine.changes().listen(None).receiver;
+    let mut ending = app.ending.clone();
+    let mut every = time::interval(SUMMARY_EVERY);
+    every.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+    loop {
+        let event = tokio::select! {
+            _ = ending.wait_for(|ending| *ending) => return,
+            _ = every.tick() => {
+                if app.hub.sender.receiver_count() == 0 {
+                    continue;
+                }
+                app.hub.write("summary", None, &summary::summary(&app))
+            }
+            change = changes.recv() => match change {
+                Ok(change) if app.hub.sender.receiver_count() > 0 => event_of(&app, &change),
+                // The listeners find what was missed by its number; they are told to look anew.
+                Err(broadcast::error::RecvError::Lagged(_)) => reset(&app),
+                Ok(_) => continue,
+                Err(broadcast::error::RecvError::Closed) => return,
+            },
+        };
+        // Nobody may be listening any more.
+        let _ = app.hub.sender.send(event);
+    }
+}
+
+fn reset(app: &App) -> Event {
+    app.hub.write("reset", None, &serde_json::json!({ "at": app.clock.now().to_rfc3339(&app.zone) }))
+}
+
+fn event_of(app: &App, change: &Change) -> Event {
+    let at = change.at.to_rfc3339(&app.zone);
+    match &change.kind {
+        ChangeKind::Balances { intervals, total, applied } => {
+            let feeders = feeders_of(app, intervals);
+            let event = BalancesEvent { at, applied_position: applied.0, changed: *total, feeders };
+            app.hub.write("balances", Some(change.id), &event)
+        }
+        ChangeKind::Checkpoint { position, rows } => {
+            let event = CheckpointEvent { at, published_position: position.0, rows: *rows };
+            app.hub.write("checkpoint", Some(change.id), &event)
+        }
+    }
+}
+
+fn feeders_of(app: &App, intervals: &[(NodeIx, Quarter)]) -> Vec<FeederEvent> {
+    let mut newest: HashMap<NodeIx, Quarter> = HashMap::new();
+    for (feeder, quarter) in intervals {
+        let held = newest.entry(*feeder).or_insert(*quarter);
+        *held = (*held).max(*quarter);
+    }
+    let mut looked = app.engine.read(|world| {
+        let looks = newest.into_iter().filter_map(|(feeder, quarter)| look(world, feeder, quarter));
+        looks.collect::<Vec<_>>()
+    });
+    looked.sort_by(|(_, one), (_, other)| {
+        let loss = |event: &FeederEvent| event.loss_pct.unwrap_or(f64::NEG_INFINITY);
+        loss(other).total_cmp(&loss(one)).then_with(|| one.feeder.node_id.cmp(&other.feeder.node_id))
+    });
+    looked.truncate(FEEDERS_MAX);
+    looked.into_iter().map(|(end, event)| FeederEvent { interval_end: end.to_rfc3339(&app.zone), ..event }).collect()
+}
+
+/// A feeder's balance at the end of an interval; `None` when it is none any more.
+fn look(world: &World, feeder: NodeIx, quarter: Quarter) -> Option<(UtcMicros, FeederEvent)> {
+    let end = quarter.end();
+    let (_, interval) = world.feeder_intervals(feeder, end.plus(-1)..end).next()?;
+    let threshold_pct = world.settings.coverage_threshold_pct;
+    let figures = Figures::of_sums(&Sums::of_feeder(&interval.feeder), threshold_pct);
+    let (mut dts_to_investigate, mut worst): (usize, Option<(NodeIx, f64)>) = (0, None);
+    for dt in &interval.dts {
+        let of_dt = Figures::of_sums(&Sums::of_dt(dt), threshold_pct);
+        dts_to_investigate += usize::from(of_dt.attention == Attention::Investigate);
+        if let Some(loss) = of_dt.loss_pct
+            && worst.is_none_or(|(_, held)| loss > held)
+        {
+            worst = Some((dt.dt, loss));
+        }
+    }
+    let named = |node: NodeIx| world.network.node(node).map(NodeName::of);
+    let event = FeederEvent {
+        feeder: named(feeder)?,
+        interval_end: String::new(),
+        loss_pct: figures.loss_pct,
+        loss_low_pct: figures.loss_low_pct,
+        loss_high_pct: figures.loss_high_pct,
+        coverage_pct: figures.coverage_pct,
+        attention: figures.attention,
+        dts_to_investigate,
+        worst_dt: worst.and_then(|(dt, loss_pct)| Some(WorstDt { dt: named(dt)?, loss_pct })),
+    };
+    Some((end, event))
+}
+
+/// What changes, as server-sent events: `summary` (at most once a second; as GET /summary), `balances` (as [`BalancesEvent`]),
+/// `checkpoint`, and `reset` when changes were missed and everything should be asked for anew.
+#[utoipa::path(
+    get,
+    path = "/api/v1/stream",
+    tag = "Live",
+    params(("Last-Event-ID" = Option<String>, Header, description = "Id of the last event seen; what came after it is sent first.")),
+    responses(
+        (status = 200, description = "Events without end.", content_type = "text/event-stream", body = String),
+        (status = 429, description = "Too many streams are open.", body = crate::problem::ProblemDocument),
+    )
+)]
+pub(crate) async fn get(State(app): State<App>, headers: HeaderMap, parameters: Parameters) -> Result<Response, Problem> {
+    parameters.finish()?;
+    let permit = Arc::clone(&app.streams).try_acquire_owned().map_err(|_| {
+        Problem::new(problem::TOO_MANY, format!("{} event streams are open, the most there may be", app.settings.streams_max))
+    })?;
+    let live = BroadcastStream::new(app.hub.sender.subscribe());
+    let first = first_events(&app, &headers);
+    let mut seen = first.iter().filter_map(|event| event.change).max().unwrap_or(0);
+    let live = live
+        // Too far behind: the stream ends, and the listener resumes.
+        .take_while(|event| futures::future::ready(event.is_ok()))
+        .filter_map(move |event| {
+            let new = event.ok().filter(|event| event.change.is_none_or(|change| change > seen));
+            seen = new.as_ref().and_then(|event| event.change).unwrap_or(seen);
+            futures::future::ready(new)
+        });
+    let mut ending = app.ending.clone();
+    let until = async move {
+        let _ = ending.wait_for(|ending| *ending).await;
+        drop(permit);
+    };
+    let events = stream::iter(first).chain(live).map(|event| Ok::<Bytes, std::convert::Infallible>(event.text));
+    Ok(event_stream(events.take_until(until)))
+}
+
+/// What a listener gets at once: the summary, and what it missed.
+fn first_events(app: &App, headers: &HeaderMap) -> Vec<Event> {
+    let opening = Event { change: None, text: Bytes::from_static(b"retry: 2000\n\n") };
+    let summary = app.hub.write("summary", None, &summary::summary(app));
+    let mut events = vec![opening, summary];
+    match app.hub.last_seen(headers) {
+        Ok(None) => {}
+        Ok(Some(last_seen)) => {
+            let listening = app.engine.changes().listen(Some(last_seen));
+            if listening.gap || listening.missed.len() > MISSED_MAX {
+                events.push(reset(app));
+            } else {
+                events.extend(listening.missed.iter().map(|change| event_of(app, change)));
+            }
+        }
+        Err(()) => events.push(reset(app)),
+    }
+    events
+}
+
+fn event_stream(events: impl Stream<Item = Result<Bytes, std::convert::Infallible>> + Send + 'static) -> Response {
+    let mut response = Response::new(Body::from_stream(events));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Proxies that buffer would hold events back.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}

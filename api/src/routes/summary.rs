@@ -1,0 +1,208 @@
+//! GET /summary: the tiles.
+
+use axum::{extract::State, http::HeaderMap, response::Response};
+use gridtally_engine::World;
+use gridtally_schemas::network::NodeKind;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    app::App,
+    figures::{Figures, rounded},
+    form,
+    look::{self, NodeName},
+    problem::Problem,
+};
+
+/// The state of the whole, now.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct Summary {
+    /// The configured clock, RFC 3339 in `zone`.
+    #[schema(example = "2026-04-01T10:15:30+05:30")]
+    pub(crate) now: String,
+    /// The zone of civil days.
+    #[schema(example = "Asia/Kolkata")]
+    pub(crate) zone: String,
+    /// The civil day of `today` and `completeness_today`.
+    #[schema(example = "2026-04-01")]
+    pub(crate) day: String,
+    /// Below this coverage no loss is shown as a plain number, per cent.
+    pub(crate) coverage_threshold_pct: f64,
+    /// Nodes at the top: the discom, and what nobody has placed yet (10 at most).
+    pub(crate) roots: Vec<NodeName>,
+    /// Nodes by kind, and meters.
+    pub(crate) network: NetworkSize,
+    /// Interval reads applied a second, over about the last 5 seconds.
+    pub(crate) reads_per_second: f64,
+    /// Interval reads applied since the tables were empty.
+    pub(crate) reads_applied: u64,
+    /// Reads here of those expected so far today.
+    pub(crate) completeness_today: Completeness,
+    /// Energy balance of today so far.
+    pub(crate) loss_today: Figures,
+    /// End of the newest interval that has a balance. Null: there is none.
+    pub(crate) newest_interval_end: Option<String>,
+    /// Publishes and rows that wait in quarantine.
+    pub(crate) quarantined: u64,
+    /// Last log record that is durable.
+    pub(crate) log_position: u64,
+    /// Last log record that the fixed routes and the stream show.
+    pub(crate) applied_position: u64,
+    /// Last log record that SQL and the tables on disk show.
+    pub(crate) published_position: u64,
+    /// When that was published. Null: never.
+    pub(crate) published_at: Option<String>,
+    /// How far results are behind.
+    pub(crate) lag: Lag,
+}
+
+/// Size of the network.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+pub(crate) struct NetworkSize {
+    /// Feeders.
+    pub(crate) feeders: u64,
+    /// DTs.
+    pub(crate) dts: u64,
+    /// All nodes, of every kind.
+    pub(crate) nodes: u64,
+    /// Meters.
+    pub(crate) meters: u64,
+    /// Connections of consumers.
+    pub(crate) connections: u64,
+}
+
+/// How many of the expected reads are here.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
+pub(crate) struct Completeness {
+    /// Meter-intervals expected so far.
+    pub(crate) expected: i64,
+    /// Of these, with an actual or edited value.
+    pub(crate) reported: i64,
+    /// Of these, with an estimate.
+    pub(crate) estimated: i64,
+    /// Reported of expected, per cent. Null: nothing was expected.
+    pub(crate) pct: Option<f64>,
+}
+
+impl Completeness {
+    pub(crate) fn of(figures: &Figures) -> Self {
+        Self {
+            expected: figures.meters_expected,
+            reported: figures.meters_reported,
+            estimated: figures.meters_estimated,
+            pct: figures.coverage_pct,
+        }
+    }
+}
+
+/// How far results are behind what was acknowledged.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+pub(crate) struct Lag {
+    /// Durable log records that are not applied yet.
+    pub(crate) records: u64,
+    /// Applied log records that are not published yet.
+    pub(crate) records_unpublished: u64,
+    /// Age of what SQL shows, seconds by the configured clock. Null: nothing was published.
+    pub(crate) published_seconds: Option<f64>,
+    /// Length of the engine's last computation, milliseconds.
+    pub(crate) tick_ms: f64,
+}
+
+/// What the summary takes from the live picture.
+struct Picture {
+    roots: Vec<NodeName>,
+    network: NetworkSize,
+    loss_today: Figures,
+    newest_interval_end: Option<gridtally_schemas::UtcMicros>,
+    quarantined: u64,
+    coverage_threshold_pct: f64,
+}
+
+/// Most roots that a summary names.
+const ROOTS_MAX: usize = 10;
+
+fn picture(world: &World, day: gridtally_schemas::Day) -> Picture {
+    let threshold_pct = world.settings.coverage_threshold_pct;
+    let mut network = NetworkSize { meters: length(world.network.meters().count()), ..NetworkSize::default() };
+    network.connections = length(world.network.connections().count());
+    for (_, node) in world.network.nodes() {
+        network.nodes += 1;
+        match node.kind() {
+            Some(NodeKind::Feeder) => network.feeders += 1,
+            Some(NodeKind::Dt) => network.dts += 1,
+            Some(
+                NodeKind::Discom
+                | NodeKind::Zone
+                | NodeKind::Circle
+                | NodeKind::Division
+                | NodeKind::Subdivision
+                | NodeKind::Section
+                | NodeKind::Substation,
+            )
+            | None => {}
+        }
+    }
+    let roots = world.roots();
+    Picture {
+        roots: roots.iter().take(ROOTS_MAX).filter_map(|root| world.network.node(*root)).map(NodeName::of).collect(),
+        network,
+        loss_today: look::whole_day(world, day)
+            .map_or_else(|| Figures::none(look::NO_BALANCE), |sums| Figures::of_sums(&sums, threshold_pct)),
+        newest_interval_end: world.newest_interval().map(gridtally_engine::state::Quarter::end),
+        quarantined: world.quarantined().values().sum(),
+        coverage_threshold_pct: threshold_pct,
+    }
+}
+
+fn length(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+/// The summary as it stands.
+pub(crate) fn summary(app: &App) -> Summary {
+    let now = app.clock.now();
+    let day = app.zone.day_of(now);
+    let picture = app.engine.read(|world| picture(world, day));
+    let progress = app.engine.progress();
+    let text = |instant: gridtally_schemas::UtcMicros| instant.to_rfc3339(&app.zone);
+    Summary {
+        now: text(now),
+        zone: app.zone.name().to_owned(),
+        day: day.to_string(),
+        coverage_threshold_pct: picture.coverage_threshold_pct,
+        roots: picture.roots,
+        network: picture.network,
+        reads_per_second: rounded(progress.reads_per_second),
+        reads_applied: progress.reads_applied,
+        completeness_today: Completeness::of(&picture.loss_today),
+        loss_today: picture.loss_today,
+        newest_interval_end: picture.newest_interval_end.map(text),
+        quarantined: picture.quarantined,
+        log_position: progress.log_position.0,
+        applied_position: progress.applied_position.0,
+        published_position: progress.published_position.0,
+        published_at: progress.published_at.map(text),
+        lag: Lag {
+            records: progress.log_position.0.saturating_sub(progress.applied_position.0),
+            records_unpublished: progress.applied_position.0.saturating_sub(progress.published_position.0),
+            published_seconds: progress.published_at.map(|at| rounded(seconds_between(at, now))),
+            tick_ms: rounded(std::time::Duration::from_micros(progress.last_tick_micros).as_secs_f64() * 1_000.0),
+        },
+    }
+}
+
+fn seconds_between(earlier: gridtally_schemas::UtcMicros, later: gridtally_schemas::UtcMicros) -> f64 {
+    let micros = u64::try_from(later.0.saturating_sub(earlier.0)).unwrap_or(0);
+    std::time::Duration::from_micros(micros).as_secs_f64()
+}
+
+/// The tiles of the command centre, live.
+#[utoipa::path(
+    get,
+    path = "/api/v1/summary",
+    tag = "Live",
+    responses((status = 200, description = "The state of the whole, now.", body = Summary))
+)]
+pub(crate) async fn get(State(app): State<App>, headers: HeaderMap) -> Result<Response, Problem> {
+    form::answer(&headers, &summary(&app))
+}
