@@ -85,7 +85,14 @@ pub(crate) struct App(Arc<Parts>);
 impl App {
     pub(crate) fn new(state: ApiState, ending: watch::Receiver<bool>) -> Self {
         let zone = state.engine.read(|world| world.settings.zone.clone());
-        let ApiState { engine, log, ingest, sql, clock, settings } = state;
+        let ApiState {
+            engine,
+            log,
+            ingest,
+            sql,
+            clock,
+            settings,
+        } = state;
         Self(Arc::new(Parts {
             engine,
             log,

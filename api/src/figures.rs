@@ -106,7 +106,10 @@ pub(crate) const COLUMNS: [crate::form::Column; 17] = {
 impl Figures {
     /// Of a span without any balance.
     pub(crate) fn none(why: &str) -> Self {
-        Self { not_shown_because: Some(why.to_owned()), ..Self::default() }
+        Self {
+            not_shown_because: Some(why.to_owned()),
+            ..Self::default()
+        }
     }
 
     /// Of sums; the loss is shown when every balance in them has one and coverage reaches `threshold_pct`.
@@ -148,9 +151,15 @@ fn why_not_shown(sums: &Sums, threshold_pct: f64) -> String {
         return "the meter at its head did not report".to_owned();
     }
     if lacking > 0 {
-        return format!("a meter at the head did not report in {lacking} of {} balances", sums.intervals_expected);
+        return format!(
+            "a meter at the head did not report in {lacking} of {} balances",
+            sums.intervals_expected
+        );
     }
-    format!("coverage of {:.1} % is below {threshold_pct} %", sums.coverage.percent())
+    format!(
+        "coverage of {:.1} % is below {threshold_pct} %",
+        sums.coverage.percent()
+    )
 }
 
 /// To thousandths: what a percentage is shown with at most.

@@ -80,20 +80,39 @@ pub(crate) enum Form {
 impl Form {
     /// The form that `Accept` likes best; JSON when it likes several alike or says nothing.
     pub(crate) fn accepted(headers: &HeaderMap) -> Result<Self, Problem> {
-        let accept: Vec<&str> = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+        let accept: Vec<&str> = headers
+            .get_all(header::ACCEPT)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .collect();
         let accept = accept.join(",");
         if accept.trim().is_empty() {
             return Ok(Self::Json);
         }
-        let quality = |media_type: &str| accept.split(',').filter_map(|range| weigh(range, media_type)).max();
+        let quality = |media_type: &str| {
+            accept
+                .split(',')
+                .filter_map(|range| weigh(range, media_type))
+                .max()
+        };
         let best = [(Self::Json, JSON), (Self::Csv, CSV), (Self::Arrow, ARROW)]
             .into_iter()
-            .filter_map(|(form, media_type)| quality(media_type).filter(|weight| weight.1 > 0).map(|weight| (weight, form)))
+            .filter_map(|(form, media_type)| {
+                quality(media_type)
+                    .filter(|weight| weight.1 > 0)
+                    .map(|weight| (weight, form))
+            })
             // `max_by_key` gives the last of equals, and JSON shall win.
             .rev()
             .max_by_key(|((exactness, quality), _)| (*quality, *exactness));
         best.map(|(_, form)| form).ok_or_else(|| {
-            Problem::new(problem::NOT_ACCEPTABLE, format!("accept `{}`: this route answers {JSON}, {CSV} and {ARROW}", crate::parameters::short(&accept)))
+            Problem::new(
+                problem::NOT_ACCEPTABLE,
+                format!(
+                    "accept `{}`: this route answers {JSON}, {CSV} and {ARROW}",
+                    crate::parameters::short(&accept)
+                ),
+            )
         })
     }
 }
@@ -109,7 +128,9 @@ fn weigh(range: &str, media_type: &str) -> Option<(u8, u32)> {
         _ if name == media_type => 2,
         _ => return None,
     };
-    let quality = parts.find_map(|part| part.strip_prefix("q=")).map_or(Some(1_000), thousandths)?;
+    let quality = parts
+        .find_map(|part| part.strip_prefix("q="))
+        .map_or(Some(1_000), thousandths)?;
     Some((exactness, quality))
 }
 
@@ -137,11 +158,17 @@ impl<R: Serialize> Table<'_, R> {
         let failed = |error: ArrowError| Problem::failed("rows cannot be written", &error);
         let (media_type, ending, bytes) = match Form::accepted(headers)? {
             Form::Json => return answer(headers, json),
-            Form::Csv => ("text/csv; charset=utf-8; header=present", "csv", self.csv().map_err(failed)?),
+            Form::Csv => (
+                "text/csv; charset=utf-8; header=present",
+                "csv",
+                self.csv().map_err(failed)?,
+            ),
             Form::Arrow => (ARROW, "arrow", self.arrow().map_err(failed)?),
         };
         let mut response = tagged(headers, media_type, bytes);
-        if let Ok(value) = HeaderValue::from_str(&format!("inline; filename=\"{}.{ending}\"", file_name(self.name))) {
+        if let Ok(value) =
+            HeaderValue::from_str(&format!("inline; filename=\"{}.{ending}\"", file_name(self.name)))
+        {
             response.headers_mut().insert(header::CONTENT_DISPOSITION, value);
         }
         Ok(response)
@@ -158,7 +185,9 @@ impl<R: Serialize> Table<'_, R> {
     /// CSV with a header; instants as RFC 3339 in the configured zone.
     fn csv(&self) -> Result<Vec<u8>, ArrowError> {
         let mut bytes = Vec::new();
-        let mut writer = arrow::csv::WriterBuilder::new().with_header(true).build(&mut bytes);
+        let mut writer = arrow::csv::WriterBuilder::new()
+            .with_header(true)
+            .build(&mut bytes);
         writer.write(&self.batch(Times::AsText)?)?;
         drop(writer);
         Ok(bytes)
@@ -175,12 +204,21 @@ impl<R: Serialize> Table<'_, R> {
 
 /// Keeps what is safe inside a quoted file name.
 fn file_name(name: &str) -> String {
-    name.chars().map(|letter| if letter.is_ascii_alphanumeric() || "-_.".contains(letter) { letter } else { '_' }).collect()
+    name.chars()
+        .map(|letter| {
+            if letter.is_ascii_alphanumeric() || "-_.".contains(letter) {
+                letter
+            } else {
+                '_'
+            }
+        })
+        .collect()
 }
 
 /// A JSON answer with an entity tag, or 304 when the caller has it.
 pub(crate) fn answer(headers: &HeaderMap, document: &impl Serialize) -> Result<Response, Problem> {
-    let bytes = serde_json::to_vec(document).map_err(|error| Problem::failed("the answer cannot be written", &error))?;
+    let bytes = serde_json::to_vec(document)
+        .map_err(|error| Problem::failed("the answer cannot be written", &error))?;
     Ok(tagged(headers, JSON, bytes))
 }
 
@@ -195,8 +233,14 @@ pub(crate) fn tagged(headers: &HeaderMap, media_type: &str, bytes: Vec<u8>) -> R
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .any(|given| given.trim() == "*" || given.trim().trim_start_matches("W/") == tag.trim_start_matches("W/"));
-    let mut response = if known { StatusCode::NOT_MODIFIED.into_response() } else { Body::from(bytes).into_response() };
+        .any(|given| {
+            given.trim() == "*" || given.trim().trim_start_matches("W/") == tag.trim_start_matches("W/")
+        });
+    let mut response = if known {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        Body::from(bytes).into_response()
+    };
     let answered = response.headers_mut();
     if let (false, Ok(value)) = (known, HeaderValue::from_str(media_type)) {
         answered.insert(header::CONTENT_TYPE, value);

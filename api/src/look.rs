@@ -77,7 +77,11 @@ pub(crate) struct NodeName {
 
 impl NodeName {
     pub(crate) fn of(node: &Node) -> Self {
-        Self { node_id: node.id.to_string(), kind: node.kind().map(NodeKind::as_str), name: node.name().to_owned() }
+        Self {
+            node_id: node.id.to_string(),
+            kind: node.kind().map(NodeKind::as_str),
+            name: node.name().to_owned(),
+        }
     }
 }
 
@@ -97,7 +101,11 @@ pub(crate) fn node_row(world: &World, (index, node): (NodeIx, &Node), at: Instan
         node_id: node.id.to_string(),
         kind: node.kind().map(NodeKind::as_str),
         name: node.name().to_owned(),
-        parent_id: world.network.parent_at(index, at.now).and_then(|parent| world.network.node(parent)).map(|parent| parent.id.to_string()),
+        parent_id: world
+            .network
+            .parent_at(index, at.now)
+            .and_then(|parent| world.network.node(parent))
+            .map(|parent| parent.id.to_string()),
         area_class: row.and_then(|row| row.area_class).map(|class| class.as_str()),
         capacity_kva: row.and_then(|row| row.capacity_kva),
         allowable_loss_pct: row.and_then(|row| row.allowable_loss_pct),
@@ -117,7 +125,10 @@ pub(crate) fn day_figures(world: &World, node: NodeIx, day: Day) -> Figures {
 
 /// The sums of a node's day.
 pub(crate) fn day_sums(world: &World, node: NodeIx, day: Day) -> Option<&Sums> {
-    world.node_days(node).find(|(held, _)| *held == day).map(|(_, sums)| sums)
+    world
+        .node_days(node)
+        .find(|(held, _)| *held == day)
+        .map(|(_, sums)| sums)
 }
 
 /// The nodes above a node at an instant, topmost first.
@@ -135,11 +146,15 @@ pub(crate) fn ancestors_at(world: &World, node: NodeIx, now: UtcMicros) -> Vec<N
 
 /// Sums of a day over everything.
 pub(crate) fn whole_day(world: &World, day: Day) -> Option<Sums> {
-    world.roots().into_iter().filter_map(|root| day_sums(world, root, day)).fold(None, |total: Option<Sums>, sums| {
-        let mut total = total.unwrap_or_default();
-        total.plus(sums);
-        Some(total)
-    })
+    world
+        .roots()
+        .into_iter()
+        .filter_map(|root| day_sums(world, root, day))
+        .fold(None, |total: Option<Sums>, sums| {
+            let mut total = total.unwrap_or_default();
+            total.plus(sums);
+            Some(total)
+        })
 }
 
 /// Whether `node` is `top` or below it at an instant.

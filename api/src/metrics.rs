@@ -15,7 +15,10 @@ struct Text(String);
 
 impl Text {
     fn metric(&mut self, kind: &str, name: &str, help: &str, value: impl std::fmt::Display) {
-        let _ = writeln!(self.0, "# HELP gridtally_{name} {help}\n# TYPE gridtally_{name} {kind}\ngridtally_{name} {value}");
+        let _ = writeln!(
+            self.0,
+            "# HELP gridtally_{name} {help}\n# TYPE gridtally_{name} {kind}\ngridtally_{name} {value}"
+        );
     }
 
     fn counter(&mut self, name: &str, help: &str, value: impl std::fmt::Display) {
@@ -36,59 +39,140 @@ impl Text {
 )]
 pub(crate) async fn get(State(app): State<App>) -> Response {
     let mut text = Text(String::new());
-    text.gauge("up", "1 while log and engine work.", u8::from(app.log.failure().is_none() && app.engine.failure().is_none()));
+    text.gauge(
+        "up",
+        "1 while log and engine work.",
+        u8::from(app.log.failure().is_none() && app.engine.failure().is_none()),
+    );
     log(&mut text, &app);
     ingest(&mut text, &app);
     engine(&mut text, &app);
     counts(&mut text, &app);
     app.traffic.render(&mut text.0);
-    text.gauge("http_streams_open", "Open event streams.", app.settings.streams_max - app.streams.available_permits());
+    text.gauge(
+        "http_streams_open",
+        "Open event streams.",
+        app.settings.streams_max - app.streams.available_permits(),
+    );
     let mut response = text.0.into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
 fn log(text: &mut Text, app: &App) {
     text.gauge("log_bytes", "Size of the log, bytes.", app.log.bytes());
-    text.gauge("log_bytes_max", "Bound of the log, bytes; beyond it publishes are refused.", app.log.bytes_max());
-    text.gauge("log_begin_position", "Last log record that was cut away.", app.log.begin());
-    text.gauge("log_poisoned", "1 after a failed write or sync: nothing is acknowledged any more.", u8::from(app.log.failure().is_some()));
+    text.gauge(
+        "log_bytes_max",
+        "Bound of the log, bytes; beyond it publishes are refused.",
+        app.log.bytes_max(),
+    );
+    text.gauge(
+        "log_begin_position",
+        "Last log record that was cut away.",
+        app.log.begin(),
+    );
+    text.gauge(
+        "log_poisoned",
+        "1 after a failed write or sync: nothing is acknowledged any more.",
+        u8::from(app.log.failure().is_some()),
+    );
 }
 
 fn engine(text: &mut Text, app: &App) {
     let progress = app.engine.progress();
     let seconds = |micros: u64| std::time::Duration::from_micros(micros).as_secs_f64();
     text.gauge("log_position", "Last durable log record.", progress.log_position);
-    text.gauge("applied_position", "Last log record in the live balances.", progress.applied_position);
-    text.gauge("published_position", "Last log record in the tables.", progress.published_position);
-    text.gauge("reads_per_second", "Interval reads applied a second, over about 5 s.", progress.reads_per_second);
-    text.gauge("engine_dirty_intervals", "Feeder-intervals that wait to be computed.", progress.dirty_intervals);
-    text.gauge("engine_waiting_rows", "Rows that wait for the tables.", progress.waiting_rows);
-    text.gauge("engine_held_spans", "Quarantined spans that wait for master data.", progress.held);
-    text.gauge("engine_cells", "(Meter, interval) cells that hold a value.", progress.cells);
+    text.gauge(
+        "applied_position",
+        "Last log record in the live balances.",
+        progress.applied_position,
+    );
+    text.gauge(
+        "published_position",
+        "Last log record in the tables.",
+        progress.published_position,
+    );
+    text.gauge(
+        "reads_per_second",
+        "Interval reads applied a second, over about 5 s.",
+        progress.reads_per_second,
+    );
+    text.gauge(
+        "engine_dirty_intervals",
+        "Feeder-intervals that wait to be computed.",
+        progress.dirty_intervals,
+    );
+    text.gauge(
+        "engine_waiting_rows",
+        "Rows that wait for the tables.",
+        progress.waiting_rows,
+    );
+    text.gauge(
+        "engine_held_spans",
+        "Quarantined spans that wait for master data.",
+        progress.held,
+    );
+    text.gauge(
+        "engine_cells",
+        "(Meter, interval) cells that hold a value.",
+        progress.cells,
+    );
     text.counter("engine_ticks_total", "Computations of balances.", progress.ticks);
-    text.gauge("engine_tick_seconds", "Length of the last tick that computed something.", seconds(progress.last_tick_micros));
-    text.counter("engine_checkpoints_total", "Checkpoints written by this process.", progress.checkpoints);
-    text.gauge("engine_checkpoint_seconds", "Length of the last checkpoint.", seconds(progress.last_checkpoint_micros));
+    text.gauge(
+        "engine_tick_seconds",
+        "Length of the last tick that computed something.",
+        seconds(progress.last_tick_micros),
+    );
+    text.counter(
+        "engine_checkpoints_total",
+        "Checkpoints written by this process.",
+        progress.checkpoints,
+    );
+    text.gauge(
+        "engine_checkpoint_seconds",
+        "Length of the last checkpoint.",
+        seconds(progress.last_checkpoint_micros),
+    );
     if let Some(at) = progress.published_at {
         let micros = app.clock.now().0.saturating_sub(at.0);
-        text.gauge("published_age_seconds", "Age of what SQL shows, by the configured clock.", seconds(u64::try_from(micros).unwrap_or(0)));
+        text.gauge(
+            "published_age_seconds",
+            "Age of what SQL shows, by the configured clock.",
+            seconds(u64::try_from(micros).unwrap_or(0)),
+        );
     }
 }
 
 /// CONS-1: what became of everything applied.
 fn counts(text: &mut Text, app: &App) {
-    let (counts, quarantined) = app.engine.read(|world| (world.counts, world.quarantined().clone()));
+    let (counts, quarantined) = app
+        .engine
+        .read(|world| (world.counts, world.quarantined().clone()));
     text.0.push_str("# HELP gridtally_applied_total What became of everything applied since the tables were empty (CONS-1).\n");
     text.0.push_str("# TYPE gridtally_applied_total counter\n");
     for (what, count) in counts.named() {
         let _ = writeln!(text.0, "gridtally_applied_total{{what=\"{what}\"}} {count}");
     }
-    text.gauge("reads_unaccounted", "CONS-1: reads applied less reads accounted for; 0, always.", counts.reads_unaccounted());
-    text.gauge("registers_unaccounted", "CONS-1 for register reads; 0, always.", counts.registers_unaccounted());
-    text.gauge("events_unaccounted", "CONS-1 for events; 0, always.", counts.events_unaccounted());
+    text.gauge(
+        "reads_unaccounted",
+        "CONS-1: reads applied less reads accounted for; 0, always.",
+        counts.reads_unaccounted(),
+    );
+    text.gauge(
+        "registers_unaccounted",
+        "CONS-1 for register reads; 0, always.",
+        counts.registers_unaccounted(),
+    );
+    text.gauge(
+        "events_unaccounted",
+        "CONS-1 for events; 0, always.",
+        counts.events_unaccounted(),
+    );
     text.0.push_str("# HELP gridtally_quarantine_rows Rows in quarantine, by reason.\n# TYPE gridtally_quarantine_rows gauge\n");
     for (reason, count) in quarantined {
         let reason = reason.replace(['\\', '"', '\n'], "_");
@@ -101,5 +185,9 @@ fn ingest(text: &mut Text, app: &App) {
     for (name, about, value) in app.ingest.totals().counters() {
         text.counter(&format!("ingest_{name}_total"), about, value);
     }
-    text.gauge("ingest_connections_open", "MQTT connections open.", app.ingest.connections_open());
+    text.gauge(
+        "ingest_connections_open",
+        "MQTT connections open.",
+        app.ingest.connections_open(),
+    );
 }

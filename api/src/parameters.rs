@@ -25,7 +25,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
 impl Parameters {
     #[cfg(test)]
     pub(crate) fn of(pairs: &[(&str, &str)]) -> Self {
-        Self(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+        Self(
+            pairs
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+        )
     }
 
     /// Takes a parameter; an empty value counts as none, a repeated one is refused.
@@ -46,7 +51,10 @@ impl Parameters {
         T: FromStr,
         T::Err: std::fmt::Display,
     {
-        let parse = |text: String| text.parse().map_err(|why| Problem::parameter(name, format!("`{}`: {why}", short(&text))));
+        let parse = |text: String| {
+            text.parse()
+                .map_err(|why| Problem::parameter(name, format!("`{}`: {why}", short(&text))))
+        };
         self.text(name)?.map(parse).transpose()
     }
 
@@ -55,21 +63,31 @@ impl Parameters {
         match self.parsed::<usize>(name)? {
             None => Ok(default),
             Some(count) if (1..=max).contains(&count) => Ok(count),
-            Some(count) => Err(Problem::parameter(name, format!("{count} is not between 1 and {max}"))),
+            Some(count) => Err(Problem::parameter(
+                name,
+                format!("{count} is not between 1 and {max}"),
+            )),
         }
     }
 
     /// Takes a civil day, YYYY-MM-DD.
     pub(crate) fn day(&mut self, name: &'static str) -> Result<Option<Day>, Problem> {
         let parse = |text: String| {
-            civil_day(&text).ok_or_else(|| Problem::parameter(name, format!("`{}` is not a day such as 2026-04-01", short(&text))))
+            civil_day(&text).ok_or_else(|| {
+                Problem::parameter(
+                    name,
+                    format!("`{}` is not a day such as 2026-04-01", short(&text)),
+                )
+            })
         };
         self.text(name)?.map(parse).transpose()
     }
 
     /// Takes an instant: RFC 3339 with offset, or a civil day of `zone`, which stands for its beginning.
     pub(crate) fn instant(&mut self, name: &'static str, zone: &Zone) -> Result<Option<UtcMicros>, Problem> {
-        let Some(text) = self.text(name)? else { return Ok(None) };
+        let Some(text) = self.text(name)? else {
+            return Ok(None);
+        };
         if let Some(day) = civil_day(&text) {
             return Ok(Some(zone.start_of(day)));
         }
@@ -77,7 +95,10 @@ impl Parameters {
         let text = text.replace(' ', "+");
         match UtcMicros::parse(&text) {
             Ok(instant) => Ok(Some(instant)),
-            Err(why) => Err(Problem::parameter(name, format!("{why}, or a day such as 2026-04-01"))),
+            Err(why) => Err(Problem::parameter(
+                name,
+                format!("{why}, or a day such as 2026-04-01"),
+            )),
         }
     }
 
@@ -85,9 +106,10 @@ impl Parameters {
     pub(crate) fn finish(self) -> Result<(), Problem> {
         match self.0.first() {
             None => Ok(()),
-            Some((name, _)) => {
-                Err(Problem::new(problem::BAD_PARAMETER, format!("parameter `{}` is not known here", short(name))))
-            }
+            Some((name, _)) => Err(Problem::new(
+                problem::BAD_PARAMETER,
+                format!("parameter `{}` is not known here", short(name)),
+            )),
         }
     }
 }

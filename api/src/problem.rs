@@ -99,12 +99,20 @@ pub(crate) struct ProblemDocument<'a> {
 
 impl Problem {
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), parameter: None }
+        Self {
+            kind,
+            detail: detail.into(),
+            parameter: None,
+        }
     }
 
     /// A parameter that cannot be used.
     pub(crate) fn parameter(name: &'static str, why: impl std::fmt::Display) -> Self {
-        Self { kind: BAD_PARAMETER, detail: format!("parameter `{name}`: {why}"), parameter: Some(name) }
+        Self {
+            kind: BAD_PARAMETER,
+            detail: format!("parameter `{name}`: {why}"),
+            parameter: Some(name),
+        }
     }
 
     /// An error of ours, with its causes; logged, for someone must look.

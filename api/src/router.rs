@@ -56,7 +56,11 @@ pub(crate) fn router(app: App) -> Router {
     for (route, deadline, handlers) in routes(app.settings.deadline) {
         router = router.route(route, measured(&app, (route, deadline), handlers));
     }
-    let unknown = measured(&app, ("unknown", app.settings.deadline), axum::routing::any(unknown));
+    let unknown = measured(
+        &app,
+        ("unknown", app.settings.deadline),
+        axum::routing::any(unknown),
+    );
     router
         .fallback_service(unknown.with_state(app.clone()))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
@@ -66,11 +70,18 @@ pub(crate) fn router(app: App) -> Router {
 }
 
 async fn unknown(uri: Uri) -> Problem {
-    Problem::new(problem::UNKNOWN_ROUTE, format!("nothing is at `{}`", short(uri.path())))
+    Problem::new(
+        problem::UNKNOWN_ROUTE,
+        format!("nothing is at `{}`", short(uri.path())),
+    )
 }
 
 /// Counts the answers of a route and bounds their time.
-fn measured(app: &App, (route, deadline): (&'static str, Duration), handlers: MethodRouter<App>) -> MethodRouter<App> {
+fn measured(
+    app: &App,
+    (route, deadline): (&'static str, Duration),
+    handlers: MethodRouter<App>,
+) -> MethodRouter<App> {
     let app = app.clone();
     handlers.layer(middleware::from_fn(move |request: Request, next: Next| {
         let app = app.clone();
@@ -79,7 +90,12 @@ fn measured(app: &App, (route, deadline): (&'static str, Duration), handlers: Me
             let method = request.method().clone();
             let response = guard::within(deadline, request, next).await;
             let response = guard::with_document(&method, route, response);
-            app.traffic.count(known(&method), route, response.status().as_u16(), started.elapsed());
+            app.traffic.count(
+                known(&method),
+                route,
+                response.status().as_u16(),
+                started.elapsed(),
+            );
             response
         }
     }))
@@ -98,5 +114,8 @@ fn known(method: &axum::http::Method) -> &'static str {
 /// The templates of all routes.
 #[cfg(test)]
 pub(crate) fn templates() -> Vec<&'static str> {
-    routes(NO_DEADLINE).into_iter().map(|(route, _, _)| route).collect()
+    routes(NO_DEADLINE)
+        .into_iter()
+        .map(|(route, _, _)| route)
+        .collect()
 }

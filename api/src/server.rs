@@ -30,7 +30,11 @@ pub enum ServeError {
 ///
 /// # Errors
 /// [`ServeError`] when the listener fails.
-pub async fn serve(listener: TcpListener, state: ApiState, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServeError> {
+pub async fn serve(
+    listener: TcpListener,
+    state: ApiState,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), ServeError> {
     let (end, ending) = watch::channel(false);
     let connections_max = state.settings.connections_max;
     let app = App::new(state, ending.clone());
@@ -40,7 +44,8 @@ pub async fn serve(listener: TcpListener, state: ApiState, shutdown: impl Future
     let graceful = async move {
         let _ = told.wait_for(|ending| *ending).await;
     };
-    let serving = axum::serve(Bounded::new(listener, connections_max), service).with_graceful_shutdown(graceful);
+    let serving =
+        axum::serve(Bounded::new(listener, connections_max), service).with_graceful_shutdown(graceful);
     let mut serving = std::pin::pin!(std::future::IntoFuture::into_future(serving));
     let outcome = tokio::select! {
         outcome = &mut serving => outcome,

@@ -53,11 +53,26 @@ impl Traffic {
         for ((route, method), entry) in &*routes {
             let labels = format!("route=\"{route}\",method=\"{method}\"");
             for (count, upper) in entry.classes.iter().zip(CLASSES) {
-                let _ = writeln!(text, "gridtally_http_request_seconds_bucket{{{labels},le=\"{upper}\"}} {count}");
+                let _ = writeln!(
+                    text,
+                    "gridtally_http_request_seconds_bucket{{{labels},le=\"{upper}\"}} {count}"
+                );
             }
-            let _ = writeln!(text, "gridtally_http_request_seconds_bucket{{{labels},le=\"+Inf\"}} {}", entry.count);
-            let _ = writeln!(text, "gridtally_http_request_seconds_sum{{{labels}}} {}", entry.seconds);
-            let _ = writeln!(text, "gridtally_http_request_seconds_count{{{labels}}} {}", entry.count);
+            let _ = writeln!(
+                text,
+                "gridtally_http_request_seconds_bucket{{{labels},le=\"+Inf\"}} {}",
+                entry.count
+            );
+            let _ = writeln!(
+                text,
+                "gridtally_http_request_seconds_sum{{{labels}}} {}",
+                entry.seconds
+            );
+            let _ = writeln!(
+                text,
+                "gridtally_http_request_seconds_count{{{labels}}} {}",
+                entry.count
+            );
         }
     }
 }

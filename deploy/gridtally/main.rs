@@ -1,2 +1,40 @@
 //! gridtally: one binary, roles by subcommand.
-fn main() {}
+//!
+//! Configuration is read, the machine's clock is asked and exit codes are decided here and nowhere else. Exit codes: 0 done,
+//! 1 the work found or met a failure, 2 usage or configuration, 3 shutdown deadline passed, 4 storage not trustworthy.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod check;
+mod cli;
+mod client;
+mod config;
+mod demo;
+mod endpoints;
+mod exit;
+mod import;
+mod serve;
+mod simulate;
+mod sql;
+mod trace;
+
+use cli::{Cli, Command, DemoArgs};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        None => demo::run(&DemoArgs::by_default()),
+        Some(Command::Demo(args)) => demo::run(&args),
+        Some(Command::Serve(args)) => serve::run(&args),
+        Some(Command::Import(args)) => import::run(&args),
+        Some(Command::Sql(args)) => sql::run(&args),
+        Some(Command::Simulate(args)) => simulate::run(&args),
+        Some(Command::CheckConfig(args)) => check::run(&args),
+        Some(Command::SqlWorker) => {
+            return gridtally_api::sql::worker::run(std::io::stdin(), std::io::stdout().lock());
+        }
+    };
+    exit::code(outcome)
+}

@@ -30,7 +30,9 @@ fn accept_chooses_the_form() {
 
 #[test]
 fn the_tag_follows_the_content() {
-    let tag = |bytes: &[u8]| tagged(&HeaderMap::new(), "text/plain", bytes.to_vec()).headers()[header::ETAG].clone();
+    let tag = |bytes: &[u8]| {
+        tagged(&HeaderMap::new(), "text/plain", bytes.to_vec()).headers()[header::ETAG].clone()
+    };
     assert_eq!(tag(b"a"), tag(b"a"));
     assert_ne!(tag(b"a"), tag(b"b"));
     let mut known = HeaderMap::new();

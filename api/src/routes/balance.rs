@@ -188,33 +188,58 @@ fn wanted(app: &App, parameters: &mut Parameters) -> Result<Wanted, Problem> {
         Some("day") => Resolution::Day,
         Some("month") => Resolution::Month,
         Some(other) => {
-            return Err(Problem::parameter("resolution", format!("`{}` is none of: interval, day, month", short(other))));
+            return Err(Problem::parameter(
+                "resolution",
+                format!("`{}` is none of: interval, day, month", short(other)),
+            ));
         }
     };
     let (days_max, days_default) = resolution.days();
     let zone = app.zone.clone();
-    let to = parameters.instant("to", &zone)?.unwrap_or_else(|| match resolution {
-        Resolution::Interval => app.clock.now(),
-        // A running day or month is asked for as a whole.
-        Resolution::Day | Resolution::Month => zone.start_of(zone.day_of(app.clock.now()).next()),
-    });
-    let from = parameters.instant("from", &zone)?.unwrap_or_else(|| to.plus(-days_default * DAY_MICROS));
+    let to = parameters
+        .instant("to", &zone)?
+        .unwrap_or_else(|| match resolution {
+            Resolution::Interval => app.clock.now(),
+            // A running day or month is asked for as a whole.
+            Resolution::Day | Resolution::Month => zone.start_of(zone.day_of(app.clock.now()).next()),
+        });
+    let from = parameters
+        .instant("from", &zone)?
+        .unwrap_or_else(|| to.plus(-days_default * DAY_MICROS));
     if from >= to {
-        return Err(Problem::parameter("from", format!("{} is not before `to`, {}", from.to_rfc3339(&zone), to.to_rfc3339(&zone))));
+        return Err(Problem::parameter(
+            "from",
+            format!(
+                "{} is not before `to`, {}",
+                from.to_rfc3339(&zone),
+                to.to_rfc3339(&zone)
+            ),
+        ));
     }
     if to.0.saturating_sub(from.0) > days_max * DAY_MICROS {
         let word = resolution.as_str();
-        return Err(Problem::parameter("from", format!("at resolution {word} a span is at most {days_max} days")));
+        return Err(Problem::parameter(
+            "from",
+            format!("at resolution {word} a span is at most {days_max} days"),
+        ));
     }
-    Ok(Wanted { span: from..to, resolution, zone })
+    Ok(Wanted {
+        span: from..to,
+        resolution,
+        zone,
+    })
 }
 
 fn interval_rows(world: &World, node: NodeIx, wanted: &Wanted) -> Vec<Raw> {
-    let kind = world.network.node(node).and_then(gridtally_engine::network::Node::kind);
+    let kind = world
+        .network
+        .node(node)
+        .and_then(gridtally_engine::network::Node::kind);
     match kind {
-        Some(NodeKind::Feeder) => {
-            world.feeder_intervals(node, wanted.span.clone()).map(|(quarter, interval)| feeder_row(world, node, quarter, interval)).collect()
-        }
+        Some(NodeKind::Feeder) => world
+            .feeder_intervals(node, wanted.span.clone())
+            .map(|(quarter, interval)| feeder_row(world, node, quarter, interval))
+            .collect(),
         Some(NodeKind::Dt) => dt_rows(world, node, wanted),
         Some(
             NodeKind::Discom
@@ -232,21 +257,42 @@ fn interval_rows(world: &World, node: NodeIx, wanted: &Wanted) -> Vec<Raw> {
     }
 }
 
-fn raw(world: &World, node: NodeIx, (quarter, minutes): (Quarter, Option<i64>), (sums, detail): (Sums, Option<Detail>)) -> Raw {
+fn raw(
+    world: &World,
+    node: NodeIx,
+    (quarter, minutes): (Quarter, Option<i64>),
+    (sums, detail): (Sums, Option<Detail>),
+) -> Raw {
     let (version, status) = world.published_version(node, quarter);
-    Raw { when: When::Interval(quarter, minutes), sums, detail, status, version }
+    Raw {
+        when: When::Interval(quarter, minutes),
+        sums,
+        detail,
+        status,
+        version,
+    }
 }
 
 fn feeder_row(world: &World, node: NodeIx, quarter: Quarter, interval: &FeederInterval) -> Raw {
     let detail = Detail::Feeder(FeederDetail::of(&interval.feeder));
-    raw(world, node, (quarter, Some(interval.minutes.minutes())), (Sums::of_feeder(&interval.feeder), Some(detail)))
+    raw(
+        world,
+        node,
+        (quarter, Some(interval.minutes.minutes())),
+        (Sums::of_feeder(&interval.feeder), Some(detail)),
+    )
 }
 
 /// A DT's intervals: wherever it hung at the time.
 fn dt_rows(world: &World, node: NodeIx, wanted: &Wanted) -> Vec<Raw> {
-    let rows = world.network.node(node).into_iter().flat_map(|node| node.history.rows());
-    let mut feeders: Vec<NodeIx> =
-        rows.filter_map(|row| world.network.find_node(row.row.parent_id.as_ref()?.as_str())).collect();
+    let rows = world
+        .network
+        .node(node)
+        .into_iter()
+        .flat_map(|node| node.history.rows());
+    let mut feeders: Vec<NodeIx> = rows
+        .filter_map(|row| world.network.find_node(row.row.parent_id.as_ref()?.as_str()))
+        .collect();
     feeders.sort_unstable();
     feeders.dedup();
     let mut found: Vec<(Quarter, Raw)> = Vec::new();
@@ -255,7 +301,15 @@ fn dt_rows(world: &World, node: NodeIx, wanted: &Wanted) -> Vec<Raw> {
             if let Some(figures) = interval.dts.iter().find(|figures| figures.dt == node) {
                 let detail = Detail::Dt(DtDetail::of(figures));
                 let minutes = Some(interval.minutes.minutes());
-                found.push((quarter, raw(world, node, (quarter, minutes), (Sums::of_dt(figures), Some(detail)))));
+                found.push((
+                    quarter,
+                    raw(
+                        world,
+                        node,
+                        (quarter, minutes),
+                        (Sums::of_dt(figures), Some(detail)),
+                    ),
+                ));
             }
         }
     }
@@ -268,7 +322,13 @@ fn day_rows(world: &World, node: NodeIx, wanted: &Wanted) -> Vec<Raw> {
     let inside = world.node_days(node).filter(|(day, _)| days.contains(day));
     let rows = inside.map(|(day, sums)| {
         let (version, status) = world.published_day(node, day);
-        Raw { when: When::Day(day), sums: *sums, detail: None, status, version }
+        Raw {
+            when: When::Day(day),
+            sums: *sums,
+            detail: None,
+            status,
+            version,
+        }
     });
     rows.collect()
 }
@@ -280,13 +340,22 @@ fn month_rows(world: &World, node: NodeIx, wanted: &Wanted) -> Vec<Raw> {
         let When::Day(day) = row.when else { continue };
         let month = day.first_of_month();
         match months.last_mut() {
-            Some(Raw { when: When::Month(held), sums, status, .. }) if *held == month => {
+            Some(Raw {
+                when: When::Month(held),
+                sums,
+                status,
+                ..
+            }) if *held == month => {
                 sums.plus(&row.sums);
                 if row.status != FINAL {
                     *status = row.status;
                 }
             }
-            Some(_) | None => months.push(Raw { when: When::Month(month), version: 0, ..row }),
+            Some(_) | None => months.push(Raw {
+                when: When::Month(month),
+                version: 0,
+                ..row
+            }),
         }
     }
     months
@@ -368,8 +437,26 @@ fn columns(resolution: Resolution, kind: Option<NodeKind>) -> Vec<Column> {
         columns.extend(["consumer_import_wh", "consumer_export_wh", "unmetered_wh"].map(wh));
     }
     if by_interval && kind == Some(NodeKind::Feeder) {
-        columns.extend(["interval_minutes", "feeder_import_wh", "feeder_export_wh", "boundary_in_wh", "boundary_out_wh"].map(wh));
-        columns.extend(["dt_input_wh", "ht_import_wh", "ht_export_wh", "consumer_import_wh", "consumer_export_wh"].map(wh));
+        columns.extend(
+            [
+                "interval_minutes",
+                "feeder_import_wh",
+                "feeder_export_wh",
+                "boundary_in_wh",
+                "boundary_out_wh",
+            ]
+            .map(wh),
+        );
+        columns.extend(
+            [
+                "dt_input_wh",
+                "ht_import_wh",
+                "ht_export_wh",
+                "consumer_import_wh",
+                "consumer_export_wh",
+            ]
+            .map(wh),
+        );
         columns.extend(["unmetered_wh", "dt_metered", "dt_total"].map(wh));
     }
     columns.extend(figures::COLUMNS);
@@ -416,9 +503,18 @@ pub(crate) async fn get(
         };
         let node = world.network.node(index);
         let kind = node.and_then(gridtally_engine::network::Node::kind);
-        Ok((kind, node.map(NodeName::of), world.settings.coverage_threshold_pct, rows))
+        Ok((
+            kind,
+            node.map(NodeName::of),
+            world.settings.coverage_threshold_pct,
+            rows,
+        ))
     })?;
-    let node = node.unwrap_or_else(|| NodeName { node_id: id.to_string(), kind: None, name: id.to_string() });
+    let node = node.unwrap_or_else(|| NodeName {
+        node_id: id.to_string(),
+        kind: None,
+        name: id.to_string(),
+    });
     let mut total = Sums::default();
     raws.iter().for_each(|row| total.plus(&row.sums));
     let zone = &wanted.zone;
@@ -429,9 +525,17 @@ pub(crate) async fn get(
         zone: zone.name().to_owned(),
         coverage_threshold_pct: threshold_pct,
         total: Figures::of_sums(&total, threshold_pct),
-        rows: raws.into_iter().map(|raw| BalanceRow::of(raw, zone, threshold_pct, kind)).collect(),
+        rows: raws
+            .into_iter()
+            .map(|raw| BalanceRow::of(raw, zone, threshold_pct, kind))
+            .collect(),
         node,
     };
     let name = format!("{}-{}", balance.node.node_id, balance.resolution);
-    Table { columns: &columns(wanted.resolution, kind), rows: &balance.rows, name: &name }.answer(&headers, &balance)
+    Table {
+        columns: &columns(wanted.resolution, kind),
+        rows: &balance.rows,
+        name: &name,
+    }
+    .answer(&headers, &balance)
 }

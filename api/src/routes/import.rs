@@ -120,37 +120,67 @@ pub(crate) async fn post(
     let name = file_name(parameters.text("name")?, kind)?;
     parameters.finish()?;
     let _permit = app.imports.try_acquire().map_err(|_| {
-        Problem::new(problem::TOO_MANY, format!("{} imports are running, the most there may be", app.settings.imports_max))
+        Problem::new(
+            problem::TOO_MANY,
+            format!(
+                "{} imports are running, the most there may be",
+                app.settings.imports_max
+            ),
+        )
     })?;
     let (file, detected) = upload(&app, &headers, body).await?;
     let parts = open(kind, declared.unwrap_or(detected), name, file).await?;
-    let report = files::import(parts, &app.log.appender(), &app.clock).await.map_err(import_problem)?;
+    let report = files::import(parts, &app.log.appender(), &app.clock)
+        .await
+        .map_err(import_problem)?;
     let progress = app.engine.applied().await.map_err(|error| {
-        let detail = format!("the rows are durable and will be applied, but the engine has ended: {}", causes(&error));
+        let detail = format!(
+            "the rows are durable and will be applied, but the engine has ended: {}",
+            causes(&error)
+        );
         Problem::new(problem::UNAVAILABLE, detail)
     })?;
-    let status = if report.rows_refused == 0 { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let status = if report.rows_refused == 0 {
+        StatusCode::OK
+    } else {
+        StatusCode::UNPROCESSABLE_ENTITY
+    };
     Ok((status, Json(Imported::of(report, progress.applied_position.0))).into_response())
 }
 
 /// The format that `Content-Type` names; `None`: it says nothing of use, and the first bytes decide.
 fn declared_format(headers: &HeaderMap) -> Result<Option<Format>, Problem> {
-    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(None) };
+    let Some(value) = headers.get(header::CONTENT_TYPE) else {
+        return Ok(None);
+    };
     let text = value.to_str().unwrap_or_default();
-    let media_type = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let media_type = text
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     match media_type.as_str() {
         "text/csv" | "application/csv" => Ok(Some(Format::Csv)),
-        "application/vnd.apache.parquet" | "application/x-parquet" | "application/parquet" => Ok(Some(Format::Parquet)),
+        "application/vnd.apache.parquet" | "application/x-parquet" | "application/parquet" => {
+            Ok(Some(Format::Parquet))
+        }
         // What clients send that were told nothing.
         "" | "application/octet-stream" | "application/x-www-form-urlencoded" | "text/plain" => Ok(None),
-        _ => Err(Problem::new(problem::WRONG_MEDIA_TYPE, format!("`{}` is neither CSV nor Parquet", short(text)))),
+        _ => Err(Problem::new(
+            problem::WRONG_MEDIA_TYPE,
+            format!("`{}` is neither CSV nor Parquet", short(text)),
+        )),
     }
 }
 
 fn file_name(given: Option<String>, kind: FileKind) -> Result<String, Problem> {
     let name = given.unwrap_or_else(|| kind.to_string());
     if name.len() > NAME_BYTES_MAX {
-        return Err(Problem::parameter("name", format!("{} bytes are more than {NAME_BYTES_MAX}", name.len())));
+        return Err(Problem::parameter(
+            "name",
+            format!("{} bytes are more than {NAME_BYTES_MAX}", name.len()),
+        ));
     }
     if name.chars().any(char::is_control) {
         return Err(Problem::parameter("name", "has a control character"));
@@ -161,9 +191,15 @@ fn file_name(given: Option<String>, kind: FileKind) -> Result<String, Problem> {
 /// Takes the body into a file without a name, within bounds of size and silence.
 async fn upload(app: &App, headers: &HeaderMap, body: Body) -> Result<(File, Format), Problem> {
     let bytes_max = app.settings.import_bytes_max;
-    let too_large =
-        || Problem::new(problem::TOO_LARGE, format!("the file is larger than {bytes_max} bytes (http.import_bytes_max)"));
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let too_large = || {
+        Problem::new(
+            problem::TOO_LARGE,
+            format!("the file is larger than {bytes_max} bytes (http.import_bytes_max)"),
+        )
+    };
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|bytes| bytes > bytes_max) {
         return Err(too_large());
     }
@@ -173,9 +209,24 @@ async fn upload(app: &App, headers: &HeaderMap, body: Body) -> Result<(File, For
     let mut chunks = body.into_data_stream();
     let (mut bytes, mut first) = (0_u64, Vec::new());
     loop {
-        let silent = |_| Problem::new(problem::TOO_SLOW, format!("nothing arrived for {} s", SILENCE.as_secs()));
-        let Some(chunk) = tokio::time::timeout(SILENCE, chunks.next()).await.map_err(silent)? else { break };
-        let chunk = chunk.map_err(|error| Problem::new(problem::BAD_BODY, format!("the upload broke off: {}", causes(&error))))?;
+        let silent = |_| {
+            Problem::new(
+                problem::TOO_SLOW,
+                format!("nothing arrived for {} s", SILENCE.as_secs()),
+            )
+        };
+        let Some(chunk) = tokio::time::timeout(SILENCE, chunks.next())
+            .await
+            .map_err(silent)?
+        else {
+            break;
+        };
+        let chunk = chunk.map_err(|error| {
+            Problem::new(
+                problem::BAD_BODY,
+                format!("the upload broke off: {}", causes(&error)),
+            )
+        })?;
         bytes = bytes.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
         if bytes > bytes_max {
             return Err(too_large());
@@ -198,28 +249,40 @@ fn unnamed(folder: &FilePath) -> io::Result<File> {
     std::fs::create_dir_all(folder)?;
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let path = folder.join(format!("gridtally-upload-{}-{number}", std::process::id()));
-    let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(&path)?;
     std::fs::remove_file(&path)?;
     Ok(file)
 }
 
 async fn open(kind: FileKind, format: Format, name: String, mut file: File) -> Result<FileParts, Problem> {
     let opened = tokio::task::spawn_blocking(move || {
-        file.rewind().map_err(|source| FileError::Read { file: name.clone(), source })?;
+        file.rewind().map_err(|source| FileError::Read {
+            file: name.clone(),
+            source,
+        })?;
         match format {
             Format::Csv => FileParts::csv(kind, &name, file),
             Format::Parquet => FileParts::parquet(kind, &name, file),
         }
     });
-    let opened = opened.await.map_err(|error| Problem::failed("the file cannot be opened", &error))?;
+    let opened = opened
+        .await
+        .map_err(|error| Problem::failed("the file cannot be opened", &error))?;
     opened.map_err(|error| Problem::new(problem::BAD_BODY, causes(&error)))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err asks for")]
 fn import_problem(error: ImportError) -> Problem {
     let detail = causes(&error);
     match error {
         ImportError::File { .. } => Problem::new(problem::BAD_BODY, detail),
-        ImportError::Append { .. } | ImportError::Cancelled { .. } => Problem::new(problem::UNAVAILABLE, detail),
+        ImportError::Append { .. } | ImportError::Cancelled { .. } => {
+            Problem::new(problem::UNAVAILABLE, detail)
+        }
         ImportError::Encode { .. } | ImportError::Thread { .. } => Problem::failed("import", &error),
     }
 }

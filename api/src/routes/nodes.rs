@@ -60,22 +60,40 @@ pub(crate) fn node_id(text: &str) -> Result<NodeId, Problem> {
 
 /// The index of a node that has a row.
 pub(crate) fn find(world: &World, id: &NodeId) -> Result<NodeIx, Problem> {
-    let known = |node: &NodeIx| world.network.node(*node).is_some_and(|node| node.kind().is_some());
-    world.network.find_node(id.as_str()).filter(known).ok_or_else(|| unknown(id))
+    let known = |node: &NodeIx| {
+        world
+            .network
+            .node(*node)
+            .is_some_and(|node| node.kind().is_some())
+    };
+    world
+        .network
+        .find_node(id.as_str())
+        .filter(known)
+        .ok_or_else(|| unknown(id))
 }
 
 fn unknown(id: &NodeId) -> Problem {
-    Problem::new(problem::UNKNOWN_NODE, format!("node `{id}` is not in the network"))
+    Problem::new(
+        problem::UNKNOWN_NODE,
+        format!("node `{id}` is not in the network"),
+    )
 }
 
 /// The instant and civil day that a request looks at.
 pub(crate) fn at(app: &App, parameters: &mut Parameters) -> Result<Instant, Problem> {
     let now = app.clock.now();
-    Ok(Instant { now, day: parameters.day("day")?.unwrap_or_else(|| app.zone.day_of(now)) })
+    Ok(Instant {
+        now,
+        day: parameters.day("day")?.unwrap_or_else(|| app.zone.day_of(now)),
+    })
 }
 
 fn row(world: &World, node: NodeIx, at: Instant) -> Option<NodeRow> {
-    world.network.node(node).map(|entry| look::node_row(world, (node, entry), at))
+    world
+        .network
+        .node(node)
+        .map(|entry| look::node_row(world, (node, entry), at))
 }
 
 /// Nodes by id or name, in the order of their ids, each with its balance of a day.
@@ -95,10 +113,17 @@ fn row(world: &World, node: NodeIx, at: Instant) -> Option<NodeRow> {
         (status = 400, description = "A parameter cannot be used.", body = crate::problem::ProblemDocument),
     )
 )]
-pub(crate) async fn list(State(app): State<App>, headers: HeaderMap, mut parameters: Parameters) -> Result<Response, Problem> {
+pub(crate) async fn list(
+    State(app): State<App>,
+    headers: HeaderMap,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
     let text = parameters.text("q")?.unwrap_or_default();
     if text.len() > SEARCH_BYTES_MAX {
-        return Err(Problem::parameter("q", format!("{} bytes are more than {SEARCH_BYTES_MAX}", text.len())));
+        return Err(Problem::parameter(
+            "q",
+            format!("{} bytes are more than {SEARCH_BYTES_MAX}", text.len()),
+        ));
     }
     let kind = parameters.parsed::<NodeKind>("kind")?;
     let at = at(&app, &mut parameters)?;
@@ -107,14 +132,25 @@ pub(crate) async fn list(State(app): State<App>, headers: HeaderMap, mut paramet
     parameters.finish()?;
     let mut nodes: Vec<NodeRow> = app.engine.read(|world| {
         let found = world.search_nodes(&text, kind, after.as_ref().map(NodeId::as_str), limit + 1);
-        found.into_iter().filter_map(|view| row(world, view.node, at)).collect()
+        found
+            .into_iter()
+            .filter_map(|view| row(world, view.node, at))
+            .collect()
     });
     let more = nodes.len() > limit;
     nodes.truncate(limit);
     let next_cursor = nodes.last().filter(|_| more).map(|last| last.node_id.clone());
     let page = NodePage { nodes, next_cursor };
-    let mut response = Table { columns: &NODE_COLUMNS, rows: &page.nodes, name: "nodes" }.answer(&headers, &page)?;
-    if let Some(next) = page.next_cursor.and_then(|cursor| axum::http::HeaderValue::from_str(&cursor).ok()) {
+    let mut response = Table {
+        columns: &NODE_COLUMNS,
+        rows: &page.nodes,
+        name: "nodes",
+    }
+    .answer(&headers, &page)?;
+    if let Some(next) = page
+        .next_cursor
+        .and_then(|cursor| axum::http::HeaderValue::from_str(&cursor).ok())
+    {
         response.headers_mut().insert("next-cursor", next);
     }
     Ok(response)
@@ -146,7 +182,10 @@ pub(crate) async fn one(
     let detail = app.engine.read(|world| {
         let index = find(world, &id)?;
         let node = row(world, index, at).ok_or_else(|| unknown(&id))?;
-        Ok(NodeDetail { node, ancestors: look::ancestors_at(world, index, at.now) })
+        Ok(NodeDetail {
+            node,
+            ancestors: look::ancestors_at(world, index, at.now),
+        })
     })?;
     form::answer(&headers, &detail)
 }
@@ -179,11 +218,22 @@ pub(crate) async fn children(
             Some(parent) => world.children(find(world, parent)?).collect(),
             None => world.roots(),
         };
-        Ok(below.into_iter().filter_map(|node| row(world, node, at)).collect::<Vec<NodeRow>>())
+        Ok(below
+            .into_iter()
+            .filter_map(|node| row(world, node, at))
+            .collect::<Vec<NodeRow>>())
     })?;
     nodes.sort_by(worst_first);
-    let children = Children { parent_id: parent.map(String::from), nodes };
-    Table { columns: &NODE_COLUMNS, rows: &children.nodes, name: "children" }.answer(&headers, &children)
+    let children = Children {
+        parent_id: parent.map(String::from),
+        nodes,
+    };
+    Table {
+        columns: &NODE_COLUMNS,
+        rows: &children.nodes,
+        name: "children",
+    }
+    .answer(&headers, &children)
 }
 
 /// The id that stands for the top of the network.
@@ -191,7 +241,9 @@ const TOP: &str = "-";
 
 fn worst_first(one: &NodeRow, other: &NodeRow) -> std::cmp::Ordering {
     let loss = |row: &NodeRow| row.figures.loss_pct.unwrap_or(f64::NEG_INFINITY);
-    loss(other).total_cmp(&loss(one)).then_with(|| one.node_id.cmp(&other.node_id))
+    loss(other)
+        .total_cmp(&loss(one))
+        .then_with(|| one.node_id.cmp(&other.node_id))
 }
 
 /// What a ranking is by.
@@ -254,23 +306,44 @@ struct Wanted {
         (status = 404, description = "There is no such node.", body = crate::problem::ProblemDocument),
     )
 )]
-pub(crate) async fn ranking(State(app): State<App>, headers: HeaderMap, mut parameters: Parameters) -> Result<Response, Problem> {
+pub(crate) async fn ranking(
+    State(app): State<App>,
+    headers: HeaderMap,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
     let kind = parameters.parsed::<NodeKind>("kind")?.unwrap_or(NodeKind::Dt);
     let by = match parameters.text("by")?.as_deref() {
         None | Some("loss_pct") => By::LossPct,
         Some("loss_wh") => By::LossWh,
-        Some(other) => return Err(Problem::parameter("by", format!("`{}` is none of: loss_pct, loss_wh", short(other)))),
+        Some(other) => {
+            return Err(Problem::parameter(
+                "by",
+                format!("`{}` is none of: loss_pct, loss_wh", short(other)),
+            ));
+        }
     };
     let order = match parameters.text("order")?.as_deref() {
         None | Some("desc") => Order::Descending,
         Some("asc") => Order::Ascending,
-        Some(other) => return Err(Problem::parameter("order", format!("`{}` is none of: desc, asc", short(other)))),
+        Some(other) => {
+            return Err(Problem::parameter(
+                "order",
+                format!("`{}` is none of: desc, asc", short(other)),
+            ));
+        }
     };
     let top = parameters.count("top", 10, PAGE_MAX)?;
     let under = parameters.parsed::<NodeId>("under")?;
     let at = at(&app, &mut parameters)?;
     parameters.finish()?;
-    let wanted = Wanted { kind, by, order, top, under, day: at.day };
+    let wanted = Wanted {
+        kind,
+        by,
+        order,
+        top,
+        under,
+        day: at.day,
+    };
     let (nodes, not_ranked) = app.engine.read(|world| rank(world, &wanted, at))?;
     let ranking = Ranking {
         kind: kind.as_str(),
@@ -280,7 +353,12 @@ pub(crate) async fn ranking(State(app): State<App>, headers: HeaderMap, mut para
         nodes,
         not_ranked,
     };
-    Table { columns: &NODE_COLUMNS, rows: &ranking.nodes, name: "ranking" }.answer(&headers, &ranking)
+    Table {
+        columns: &NODE_COLUMNS,
+        rows: &ranking.nodes,
+        name: "ranking",
+    }
+    .answer(&headers, &ranking)
 }
 
 /// The rows of a ranking, and how many nodes of its kind have no loss to show.
@@ -289,11 +367,17 @@ fn rank(world: &World, wanted: &Wanted, at: Instant) -> Result<(Vec<NodeRow>, us
     let threshold_pct = world.settings.coverage_threshold_pct;
     let mut not_ranked = 0;
     let mut ranked: Vec<(f64, NodeIx)> = Vec::new();
-    for (index, _) in world.network.nodes().filter(|(_, node)| node.kind() == Some(wanted.kind)) {
+    for (index, _) in world
+        .network
+        .nodes()
+        .filter(|(_, node)| node.kind() == Some(wanted.kind))
+    {
         if under.is_some_and(|top| !look::is_at_or_below(world, index, top, at.now)) {
             continue;
         }
-        let Some(sums) = look::day_sums(world, index, wanted.day) else { continue };
+        let Some(sums) = look::day_sums(world, index, wanted.day) else {
+            continue;
+        };
         let shown = sums.is_covered(threshold_pct) && sums.intervals_computed > 0;
         let measure = match wanted.by {
             By::LossPct => sums.loss_pct(),
@@ -306,9 +390,19 @@ fn rank(world: &World, wanted: &Wanted, at: Instant) -> Result<(Vec<NodeRow>, us
     }
     ranked.sort_by(|(one, at_one), (other, at_other)| {
         let ascending = one.total_cmp(other);
-        let ordered = if wanted.order == Order::Ascending { ascending } else { ascending.reverse() };
+        let ordered = if wanted.order == Order::Ascending {
+            ascending
+        } else {
+            ascending.reverse()
+        };
         ordered.then_with(|| at_one.cmp(at_other))
     });
     ranked.truncate(wanted.top);
-    Ok((ranked.into_iter().filter_map(|(_, index)| row(world, index, at)).collect(), not_ranked))
+    Ok((
+        ranked
+            .into_iter()
+            .filter_map(|(_, index)| row(world, index, at))
+            .collect(),
+        not_ranked,
+    ))
 }

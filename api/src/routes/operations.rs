@@ -37,7 +37,9 @@ pub(crate) struct Checkpointed {
 }
 
 fn no_store(mut response: Response) -> Response {
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
@@ -58,14 +60,32 @@ pub(crate) async fn livez() -> Response {
     )
 )]
 pub(crate) async fn readyz(State(app): State<App>) -> Response {
-    let log = app.log.failure().map(|failure| format!("the log cannot be trusted: {}", causes(&*failure)));
-    let engine = app.engine.failure().map(|failure| format!("the engine has ended: {}", causes(&*failure)));
-    let full = (app.log.bytes() >= app.log.bytes_max())
-        .then(|| format!("the log is full: {} of {} bytes", app.log.bytes(), app.log.bytes_max()));
-    let ending = app.ending.borrow().then(|| "the instance is shutting down".to_owned());
+    let log = app
+        .log
+        .failure()
+        .map(|failure| format!("the log cannot be trusted: {}", causes(&*failure)));
+    let engine = app
+        .engine
+        .failure()
+        .map(|failure| format!("the engine has ended: {}", causes(&*failure)));
+    let full = (app.log.bytes() >= app.log.bytes_max()).then(|| {
+        format!(
+            "the log is full: {} of {} bytes",
+            app.log.bytes(),
+            app.log.bytes_max()
+        )
+    });
+    let ending = app
+        .ending
+        .borrow()
+        .then(|| "the instance is shutting down".to_owned());
     let reasons: Vec<String> = [log, engine, full, ending].into_iter().flatten().collect();
     let ready = reasons.is_empty();
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     no_store((status, Json(Ready { ready, reasons })).into_response())
 }
 
@@ -80,11 +100,10 @@ pub(crate) async fn readyz(State(app): State<App>) -> Response {
     )
 )]
 pub(crate) async fn checkpoint(State(app): State<App>) -> Result<Response, Problem> {
-    let progress = app
-        .engine
-        .checkpoint()
-        .await
-        .map_err(|error| Problem::new(problem::UNAVAILABLE, format!("no checkpoint: {}", causes(&error))))?;
+    let progress =
+        app.engine.checkpoint().await.map_err(|error| {
+            Problem::new(problem::UNAVAILABLE, format!("no checkpoint: {}", causes(&error)))
+        })?;
     Ok(no_store(
         Json(Checkpointed {
             log_position: progress.log_position.0,

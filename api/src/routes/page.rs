@@ -16,7 +16,11 @@ use crate::{
 
 /// Files under `/ui/`: name, media type, content.
 const FILES: [(&str, &str, &str); 11] = [
-    ("page.css", "text/css; charset=utf-8", include_str!("../../ui/page.css")),
+    (
+        "page.css",
+        "text/css; charset=utf-8",
+        include_str!("../../ui/page.css"),
+    ),
     ("page.js", JAVASCRIPT, include_str!("../../ui/page.js")),
     ("api.js", JAVASCRIPT, include_str!("../../ui/api.js")),
     ("chart.js", JAVASCRIPT, include_str!("../../ui/chart.js")),
@@ -48,8 +52,11 @@ pub(crate) async fn docs(headers: HeaderMap) -> Response {
 pub(crate) async fn file(Path(name): Path<String>, headers: HeaderMap) -> Response {
     match FILES.iter().find(|(file, _, _)| *file == name) {
         Some((_, media_type, content)) => tagged(&headers, media_type, (*content).into()),
-        None => Problem::new(problem::UNKNOWN_ROUTE, format!("the pages have no file `{}`", crate::parameters::short(&name)))
-            .into_response(),
+        None => Problem::new(
+            problem::UNKNOWN_ROUTE,
+            format!("the pages have no file `{}`", crate::parameters::short(&name)),
+        )
+        .into_response(),
     }
 }
 

@@ -50,7 +50,11 @@ pub(crate) struct Quality {
         (status = 404, description = "There is no such node.", body = crate::problem::ProblemDocument),
     )
 )]
-pub(crate) async fn get(State(app): State<App>, headers: HeaderMap, mut parameters: Parameters) -> Result<Response, Problem> {
+pub(crate) async fn get(
+    State(app): State<App>,
+    headers: HeaderMap,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
     let id = parameters.parsed::<NodeId>("node")?;
     let at = nodes::at(&app, &mut parameters)?;
     parameters.finish()?;
@@ -58,7 +62,10 @@ pub(crate) async fn get(State(app): State<App>, headers: HeaderMap, mut paramete
         let node = id.as_ref().map(|id| nodes::find(world, id)).transpose()?;
         let name = node.and_then(|node| world.network.node(node)).map(NodeName::of);
         let tops = node.map_or_else(|| world.roots(), |node| vec![node]);
-        let quality = tops.into_iter().map(|top| world.data_quality(top, at.day)).fold(DataQuality::default(), together);
+        let quality = tops
+            .into_iter()
+            .map(|top| world.data_quality(top, at.day))
+            .fold(DataQuality::default(), together);
         Ok((name, quality, world.counts))
     })?;
     let whole = quality.expected > 0;
@@ -69,14 +76,20 @@ pub(crate) async fn get(State(app): State<App>, headers: HeaderMap, mut paramete
         reported: quality.reported,
         estimated: quality.estimated,
         missing: quality.missing,
-        completeness_pct: whole.then(|| rounded(100.0 * gridtally_engine::balance::ratio(quality.reported, quality.expected))),
+        completeness_pct: whole
+            .then(|| rounded(100.0 * gridtally_engine::balance::ratio(quality.reported, quality.expected))),
         exceptions_open: quality.exceptions_open,
         quarantined: quality.quarantined,
-        reads: counts.named().into_iter().filter(|(name, _)| name.starts_with("reads")).collect(),
+        reads: counts
+            .named()
+            .into_iter()
+            .filter(|(name, _)| name.starts_with("reads"))
+            .collect(),
     };
     form::answer(&headers, &quality)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the shape that reduce asks for")]
 fn together(one: DataQuality, other: DataQuality) -> DataQuality {
     DataQuality {
         expected: one.expected + other.expected,

@@ -78,10 +78,18 @@ pub(crate) struct ResultColumn {
         (status = 504, description = "The query took too long and was stopped.", body = crate::problem::ProblemDocument),
     )
 )]
-pub(crate) async fn post(State(app): State<App>, headers: HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Response, Problem> {
+pub(crate) async fn post(
+    State(app): State<App>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
     let body = body.map_err(|rejection| broken(&rejection))?;
-    let query: Query = serde_json::from_slice(&body)
-        .map_err(|error| Problem::new(problem::BAD_BODY, format!("a query is {{\"query\":\"…\",\"format\":\"json\"}}: {error}")))?;
+    let query: Query = serde_json::from_slice(&body).map_err(|error| {
+        Problem::new(
+            problem::BAD_BODY,
+            format!("a query is {{\"query\":\"…\",\"format\":\"json\"}}: {error}"),
+        )
+    })?;
     let format = match query.format {
         Some(Wanted::Json) => Format::Json,
         Some(Wanted::Csv) => Format::Csv,
@@ -93,11 +101,17 @@ pub(crate) async fn post(State(app): State<App>, headers: HeaderMap, body: Resul
         },
     };
     let published_at = app.engine.progress().published_at;
-    let rows = app.sql.query(&query.query, format, published_at).await.map_err(|error| refused(&error))?;
+    let rows = app
+        .sql
+        .query(&query.query, format, published_at)
+        .await
+        .map_err(|error| refused(&error))?;
     let media_type = HeaderValue::from_static(rows.media_type());
     let mut response = Response::new(Body::from_stream(rows));
     response.headers_mut().insert(header::CONTENT_TYPE, media_type);
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }
 
@@ -105,7 +119,10 @@ fn broken(rejection: &BytesRejection) -> Problem {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         return Problem::new(problem::TOO_LARGE, "a query is at most 1 MiB");
     }
-    Problem::new(problem::BAD_BODY, format!("the body broke off: {}", rejection.body_text()))
+    Problem::new(
+        problem::BAD_BODY,
+        format!("the body broke off: {}", rejection.body_text()),
+    )
 }
 
 fn refused(error: &SqlError) -> Problem {

@@ -14,13 +14,7 @@ use axum::{
 };
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
-use gridtally_engine::{
-    Change, World,
-    engine::ChangeKind,
-    network::NodeIx,
-    state::Quarter,
-    world::Sums,
-};
+use gridtally_engine::{Change, World, engine::ChangeKind, network::NodeIx, state::Quarter, world::Sums};
 use gridtally_schemas::UtcMicros;
 use serde::Serialize;
 use tokio::{sync::broadcast, time};
@@ -121,22 +115,36 @@ pub(crate) struct CheckpointEvent {
 
 impl Hub {
     pub(crate) fn new(now: UtcMicros) -> Self {
-        Self { sender: broadcast::Sender::new(BEHIND_MAX), epoch: now.0 }
+        Self {
+            sender: broadcast::Sender::new(BEHIND_MAX),
+            epoch: now.0,
+        }
     }
 
     fn write(&self, name: &str, change: Option<u64>, data: &impl Serialize) -> Event {
         // JSON of serde has no line break, which would end an event.
         let data = serde_json::to_string(data).unwrap_or_default();
-        let id = change.map(|change| format!("id: {:x}-{change}\n", self.epoch)).unwrap_or_default();
-        Event { change, text: Bytes::from(format!("{id}event: {name}\ndata: {data}\n\n")) }
+        let id = change
+            .map(|change| format!("id: {:x}-{change}\n", self.epoch))
+            .unwrap_or_default();
+        Event {
+            change,
+            text: Bytes::from(format!("{id}event: {name}\ndata: {data}\n\n")),
+        }
     }
 
     /// The change that `Last-Event-ID` names; `Err` when it is not one of this process.
     fn last_seen(&self, headers: &HeaderMap) -> Result<Option<u64>, ()> {
-        let Some(given) = headers.get("last-event-id") else { return Ok(None) };
-        let parsed = given.to_str().ok().and_then(|text| text.split_once('-')).and_then(|(epoch, change)| {
-            (i64::from_str_radix(epoch, 16).ok()? == self.epoch).then(|| change.parse().ok())?
-        });
+        let Some(given) = headers.get("last-event-id") else {
+            return Ok(None);
+        };
+        let parsed = given
+            .to_str()
+            .ok()
+            .and_then(|text| text.split_once('-'))
+            .and_then(|(epoch, change)| {
+                (i64::from_str_radix(epoch, 16).ok()? == self.epoch).then(|| change.parse().ok())?
+            });
         parsed.map(Some).ok_or(())
     }
 }
@@ -170,19 +178,36 @@ pub(crate) async fn run(app: App) {
 }
 
 fn reset(app: &App) -> Event {
-    app.hub.write("reset", None, &serde_json::json!({ "at": app.clock.now().to_rfc3339(&app.zone) }))
+    app.hub.write(
+        "reset",
+        None,
+        &serde_json::json!({ "at": app.clock.now().to_rfc3339(&app.zone) }),
+    )
 }
 
 fn event_of(app: &App, change: &Change) -> Event {
     let at = change.at.to_rfc3339(&app.zone);
     match &change.kind {
-        ChangeKind::Balances { intervals, total, applied } => {
+        ChangeKind::Balances {
+            intervals,
+            total,
+            applied,
+        } => {
             let feeders = feeders_of(app, intervals);
-            let event = BalancesEvent { at, applied_position: applied.0, changed: *total, feeders };
+            let event = BalancesEvent {
+                at,
+                applied_position: applied.0,
+                changed: *total,
+                feeders,
+            };
             app.hub.write("balances", Some(change.id), &event)
         }
         ChangeKind::Checkpoint { position, rows } => {
-            let event = CheckpointEvent { at, published_position: position.0, rows: *rows };
+            let event = CheckpointEvent {
+                at,
+                published_position: position.0,
+                rows: *rows,
+            };
             app.hub.write("checkpoint", Some(change.id), &event)
         }
     }
@@ -195,15 +220,25 @@ fn feeders_of(app: &App, intervals: &[(NodeIx, Quarter)]) -> Vec<FeederEvent> {
         *held = (*held).max(*quarter);
     }
     let mut looked = app.engine.read(|world| {
-        let looks = newest.into_iter().filter_map(|(feeder, quarter)| look(world, feeder, quarter));
+        let looks = newest
+            .into_iter()
+            .filter_map(|(feeder, quarter)| look(world, feeder, quarter));
         looks.collect::<Vec<_>>()
     });
     looked.sort_by(|(_, one), (_, other)| {
         let loss = |event: &FeederEvent| event.loss_pct.unwrap_or(f64::NEG_INFINITY);
-        loss(other).total_cmp(&loss(one)).then_with(|| one.feeder.node_id.cmp(&other.feeder.node_id))
+        loss(other)
+            .total_cmp(&loss(one))
+            .then_with(|| one.feeder.node_id.cmp(&other.feeder.node_id))
     });
     looked.truncate(FEEDERS_MAX);
-    looked.into_iter().map(|(end, event)| FeederEvent { interval_end: end.to_rfc3339(&app.zone), ..event }).collect()
+    looked
+        .into_iter()
+        .map(|(end, event)| FeederEvent {
+            interval_end: end.to_rfc3339(&app.zone),
+            ..event
+        })
+        .collect()
 }
 
 /// A feeder's balance at the end of an interval; `None` when it is none any more.
@@ -232,7 +267,12 @@ fn look(world: &World, feeder: NodeIx, quarter: Quarter) -> Option<(UtcMicros, F
         coverage_pct: figures.coverage_pct,
         attention: figures.attention,
         dts_to_investigate,
-        worst_dt: worst.and_then(|(dt, loss_pct)| Some(WorstDt { dt: named(dt)?, loss_pct })),
+        worst_dt: worst.and_then(|(dt, loss_pct)| {
+            Some(WorstDt {
+                dt: named(dt)?,
+                loss_pct,
+            })
+        }),
     };
     Some((end, event))
 }
@@ -249,10 +289,20 @@ fn look(world: &World, feeder: NodeIx, quarter: Quarter) -> Option<(UtcMicros, F
         (status = 429, description = "Too many streams are open.", body = crate::problem::ProblemDocument),
     )
 )]
-pub(crate) async fn get(State(app): State<App>, headers: HeaderMap, parameters: Parameters) -> Result<Response, Problem> {
+pub(crate) async fn get(
+    State(app): State<App>,
+    headers: HeaderMap,
+    parameters: Parameters,
+) -> Result<Response, Problem> {
     parameters.finish()?;
     let permit = Arc::clone(&app.streams).try_acquire_owned().map_err(|_| {
-        Problem::new(problem::TOO_MANY, format!("{} event streams are open, the most there may be", app.settings.streams_max))
+        Problem::new(
+            problem::TOO_MANY,
+            format!(
+                "{} event streams are open, the most there may be",
+                app.settings.streams_max
+            ),
+        )
     })?;
     let live = BroadcastStream::new(app.hub.sender.subscribe());
     let first = first_events(&app, &headers);
@@ -261,7 +311,9 @@ pub(crate) async fn get(State(app): State<App>, headers: HeaderMap, parameters: 
         // Too far behind: the stream ends, and the listener resumes.
         .take_while(|event| futures::future::ready(event.is_ok()))
         .filter_map(move |event| {
-            let new = event.ok().filter(|event| event.change.is_none_or(|change| change > seen));
+            let new = event
+                .ok()
+                .filter(|event| event.change.is_none_or(|change| change > seen));
             seen = new.as_ref().and_then(|event| event.change).unwrap_or(seen);
             futures::future::ready(new)
         });
@@ -270,13 +322,18 @@ pub(crate) async fn get(State(app): State<App>, headers: HeaderMap, parameters: 
         let _ = ending.wait_for(|ending| *ending).await;
         drop(permit);
     };
-    let events = stream::iter(first).chain(live).map(|event| Ok::<Bytes, std::convert::Infallible>(event.text));
+    let events = stream::iter(first)
+        .chain(live)
+        .map(|event| Ok::<Bytes, std::convert::Infallible>(event.text));
     Ok(event_stream(events.take_until(until)))
 }
 
 /// What a listener gets at once: the summary, and what it missed.
 fn first_events(app: &App, headers: &HeaderMap) -> Vec<Event> {
-    let opening = Event { change: None, text: Bytes::from_static(b"retry: 2000\n\n") };
+    let opening = Event {
+        change: None,
+        text: Bytes::from_static(b"retry: 2000\n\n"),
+    };
     let summary = app.hub.write("summary", None, &summary::summary(app));
     let mut events = vec![opening, summary];
     match app.hub.last_seen(headers) {
@@ -294,10 +351,15 @@ fn first_events(app: &App, headers: &HeaderMap) -> Vec<Event> {
     events
 }
 
-fn event_stream(events: impl Stream<Item = Result<Bytes, std::convert::Infallible>> + Send + 'static) -> Response {
+fn event_stream(
+    events: impl Stream<Item = Result<Bytes, std::convert::Infallible>> + Send + 'static,
+) -> Response {
     let mut response = Response::new(Body::from_stream(events));
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/event-stream"),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // Proxies that buffer would hold events back.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));

@@ -123,7 +123,10 @@ const ROOTS_MAX: usize = 10;
 
 fn picture(world: &World, day: gridtally_schemas::Day) -> Picture {
     let threshold_pct = world.settings.coverage_threshold_pct;
-    let mut network = NetworkSize { meters: length(world.network.meters().count()), ..NetworkSize::default() };
+    let mut network = NetworkSize {
+        meters: length(world.network.meters().count()),
+        ..NetworkSize::default()
+    };
     network.connections = length(world.network.connections().count());
     for (_, node) in world.network.nodes() {
         network.nodes += 1;
@@ -144,10 +147,17 @@ fn picture(world: &World, day: gridtally_schemas::Day) -> Picture {
     }
     let roots = world.roots();
     Picture {
-        roots: roots.iter().take(ROOTS_MAX).filter_map(|root| world.network.node(*root)).map(NodeName::of).collect(),
+        roots: roots
+            .iter()
+            .take(ROOTS_MAX)
+            .filter_map(|root| world.network.node(*root))
+            .map(NodeName::of)
+            .collect(),
         network,
-        loss_today: look::whole_day(world, day)
-            .map_or_else(|| Figures::none(look::NO_BALANCE), |sums| Figures::of_sums(&sums, threshold_pct)),
+        loss_today: look::whole_day(world, day).map_or_else(
+            || Figures::none(look::NO_BALANCE),
+            |sums| Figures::of_sums(&sums, threshold_pct),
+        ),
         newest_interval_end: world.newest_interval().map(gridtally_engine::state::Quarter::end),
         quarantined: world.quarantined().values().sum(),
         coverage_threshold_pct: threshold_pct,
@@ -183,10 +193,18 @@ pub(crate) fn summary(app: &App) -> Summary {
         published_position: progress.published_position.0,
         published_at: progress.published_at.map(text),
         lag: Lag {
-            records: progress.log_position.0.saturating_sub(progress.applied_position.0),
-            records_unpublished: progress.applied_position.0.saturating_sub(progress.published_position.0),
+            records: progress
+                .log_position
+                .0
+                .saturating_sub(progress.applied_position.0),
+            records_unpublished: progress
+                .applied_position
+                .0
+                .saturating_sub(progress.published_position.0),
             published_seconds: progress.published_at.map(|at| rounded(seconds_between(at, now))),
-            tick_ms: rounded(std::time::Duration::from_micros(progress.last_tick_micros).as_secs_f64() * 1_000.0),
+            tick_ms: rounded(
+                std::time::Duration::from_micros(progress.last_tick_micros).as_secs_f64() * 1_000.0,
+            ),
         },
     }
 }

@@ -62,7 +62,10 @@ pub(super) struct Bounded {
 
 impl Bounded {
     pub(super) fn new(listener: TcpListener, connections_max: usize) -> Self {
-        Self { listener, permits: Arc::new(Semaphore::new(connections_max)) }
+        Self {
+            listener,
+            permits: Arc::new(Semaphore::new(connections_max)),
+        }
     }
 }
 
@@ -72,7 +75,9 @@ impl Listener for Bounded {
 
     async fn accept(&mut self) -> (Stream, SocketAddr) {
         loop {
-            let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { continue };
+            let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else {
+                continue;
+            };
             let (stream, address) = Listener::accept(&mut self.listener).await;
             // Small answers go out at once.
             let _ = stream.set_nodelay(true);
@@ -104,12 +109,20 @@ pub(super) struct Stream {
 impl Stream {
     fn new(stream: TcpStream, permit: OwnedSemaphorePermit) -> Self {
         let reading = Box::pin(sleep_until(Instant::now() + IDLE));
-        Self { stream, connection: Connection::default(), reading, writing: None, _permit: permit }
+        Self {
+            stream,
+            connection: Connection::default(),
+            reading,
+            writing: None,
+            _permit: permit,
+        }
     }
 
     /// Whether the peer has not read for too long; begins to count when it does not read.
     fn stalled(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
-        let timer = self.writing.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + STALL)));
+        let timer = self
+            .writing
+            .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + STALL)));
         ready!(timer.as_mut().poll(context));
         Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, "the peer does not read"))
     }
@@ -121,7 +134,11 @@ impl Stream {
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if let Poll::Ready(outcome) = Pin::new(&mut this.stream).poll_read(context, buffer) {
             // Single bytes do not count as progress of a request head: only a request that was taken up does.
@@ -132,7 +149,10 @@ impl AsyncRead for Stream {
         }
         while this.reading.as_mut().poll(context).is_ready() {
             if this.connection.open.load(Ordering::Relaxed) == 0 {
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the connection is idle")));
+                return Poll::Ready(Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "the connection is idle",
+                )));
             }
             this.reading.as_mut().reset(Instant::now() + IDLE);
         }

@@ -27,7 +27,8 @@ impl Answer {
     }
 
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&self.body)))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&self.body)))
     }
 
     /// Checks that it is a problem document, and gives its detail.
@@ -45,7 +46,13 @@ impl Answer {
 }
 
 /// What is asked: method, path, headers, body.
-pub(crate) async fn ask(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+pub(crate) async fn ask(
+    to: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Answer {
     let length = body.len().to_string();
     let mut headers = headers.to_vec();
     if !body.is_empty() {
@@ -55,7 +62,13 @@ pub(crate) async fn ask(to: SocketAddr, method: &str, path: &str, headers: &[(&s
 }
 
 /// As [`ask`], without announcing a length.
-pub(crate) async fn ask_raw(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+pub(crate) async fn ask_raw(
+    to: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Answer {
     let exchange = async {
         let mut socket = TcpStream::connect(to).await.unwrap();
         let mut request = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\n");
@@ -73,7 +86,9 @@ pub(crate) async fn ask_raw(to: SocketAddr, method: &str, path: &str, headers: &
         let _ = socket.read_to_end(&mut bytes).await;
         parse(&bytes)
     };
-    timeout(Duration::from_secs(60), exchange).await.expect("an answer within a minute")
+    timeout(Duration::from_secs(60), exchange)
+        .await
+        .expect("an answer within a minute")
 }
 
 pub(crate) async fn get(to: SocketAddr, path: &str) -> Answer {
@@ -81,7 +96,10 @@ pub(crate) async fn get(to: SocketAddr, path: &str) -> Answer {
 }
 
 fn parse(bytes: &[u8]) -> Answer {
-    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("a head");
+    let end = bytes
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")
+        .expect("a head");
     let head = std::str::from_utf8(&bytes[..end]).unwrap();
     let mut lines = head.split("\r\n");
     let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
@@ -90,15 +108,24 @@ fn parse(bytes: &[u8]) -> Answer {
         .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
         .collect();
     let body = &bytes[end + 4..];
-    let chunked = headers.get("transfer-encoding").is_some_and(|value| value == "chunked");
+    let chunked = headers
+        .get("transfer-encoding")
+        .is_some_and(|value| value == "chunked");
     let body = if chunked { unchunk(body) } else { body.to_vec() };
-    Answer { status, headers, body }
+    Answer {
+        status,
+        headers,
+        body,
+    }
 }
 
 fn unchunk(mut bytes: &[u8]) -> Vec<u8> {
     let mut body = Vec::new();
     loop {
-        let end = bytes.windows(2).position(|window| window == b"\r\n").expect("a chunk size");
+        let end = bytes
+            .windows(2)
+            .position(|window| window == b"\r\n")
+            .expect("a chunk size");
         let size = usize::from_str_radix(std::str::from_utf8(&bytes[..end]).unwrap(), 16).unwrap();
         if size == 0 {
             return body;
@@ -126,10 +153,15 @@ pub(crate) struct Event {
 impl Events {
     pub(crate) async fn open(to: SocketAddr, last_event_id: Option<&str>) -> Self {
         let mut socket = TcpStream::connect(to).await.unwrap();
-        let resume = last_event_id.map(|id| format!("last-event-id: {id}\r\n")).unwrap_or_default();
+        let resume = last_event_id
+            .map(|id| format!("last-event-id: {id}\r\n"))
+            .unwrap_or_default();
         let request = format!("GET /api/v1/stream HTTP/1.1\r\nhost: {to}\r\n{resume}\r\n");
         socket.write_all(request.as_bytes()).await.unwrap();
-        Self { socket, bytes: Vec::new() }
+        Self {
+            socket,
+            bytes: Vec::new(),
+        }
     }
 
     /// The next event; `None` when the stream has ended.
@@ -149,13 +181,18 @@ impl Events {
                 }
             }
         };
-        timeout(Duration::from_secs(30), read).await.expect("an event within half a minute")
+        timeout(Duration::from_secs(30), read)
+            .await
+            .expect("an event within half a minute")
     }
 
     /// The next event of a name.
     pub(crate) async fn named(&mut self, name: &str) -> Event {
         loop {
-            let event = self.next().await.unwrap_or_else(|| panic!("the stream ended before `{name}`"));
+            let event = self
+                .next()
+                .await
+                .unwrap_or_else(|| panic!("the stream ended before `{name}`"));
             if event.name == name {
                 return event;
             }
@@ -165,7 +202,14 @@ impl Events {
 
 /// Chunk sizes and the head lie between the lines of an event; they match no field.
 fn parse_event(text: &str) -> Option<Event> {
-    let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name).map(|value| value.trim().to_owned()));
+    let field = |name: &str| {
+        text.lines()
+            .find_map(|line| line.strip_prefix(name).map(|value| value.trim().to_owned()))
+    };
     let data = serde_json::from_str(&field("data:")?).unwrap();
-    Some(Event { name: field("event:")?, id: field("id:"), data })
+    Some(Event {
+        name: field("event:")?,
+        id: field("id:"),
+        data,
+    })
 }

@@ -17,9 +17,18 @@ fn check(found: &Value, expected: &Value) {
 #[tokio::test]
 async fn dt_balance_by_interval_is_as_worked_by_hand() {
     let instance = Instance::full().await;
-    let answer = instance.get(&format!("/api/v1/nodes/T1/{INTERVALS}")).await.json();
-    check(&answer["node"], &json!({ "node_id": "T1", "kind": "dt", "name": "Bazaar" }));
-    check(&answer, &json!({ "resolution": "interval", "from": "2026-04-01T00:00:00+05:30", "zone": "Asia/Kolkata" }));
+    let answer = instance
+        .get(&format!("/api/v1/nodes/T1/{INTERVALS}"))
+        .await
+        .json();
+    check(
+        &answer["node"],
+        &json!({ "node_id": "T1", "kind": "dt", "name": "Bazaar" }),
+    );
+    check(
+        &answer,
+        &json!({ "resolution": "interval", "from": "2026-04-01T00:00:00+05:30", "zone": "Asia/Kolkata" }),
+    );
     let rows = answer["rows"].as_array().unwrap();
     assert_eq!(rows.len(), 2, "{answer:#}");
     check(
@@ -32,13 +41,19 @@ async fn dt_balance_by_interval_is_as_worked_by_hand() {
             "not_shown_because": null, "attention": "normal", "ht_loss_wh": null, "lt_loss_wh": 50,
         }),
     );
-    assert!(rows[0].get("feeder_import_wh").is_none(), "a DT has no columns of a feeder");
+    assert!(
+        rows[0].get("feeder_import_wh").is_none(),
+        "a DT has no columns of a feeder"
+    );
 }
 
 #[tokio::test]
 async fn loss_below_the_coverage_threshold_is_null_and_its_band_is_given() {
     let instance = Instance::full().await;
-    let answer = instance.get(&format!("/api/v1/nodes/T1/{INTERVALS}")).await.json();
+    let answer = instance
+        .get(&format!("/api/v1/nodes/T1/{INTERVALS}"))
+        .await
+        .json();
     let row = &answer["rows"][1];
     // C2, 2 kW, did not report: in a quarter of an hour it drew 500 Wh at most.
     check(
@@ -51,14 +66,21 @@ async fn loss_below_the_coverage_threshold_is_null_and_its_band_is_given() {
         }),
     );
     assert_eq!(answer["coverage_threshold_pct"], 95.0);
-    assert_eq!(answer["total"]["loss_wh"], Value::Null, "5 of 6 reads are below the threshold too");
+    assert_eq!(
+        answer["total"]["loss_wh"],
+        Value::Null,
+        "5 of 6 reads are below the threshold too"
+    );
     assert!(row["status"].is_string(), "BAL-2: a balance has a status");
 }
 
 #[tokio::test]
 async fn feeder_balance_and_the_level_above_agree() {
     let instance = Instance::full().await;
-    let feeder = instance.get(&format!("/api/v1/nodes/F1/{INTERVALS}")).await.json();
+    let feeder = instance
+        .get(&format!("/api/v1/nodes/F1/{INTERVALS}"))
+        .await
+        .json();
     check(
         &feeder["rows"][0],
         &json!({
@@ -67,9 +89,23 @@ async fn feeder_balance_and_the_level_above_agree() {
             "dt_total": 1, "meters_expected": 4,
         }),
     );
-    let above = instance.get(&format!("/api/v1/nodes/D1/{INTERVALS}")).await.json();
-    for field in ["input_wh", "injected_wh", "delivered_wh", "loss_wh", "ht_loss_wh", "lt_loss_wh", "meters_expected"] {
-        assert_eq!(above["rows"][0][field], feeder["rows"][0][field], "BAL-1: {field}");
+    let above = instance
+        .get(&format!("/api/v1/nodes/D1/{INTERVALS}"))
+        .await
+        .json();
+    for field in [
+        "input_wh",
+        "injected_wh",
+        "delivered_wh",
+        "loss_wh",
+        "ht_loss_wh",
+        "lt_loss_wh",
+        "meters_expected",
+    ] {
+        assert_eq!(
+            above["rows"][0][field], feeder["rows"][0][field],
+            "BAL-1: {field}"
+        );
     }
 }
 
@@ -77,10 +113,16 @@ async fn feeder_balance_and_the_level_above_agree() {
 async fn days_and_months_sum_their_intervals() {
     let instance = Instance::full().await;
     for (resolution, field, value) in [("day", "day", "2026-04-01"), ("month", "month", "2026-04-01")] {
-        let answer = instance.get(&format!("/api/v1/nodes/T1/balance?resolution={resolution}")).await.json();
+        let answer = instance
+            .get(&format!("/api/v1/nodes/T1/balance?resolution={resolution}"))
+            .await
+            .json();
         let rows = answer["rows"].as_array().unwrap();
         assert_eq!(rows.len(), 1, "{answer:#}");
-        check(&rows[0], &json!({ field: value, "injected_wh": 1900, "delivered_wh": 1400, "meters_expected": 6, "meters_reported": 5 }));
+        check(
+            &rows[0],
+            &json!({ field: value, "injected_wh": 1900, "delivered_wh": 1400, "meters_expected": 6, "meters_reported": 5 }),
+        );
     }
 }
 
@@ -89,13 +131,38 @@ async fn balance_as_csv_and_as_arrow_say_what_json_says() {
     let instance = Instance::full().await;
     let path = format!("/api/v1/nodes/T1/{INTERVALS}");
     let csv = ask(instance.http, "GET", &path, &[("accept", "text/csv")], b"").await;
-    assert!(csv.header("content-type").starts_with("text/csv"), "{:?}", csv.headers);
-    assert_eq!(csv.header("content-disposition"), "inline; filename=\"T1-interval.csv\"");
+    assert!(
+        csv.header("content-type").starts_with("text/csv"),
+        "{:?}",
+        csv.headers
+    );
+    assert_eq!(
+        csv.header("content-disposition"),
+        "inline; filename=\"T1-interval.csv\""
+    );
     let text = csv.text();
     let mut lines = text.lines();
-    assert!(lines.next().unwrap().starts_with("interval_end,interval_minutes,dt_import_wh,dt_export_wh,consumer_import_wh"));
-    assert!(lines.next().unwrap().starts_with("2026-04-01T00:15:00+05:30,15,950,0,900,0,0,"), "{text}");
-    let arrow = ask(instance.http, "GET", &path, &[("accept", "application/vnd.apache.arrow.stream")], b"").await;
+    assert!(
+        lines
+            .next()
+            .unwrap()
+            .starts_with("interval_end,interval_minutes,dt_import_wh,dt_export_wh,consumer_import_wh")
+    );
+    assert!(
+        lines
+            .next()
+            .unwrap()
+            .starts_with("2026-04-01T00:15:00+05:30,15,950,0,900,0,0,"),
+        "{text}"
+    );
+    let arrow = ask(
+        instance.http,
+        "GET",
+        &path,
+        &[("accept", "application/vnd.apache.arrow.stream")],
+        b"",
+    )
+    .await;
     let reader = arrow::ipc::reader::StreamReader::try_new(arrow.body.as_slice(), None).unwrap();
     let batches: Vec<_> = reader.map(Result::unwrap).collect();
     let column = batches[0].column_by_name("loss_wh").unwrap();
@@ -110,13 +177,24 @@ async fn balance_as_csv_and_as_arrow_say_what_json_says() {
 async fn nodes_are_found_by_id_and_name_a_page_at_a_time() {
     let instance = Instance::full().await;
     let found = instance.get("/api/v1/nodes?q=town&kind=feeder").await.json();
-    check(&found["nodes"][0], &json!({ "node_id": "F1", "name": "Town, east <b>", "parent_id": "D1", "children": 1, "area_class": "urban" }));
+    check(
+        &found["nodes"][0],
+        &json!({ "node_id": "F1", "name": "Town, east <b>", "parent_id": "D1", "children": 1, "area_class": "urban" }),
+    );
     let first = instance.get("/api/v1/nodes?limit=2").await.json();
     assert_eq!(first["next_cursor"], "F1");
     let second = instance.get("/api/v1/nodes?limit=2&cursor=F1").await.json();
     assert_eq!(second["nodes"][0]["node_id"], "T1");
     assert_eq!(second["next_cursor"], Value::Null);
-    let csv = ask(instance.http, "GET", "/api/v1/nodes", &[("accept", "text/csv")], b"").await.text();
+    let csv = ask(
+        instance.http,
+        "GET",
+        "/api/v1/nodes",
+        &[("accept", "text/csv")],
+        b"",
+    )
+    .await
+    .text();
     assert!(csv.contains("F1,feeder,\"Town, east <b>\",D1,urban"), "{csv}");
 }
 
@@ -124,8 +202,16 @@ async fn nodes_are_found_by_id_and_name_a_page_at_a_time() {
 async fn a_node_comes_with_the_way_to_it() {
     let instance = Instance::full().await;
     let node = instance.get("/api/v1/nodes/T1?day=2026-04-01").await.json();
-    check(&node, &json!({ "node_id": "T1", "kind": "dt", "capacity_kva": 100.0, "day": "2026-04-01", "children": 0 }));
-    let ids: Vec<&str> = node["ancestors"].as_array().unwrap().iter().map(|above| above["node_id"].as_str().unwrap()).collect();
+    check(
+        &node,
+        &json!({ "node_id": "T1", "kind": "dt", "capacity_kva": 100.0, "day": "2026-04-01", "children": 0 }),
+    );
+    let ids: Vec<&str> = node["ancestors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|above| above["node_id"].as_str().unwrap())
+        .collect();
     assert_eq!(ids, ["D1", "F1"]);
     let top = instance.get("/api/v1/nodes/-/children").await.json();
     assert_eq!(top["nodes"][0]["node_id"], "D1");
@@ -136,25 +222,48 @@ async fn a_node_comes_with_the_way_to_it() {
 #[tokio::test]
 async fn ranking_leaves_out_what_is_not_shown_and_says_how_many() {
     let instance = Instance::full().await;
-    let ranking = instance.get("/api/v1/nodes/ranking?kind=dt&day=2026-04-01").await.json();
-    assert_eq!(ranking["nodes"], json!([]), "5 of 6 reads are below the threshold");
+    let ranking = instance
+        .get("/api/v1/nodes/ranking?kind=dt&day=2026-04-01")
+        .await
+        .json();
+    assert_eq!(
+        ranking["nodes"],
+        json!([]),
+        "5 of 6 reads are below the threshold"
+    );
     assert_eq!(ranking["not_ranked"], 1);
     let late = "meter_id,interval_end,import_wh\nC2,2026-04-01T00:30:00+05:30,400\n";
     assert_eq!(instance.import("reads", late).await.status, 200);
-    let ranking = instance.get("/api/v1/nodes/ranking?kind=dt&by=loss_pct&top=5&order=desc&under=D1").await.json();
-    check(&ranking["nodes"][0], &json!({ "node_id": "T1", "loss_wh": 100, "loss_pct": 5.263 }));
+    let ranking = instance
+        .get("/api/v1/nodes/ranking?kind=dt&by=loss_pct&top=5&order=desc&under=D1")
+        .await
+        .json();
+    check(
+        &ranking["nodes"][0],
+        &json!({ "node_id": "T1", "loss_wh": 100, "loss_pct": 5.263 }),
+    );
     assert_eq!(ranking["not_ranked"], 0);
 }
 
 #[tokio::test]
 async fn data_quality_counts_what_is_missing_and_what_waits() {
     let instance = Instance::full().await;
-    let unknown = "meter_id,interval_end,import_wh\nX9,2026-04-01T00:15:00+05:30,1\nC1,2026-04-01T00:20:00+05:30,1\n";
+    let unknown =
+        "meter_id,interval_end,import_wh\nX9,2026-04-01T00:15:00+05:30,1\nC1,2026-04-01T00:20:00+05:30,1\n";
     assert_eq!(instance.import("reads", unknown).await.status, 200);
-    for path in ["/api/v1/data-quality", "/api/v1/data-quality?node=F1&day=2026-04-01"] {
+    for path in [
+        "/api/v1/data-quality",
+        "/api/v1/data-quality?node=F1&day=2026-04-01",
+    ] {
         let quality = instance.get(path).await.json();
-        check(&quality, &json!({ "expected": 8, "reported": 7, "missing": 1, "completeness_pct": 87.5, "estimated": 0 }));
-        assert_eq!(quality["quarantined"], json!({ "off_interval_grid": 1, "unknown_meter": 1 }));
+        check(
+            &quality,
+            &json!({ "expected": 8, "reported": 7, "missing": 1, "completeness_pct": 87.5, "estimated": 0 }),
+        );
+        assert_eq!(
+            quality["quarantined"],
+            json!({ "off_interval_grid": 1, "unknown_meter": 1 })
+        );
     }
 }
 
@@ -166,12 +275,24 @@ async fn summary_has_positions_network_and_the_loss_of_today() {
         &summary,
         &json!({ "now": "2026-04-01T00:30:00+05:30", "zone": "Asia/Kolkata", "day": "2026-04-01", "reads_applied": 7, "quarantined": 0 }),
     );
-    check(&summary["network"], &json!({ "feeders": 1, "dts": 1, "nodes": 3, "meters": 4, "connections": 2 }));
-    check(&summary["completeness_today"], &json!({ "expected": 8, "reported": 7, "pct": 87.5 }));
-    check(&summary["loss_today"], &json!({ "loss_pct": null, "loss_shown": false, "coverage_pct": 87.5, "loss_bound_wh": 500 }));
+    check(
+        &summary["network"],
+        &json!({ "feeders": 1, "dts": 1, "nodes": 3, "meters": 4, "connections": 2 }),
+    );
+    check(
+        &summary["completeness_today"],
+        &json!({ "expected": 8, "reported": 7, "pct": 87.5 }),
+    );
+    check(
+        &summary["loss_today"],
+        &json!({ "loss_pct": null, "loss_shown": false, "coverage_pct": 87.5, "loss_bound_wh": 500 }),
+    );
     assert_eq!(summary["newest_interval_end"], "2026-04-01T00:30:00+05:30");
     assert_eq!(summary["roots"][0]["node_id"], "D1");
-    assert_eq!(summary["log_position"], summary["applied_position"], "an import answers when it is applied");
+    assert_eq!(
+        summary["log_position"], summary["applied_position"],
+        "an import answers when it is applied"
+    );
     for later in ["open_outages", "saidi"] {
         assert!(summary.get(later).is_none(), "{later} is not faked");
     }

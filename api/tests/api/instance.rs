@@ -66,7 +66,12 @@ impl Instance {
     /// With the network and its reads.
     pub(crate) async fn full() -> Self {
         let instance = Self::empty().await;
-        for (kind, file) in [("nodes", NODES), ("meters", METERS), ("connections", CONNECTIONS), ("reads", READS)] {
+        for (kind, file) in [
+            ("nodes", NODES),
+            ("meters", METERS),
+            ("connections", CONNECTIONS),
+            ("reads", READS),
+        ] {
             let answer = instance.import(kind, file).await;
             assert_eq!(answer.status, 200, "{kind}: {}", answer.text());
         }
@@ -75,13 +80,24 @@ impl Instance {
 
     pub(crate) async fn with(set: impl FnOnce(&mut ApiSettings)) -> Self {
         let folder = TempDir::new().unwrap();
-        let log = Arc::new(Log::open(LogConfig::new(folder.path().join("log")), Position::default()).unwrap());
+        let log =
+            Arc::new(Log::open(LogConfig::new(folder.path().join("log")), Position::default()).unwrap());
         let tables_root = folder.path().join("tables");
         let tables = Tables::open(&tables_root).await.unwrap();
         let clock = Clock::fixed(UtcMicros::parse(NOW).unwrap());
-        let config = EngineConfig { tick: Duration::from_millis(20), ..EngineConfig::default() };
-        let engine = Arc::new(Engine::start(config, Arc::clone(&log), tables, clock.clone()).await.unwrap());
-        let mut settings = ApiSettings { upload_dir: folder.path().join("uploads"), ..ApiSettings::default() };
+        let config = EngineConfig {
+            tick: Duration::from_millis(20),
+            ..EngineConfig::default()
+        };
+        let engine = Arc::new(
+            Engine::start(config, Arc::clone(&log), tables, clock.clone())
+                .await
+                .unwrap(),
+        );
+        let mut settings = ApiSettings {
+            upload_dir: folder.path().join("uploads"),
+            ..ApiSettings::default()
+        };
         set(&mut settings);
         let sql = Sql::new(SqlConfig {
             worker_exe: PathBuf::from("/nonexistent/worker"),
@@ -94,7 +110,14 @@ impl Instance {
             zone: Zone::kolkata(),
         });
         let ingest = Arc::new(IngestMetrics::default());
-        let state = ApiState { engine: Arc::clone(&engine), log, ingest, sql, clock, settings };
+        let state = ApiState {
+            engine: Arc::clone(&engine),
+            log,
+            ingest,
+            sql,
+            clock,
+            settings,
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let http = listener.local_addr().unwrap();
         let (end, ended) = oneshot::channel::<()>();
@@ -104,13 +127,26 @@ impl Instance {
             };
             serve(listener, state, until).await.unwrap();
         });
-        Self { http, engine, end: Some(end), server, _folder: folder }
+        Self {
+            http,
+            engine,
+            end: Some(end),
+            server,
+            _folder: folder,
+        }
     }
 
     /// Imports CSV.
     pub(crate) async fn import(&self, kind: &str, file: &str) -> Answer {
         let path = format!("/api/v1/import/{kind}?name={kind}.csv");
-        client::ask(self.http, "POST", &path, &[("content-type", "text/csv")], file.as_bytes()).await
+        client::ask(
+            self.http,
+            "POST",
+            &path,
+            &[("content-type", "text/csv")],
+            file.as_bytes(),
+        )
+        .await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -120,6 +156,9 @@ impl Instance {
     /// Ends the server and waits for it.
     pub(crate) async fn end(mut self) {
         drop(self.end.take());
-        tokio::time::timeout(Duration::from_secs(20), self.server).await.expect("an end within seconds").unwrap();
+        tokio::time::timeout(Duration::from_secs(20), self.server)
+            .await
+            .expect("an end within seconds")
+            .unwrap();
     }
 }

@@ -17,10 +17,18 @@ async fn refused_rows_are_named_and_the_others_stand() {
     assert_eq!(report["rows_accepted"], 3);
     assert_eq!(report["rows_refused"], 1);
     let error = &report["errors"][0];
-    assert_eq!((&error["file"], &error["line"], &error["column"]), (&json!("nodes.csv"), &json!(5), &json!("kind")), "{error}");
+    assert_eq!(
+        (&error["file"], &error["line"], &error["column"]),
+        (&json!("nodes.csv"), &json!(5), &json!("kind")),
+        "{error}"
+    );
     assert!(error["reason"].as_str().is_some_and(|reason| !reason.is_empty()));
     assert!(report["applied_position"].as_u64() >= report["log_position"].as_u64());
-    assert_eq!(instance.get("/api/v1/nodes/T1").await.status, 200, "applied when answered");
+    assert_eq!(
+        instance.get("/api/v1/nodes/T1").await.status,
+        200,
+        "applied when answered"
+    );
 }
 
 #[tokio::test]
@@ -34,23 +42,51 @@ async fn importing_a_file_again_changes_nothing() {
 #[tokio::test]
 async fn a_file_that_does_not_fit_as_a_whole_is_refused() {
     let instance = Instance::empty().await;
-    let detail = instance.import("nodes", "node_id,colour\nD1,red\n").await.problem(400, "bad-body");
+    let detail = instance
+        .import("nodes", "node_id,colour\nD1,red\n")
+        .await
+        .problem(400, "bad-body");
     assert!(detail.contains("colour"), "{detail}");
     instance.import("nodes", "").await.problem(400, "bad-body");
-    let detail = instance.import("bills", NODES).await.problem(400, "bad-parameter");
-    assert!(detail.contains("kind") && detail.contains("connections"), "{detail}");
+    let detail = instance
+        .import("bills", NODES)
+        .await
+        .problem(400, "bad-parameter");
+    assert!(
+        detail.contains("kind") && detail.contains("connections"),
+        "{detail}"
+    );
     let parquet = [("content-type", "application/vnd.apache.parquet")];
-    ask(instance.http, "POST", "/api/v1/import/nodes", &parquet, b"PAR1 and no more").await.problem(400, "bad-body");
+    ask(
+        instance.http,
+        "POST",
+        "/api/v1/import/nodes",
+        &parquet,
+        b"PAR1 and no more",
+    )
+    .await
+    .problem(400, "bad-body");
     let html = [("content-type", "text/html")];
-    ask(instance.http, "POST", "/api/v1/import/nodes", &html, b"<p>").await.problem(415, "wrong-media-type");
+    ask(instance.http, "POST", "/api/v1/import/nodes", &html, b"<p>")
+        .await
+        .problem(415, "wrong-media-type");
 }
 
 #[tokio::test]
 async fn the_first_bytes_tell_parquet_where_no_content_type_does() {
     let instance = Instance::empty().await;
-    let detail = ask(instance.http, "POST", "/api/v1/import/nodes", &[], b"PAR1....").await.problem(400, "bad-body");
+    let detail = ask(instance.http, "POST", "/api/v1/import/nodes", &[], b"PAR1....")
+        .await
+        .problem(400, "bad-body");
     assert!(!detail.contains("header"), "taken for Parquet: {detail}");
-    let plain = ask(instance.http, "POST", "/api/v1/import/nodes", &[], NODES.as_bytes()).await;
+    let plain = ask(
+        instance.http,
+        "POST",
+        "/api/v1/import/nodes",
+        &[],
+        NODES.as_bytes(),
+    )
+    .await;
     assert_eq!(plain.status, 200, "{}", plain.text());
     assert_eq!(plain.json()["file"], "nodes");
 }
@@ -63,7 +99,14 @@ async fn a_file_beyond_the_limit_is_refused_announced_or_not() {
     let chunked = [("content-type", "text/csv"), ("transfer-encoding", "chunked")];
     let body = format!("{:x}\r\n{NODES}\r\n0\r\n\r\n", NODES.len());
     // `ask` would announce a length; a chunked body goes out by hand.
-    let answer = crate::client::ask_raw(instance.http, "POST", "/api/v1/import/nodes", &chunked, body.as_bytes()).await;
+    let answer = crate::client::ask_raw(
+        instance.http,
+        "POST",
+        "/api/v1/import/nodes",
+        &chunked,
+        body.as_bytes(),
+    )
+    .await;
     answer.problem(413, "too-large");
 }
 
@@ -77,8 +120,16 @@ async fn a_checkpoint_publishes_what_was_imported() {
     let summary = instance.get("/api/v1/summary").await.json();
     assert_eq!(summary["published_position"], checkpoint["log_position"]);
     assert_eq!(summary["published_at"], "2026-04-01T00:30:00+05:30");
-    let row = instance.get("/api/v1/nodes/T1/balance?from=2026-04-01").await.json()["rows"][0].clone();
-    assert_eq!((&row["version"], &row["status"]), (&json!(1), &json!("provisional")), "{row}");
+    let row = instance
+        .get("/api/v1/nodes/T1/balance?from=2026-04-01")
+        .await
+        .json()["rows"][0]
+        .clone();
+    assert_eq!(
+        (&row["version"], &row["status"]),
+        (&json!(1), &json!("provisional")),
+        "{row}"
+    );
 }
 
 #[tokio::test]
@@ -86,8 +137,12 @@ async fn a_statement_that_would_write_is_refused() {
     let instance = Instance::empty().await;
     let json_body = [("content-type", "application/json")];
     let post = |body: &'static str| ask(instance.http, "POST", "/api/v1/sql", &json_body, body.as_bytes());
-    post(r#"{"query":"DROP TABLE nodes"}"#).await.problem(400, "bad-query");
+    post(r#"{"query":"DROP TABLE nodes"}"#)
+        .await
+        .problem(400, "bad-query");
     let detail = post(r#"{"query":1}"#).await.problem(400, "bad-body");
     assert!(detail.contains("query"), "{detail}");
-    post(r#"{"query":"SELECT 1","format":"xml"}"#).await.problem(400, "bad-body");
+    post(r#"{"query":"SELECT 1","format":"xml"}"#)
+        .await
+        .problem(400, "bad-body");
 }

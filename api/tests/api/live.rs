@@ -19,7 +19,11 @@ async fn the_stream_tells_summaries_and_changed_balances() {
     assert_eq!(instance.import("reads", LATE).await.status, 200);
     let balances = events.named("balances").await;
     let feeder = &balances.data["feeders"][0];
-    assert_eq!((feeder["node_id"].as_str(), feeder["loss_pct"].as_f64()), (Some("F1"), Some(10.0)), "{feeder:#}");
+    assert_eq!(
+        (feeder["node_id"].as_str(), feeder["loss_pct"].as_f64()),
+        (Some("F1"), Some(10.0)),
+        "{feeder:#}"
+    );
     assert_eq!(feeder["interval_end"], "2026-04-01T00:30:00+05:30");
     assert_eq!(feeder["worst_dt"]["node_id"], "T1");
     assert!(balances.id.is_some());
@@ -66,7 +70,11 @@ async fn the_end_of_the_server_ends_open_streams_within_seconds() {
     events.named("summary").await;
     let started = tokio::time::Instant::now();
     instance.end().await;
-    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        started.elapsed()
+    );
     while events.next().await.is_some() {}
 }
 
@@ -75,7 +83,11 @@ async fn metrics_have_the_invariants_and_the_requests() {
     let instance = Instance::full().await;
     instance.get("/api/v1/nodes/F1").await;
     let answer = instance.get("/metrics").await;
-    assert!(answer.header("content-type").starts_with("text/plain"), "{:?}", answer.headers);
+    assert!(
+        answer.header("content-type").starts_with("text/plain"),
+        "{:?}",
+        answer.headers
+    );
     let text = answer.text();
     for line in [
         "gridtally_reads_unaccounted 0",
@@ -91,7 +103,10 @@ async fn metrics_have_the_invariants_and_the_requests() {
     }
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let (name, value) = line.rsplit_once(' ').expect("name and value");
-        assert!(name.starts_with("gridtally_") && value.parse::<f64>().is_ok(), "{line}");
+        assert!(
+            name.starts_with("gridtally_") && value.parse::<f64>().is_ok(),
+            "{line}"
+        );
     }
 }
 

@@ -135,6 +135,10 @@ fn check_types(schema: &Schema) -> Result<Vec<String>, ParquetReadError> {
 }
 
 /// What is expected instead of a type of no use; `None` for a useful one.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the types are Arrow's, and only some are of use"
+)]
 fn unusable(data_type: &DataType) -> Option<&'static str> {
     match data_type {
         DataType::Timestamp(_, None) => Some("a timestamp needs a zone (in Parquet: isAdjustedToUTC)"),
@@ -192,6 +196,7 @@ fn columns_of(batch: &RecordBatch) -> Result<(Vec<Values>, usize), ParquetReadEr
     Ok((columns, batch.num_rows()))
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the types are Arrow's")]
 fn values_of(array: &ArrayRef) -> Result<Values, ParquetReadError> {
     let options = CastOptions {
         safe: false,

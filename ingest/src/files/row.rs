@@ -30,6 +30,10 @@ pub(crate) trait Row {
     fn cell(&self, column: &Column) -> Cell<'_>;
 
     /// A value that may be missing.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "every cell but the missing one is read alike"
+    )]
     fn optional<'a, T>(
         &'a self,
         column: &Column,

@@ -42,7 +42,7 @@ impl Writer {
                 Ok(Err(failure)) => failure,
                 Err(_) => LogError::Panicked,
             };
-            let error = &failure as &dyn std::error::Error;
+            let error: &dyn std::error::Error = &failure;
             tracing::error!(
                 error,
                 "the log cannot be trusted: nothing is acknowledged any more"

@@ -439,6 +439,10 @@ impl From<Unacknowledged> for Stop {
 }
 
 /// Appends, waiting for room when the disk is behind.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async fn cannot promise that its future is Send"
+)]
 fn append<'a>(
     shared: &'a Shared,
     record: &'a [u8],

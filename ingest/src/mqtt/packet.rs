@@ -43,6 +43,7 @@ impl Violation {
 }
 
 /// Level of delivery.
+#[expect(clippy::enum_variant_names, reason = "the names of the standard")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Qos {
     /// 0: no acknowledgement, no promise.

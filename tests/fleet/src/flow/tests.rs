@@ -204,7 +204,7 @@ fn a_feeder_day_looks_like_one() {
             pct(line),
             pct(stolen)
         );
-        println!("{line_of}");
+        eprintln!("{line_of}");
         assert_eq!(input, sold + technical + line + stolen);
         assert!((78..=95).contains(&pct(sold)), "{line_of}");
         assert!((1..=8).contains(&pct(technical)), "{line_of}");
@@ -285,8 +285,5 @@ fn speed() {
     }
     let seconds = began.elapsed().as_secs_f64();
     assert!(sum > 0);
-    println!(
-        "{made} meter-intervals in {seconds:.3} s: {:.1} M/s",
-        made as f64 / seconds / 1e6
-    );
+    eprintln!("{made} meter-intervals in {seconds:.3} s");
 }

@@ -1,0 +1,179 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The open smart-meter data platform for electricity distribution companies.
+///
+/// Without a command it runs the demo.
+#[derive(Debug, Parser)]
+#[command(name = "gridtally", version, propagate_version = true)]
+pub(crate) struct Cli {
+    /// What to do; none: the demo.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a synthetic discom over real MQTT, with the page, in time-lapse.
+    Demo(DemoArgs),
+    /// Run the platform: MQTT endpoint, engine, tables, API and page.
+    Serve(ConfigArgs),
+    /// Send files of master data, reads, registers and events to a running instance.
+    Import(ImportArgs),
+    /// Run a read-only SQL query on the published tables.
+    Sql(SqlArgs),
+    /// Publish a synthetic fleet to any MQTT 5 broker.
+    Simulate(SimulateArgs),
+    /// Check a configuration, and print every key with its value and origin.
+    CheckConfig(ConfigArgs),
+    /// Answers one ad-hoc query on standard input and output; started by the server.
+    #[command(hide = true)]
+    SqlWorker,
+}
+
+/// Where configuration comes from.
+#[derive(Debug, Default, Args)]
+pub(crate) struct ConfigArgs {
+    /// TOML file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Folder of log and tables.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data_dir: Option<String>,
+    /// Address of the MQTT endpoint; port 0 picks a free one.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) mqtt_listen: Option<String>,
+    /// Address of API and page; port 0 picks a free one.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) http_listen: Option<String>,
+    /// Zone of civil days, as an IANA name.
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) zone: Option<String>,
+    /// Clock: an instant at which it stands still, or an offset such as -36h.
+    #[arg(long, value_name = "CLOCK", allow_hyphen_values = true)]
+    pub(crate) now: Option<String>,
+    /// Any key, as `--set log.bytes_max=1000000`; `gridtally check-config` lists them.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_setting)]
+    pub(crate) set: Vec<(String, String)>,
+}
+
+impl ConfigArgs {
+    /// The flags as keys and values; `--set` comes last and wins.
+    pub(crate) fn flags(&self) -> Vec<(String, String)> {
+        let named = [
+            ("data_dir", &self.data_dir),
+            ("mqtt.listen", &self.mqtt_listen),
+            ("http.listen", &self.http_listen),
+            ("zone", &self.zone),
+            ("now", &self.now),
+        ];
+        let given = named
+            .into_iter()
+            .filter_map(|(key, value)| Some((key.to_owned(), value.clone()?)));
+        given.chain(self.set.iter().cloned()).collect()
+    }
+}
+
+fn parse_setting(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("KEY=VALUE is needed")?;
+    Ok((key.trim().to_owned(), value.to_owned()))
+}
+
+#[derive(Debug, Default, Args)]
+pub(crate) struct DemoArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// Size of the synthetic discom.
+    #[arg(long, default_value_t = 2_000)]
+    pub(crate) consumers: u32,
+    /// Seed of the synthetic discom.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Time-lapse: intervals of 15 minutes a second.
+    #[arg(long, default_value_t = 0.5)]
+    pub(crate) speed: f64,
+}
+
+/// Where a running instance is.
+#[derive(Debug, Args)]
+pub(crate) struct ServerArgs {
+    /// Address of a running instance.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "GRIDTALLY_SERVER",
+        default_value = "http://127.0.0.1:8080"
+    )]
+    pub(crate) server: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// Files (nodes.csv, meters.csv, connections.csv, reads.csv, registers.csv, events.csv, or .parquet), or folders of them.
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// What the files hold, where their names do not say.
+    #[arg(long)]
+    pub(crate) kind: Option<String>,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    /// Write into the data folder itself; no instance may be running on it.
+    #[arg(long)]
+    pub(crate) offline: bool,
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum TableFormat {
+    /// Aligned columns.
+    Table,
+    /// Comma-separated values.
+    Csv,
+    /// JSON as POST /api/v1/sql gives it.
+    Json,
+    /// An Arrow IPC stream.
+    Arrow,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SqlArgs {
+    /// The query.
+    pub(crate) query: String,
+    /// How to print the answer.
+    #[arg(long, value_enum, default_value = "table")]
+    pub(crate) format: TableFormat,
+    /// Publish what is live first.
+    #[arg(long)]
+    pub(crate) fresh: bool,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SimulateArgs {
+    /// Broker, as host:port.
+    #[arg(long, default_value = "127.0.0.1:1883")]
+    pub(crate) broker: String,
+    /// Size of the synthetic discom.
+    #[arg(long, default_value_t = 2_000)]
+    pub(crate) consumers: u32,
+    /// Seed of the synthetic discom.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// First interval begins here (RFC 3339).
+    #[arg(long, value_name = "TIME", default_value = "2026-04-01T00:00:00+05:30")]
+    pub(crate) start: String,
+    /// Number of 15-minute intervals.
+    #[arg(long, default_value_t = 96)]
+    pub(crate) intervals: u32,
+    /// Intervals a second; 0: as fast as the broker acknowledges.
+    #[arg(long, default_value_t = 0.0)]
+    pub(crate) speed: f64,
+    /// Write the discom's master data and its truth into this folder first, ready for `gridtally import`.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) write: Option<PathBuf>,
+}

@@ -1,0 +1,97 @@
+//! Talking to a running instance over HTTP.
+
+use std::{io::Read, time::Duration};
+
+use serde_json::Value;
+
+use crate::exit::Failure;
+
+/// A running instance.
+#[derive(Debug)]
+pub(crate) struct Client {
+    agent: ureq::Agent,
+    server: String,
+}
+
+/// An answer whose status was not an error of the server.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: ureq::Body,
+}
+
+impl Client {
+    /// For the instance at `server`, such as `http://127.0.0.1:8080`.
+    pub(crate) fn new(server: &str) -> Self {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_connect(Some(Duration::from_secs(10)))
+            .user_agent(concat!("gridtally/", env!("CARGO_PKG_VERSION")))
+            .build();
+        Self {
+            agent: config.into(),
+            server: server.trim_end_matches('/').to_owned(),
+        }
+    }
+
+    /// Posts `body` of a media type to a path below the server's root.
+    pub(crate) fn post(
+        &self,
+        path: &str,
+        media_type: &str,
+        body: impl Read + 'static,
+        accept: &str,
+    ) -> Result<Answer, Failure> {
+        let url = format!("{}{path}", self.server);
+        let sent = self
+            .agent
+            .post(&url)
+            .header("content-type", media_type)
+            .header("accept", accept)
+            .send(ureq::SendBody::from_owned_reader(body));
+        let response = sent.map_err(|source| {
+            Failure::work(
+                format!("no answer from {url}; is `gridtally serve` running there (--server)?"),
+                source,
+            )
+        })?;
+        let status = response.status().as_u16();
+        Ok(Answer {
+            status,
+            body: response.into_body(),
+        })
+    }
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub(crate) fn json(mut self) -> Result<Value, Failure> {
+        let text = self
+            .body
+            .read_to_string()
+            .map_err(|source| Failure::work("the answer broke off", source))?;
+        serde_json::from_str(&text)
+            .map_err(|source| Failure::work(format!("the answer is not JSON: {text}"), source))
+    }
+
+    /// The answer itself, or what its problem document (RFC 9457) says.
+    pub(crate) fn accepted(self, accepted: &[u16]) -> Result<Self, Failure> {
+        if accepted.contains(&self.status) {
+            return Ok(self);
+        }
+        let status = self.status;
+        let problem = self.json()?;
+        let text = |field: &str| {
+            problem
+                .get(field)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        Err(Failure::Found(format!(
+            "{} ({status}): {}",
+            text("title"),
+            text("detail")
+        )))
+    }
+}

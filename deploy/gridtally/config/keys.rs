@@ -1,0 +1,231 @@
+//! Every configuration key.
+
+/// One key: its place in the TOML file, its environment variable, its default and what it decides.
+#[derive(Debug)]
+pub(crate) struct Key {
+    /// Place in the file, such as `log.bytes_max`.
+    pub(crate) path: &'static str,
+    /// Environment variable.
+    pub(crate) env: &'static str,
+    /// Value when nobody says otherwise.
+    pub(crate) default: &'static str,
+    /// What it decides, with its unit.
+    pub(crate) about: &'static str,
+    /// Masked wherever it is shown.
+    pub(crate) secret: bool,
+}
+
+impl Key {
+    /// The key with this path.
+    pub(crate) fn find(path: &str) -> Option<&'static Self> {
+        KEYS.iter().find(|key| key.path == path)
+    }
+}
+
+const fn key(path: &'static str, env: &'static str, default: &'static str, about: &'static str) -> Key {
+    Key {
+        path,
+        env,
+        default,
+        about,
+        secret: false,
+    }
+}
+
+/// All keys, in the order in which they are shown.
+pub(crate) const KEYS: &[Key] = &[
+    key(
+        "data_dir",
+        "GRIDTALLY_DATA_DIR",
+        "gridtally-data",
+        "folder of log and tables",
+    ),
+    key(
+        "zone",
+        "GRIDTALLY_ZONE",
+        "Asia/Kolkata",
+        "zone of civil days and months (IANA name)",
+    ),
+    key(
+        "now",
+        "GRIDTALLY_NOW",
+        "",
+        "clock: an instant at which it stands still, or an offset such as -36h; empty: the machine's",
+    ),
+    key(
+        "mqtt.listen",
+        "GRIDTALLY_MQTT_LISTEN",
+        "127.0.0.1:1883",
+        "address of the MQTT endpoint; port 0 picks a free one",
+    ),
+    key(
+        "mqtt.open",
+        "GRIDTALLY_MQTT_OPEN",
+        "false",
+        "true: listen for MQTT beyond loopback although publishers are not authenticated",
+    ),
+    key(
+        "mqtt.connections_max",
+        "GRIDTALLY_MQTT_CONNECTIONS_MAX",
+        "50000",
+        "most open MQTT connections",
+    ),
+    key(
+        "mqtt.packet_bytes_max",
+        "GRIDTALLY_MQTT_PACKET_BYTES_MAX",
+        "1048576",
+        "largest MQTT packet, bytes",
+    ),
+    key(
+        "mqtt.connect_seconds_max",
+        "GRIDTALLY_MQTT_CONNECT_SECONDS_MAX",
+        "10",
+        "a connection without CONNECT is closed after this, seconds",
+    ),
+    key(
+        "http.listen",
+        "GRIDTALLY_HTTP_LISTEN",
+        "127.0.0.1:8080",
+        "address of API and page; port 0 picks a free one",
+    ),
+    key(
+        "http.open",
+        "GRIDTALLY_HTTP_OPEN",
+        "false",
+        "true: listen for HTTP beyond loopback although callers are not authenticated",
+    ),
+    key(
+        "http.import_bytes_max",
+        "GRIDTALLY_HTTP_IMPORT_BYTES_MAX",
+        "4294967296",
+        "largest file that POST /api/v1/import takes, bytes",
+    ),
+    key(
+        "log.commit_delay_ms",
+        "GRIDTALLY_LOG_COMMIT_DELAY_MS",
+        "10",
+        "group commit: longest wait before a sync, milliseconds",
+    ),
+    key(
+        "log.commit_bytes",
+        "GRIDTALLY_LOG_COMMIT_BYTES",
+        "1048576",
+        "group commit: bytes that force a sync",
+    ),
+    key(
+        "log.segment_bytes",
+        "GRIDTALLY_LOG_SEGMENT_BYTES",
+        "134217728",
+        "size of a log segment, bytes",
+    ),
+    key(
+        "log.bytes_max",
+        "GRIDTALLY_LOG_BYTES_MAX",
+        "8589934592",
+        "bound of the log, bytes; beyond it publishes are refused with 0x97",
+    ),
+    key(
+        "engine.tick_ms",
+        "GRIDTALLY_ENGINE_TICK_MS",
+        "1000",
+        "pause between computations of balances, milliseconds",
+    ),
+    key(
+        "engine.checkpoint_seconds",
+        "GRIDTALLY_ENGINE_CHECKPOINT_SECONDS",
+        "30",
+        "pause between commits to the tables, seconds",
+    ),
+    key(
+        "engine.checkpoint_rows",
+        "GRIDTALLY_ENGINE_CHECKPOINT_ROWS",
+        "2000000",
+        "reads that force a commit to the tables",
+    ),
+    key(
+        "engine.grace_minutes",
+        "GRIDTALLY_ENGINE_GRACE_MINUTES",
+        "10",
+        "a balance is published this long after its interval, minutes",
+    ),
+    key(
+        "engine.settlement_hours",
+        "GRIDTALLY_ENGINE_SETTLEMENT_HOURS",
+        "72",
+        "a published balance is final after this, hours",
+    ),
+    key(
+        "engine.coverage_threshold_pct",
+        "GRIDTALLY_ENGINE_COVERAGE_THRESHOLD_PCT",
+        "95",
+        "below this coverage no loss is shown as a plain number, per cent",
+    ),
+    key(
+        "ingest.subscribe.host",
+        "GRIDTALLY_INGEST_SUBSCRIBE_HOST",
+        "",
+        "host of an existing MQTT 5 broker to read from; empty: none",
+    ),
+    key(
+        "ingest.subscribe.port",
+        "GRIDTALLY_INGEST_SUBSCRIBE_PORT",
+        "1883",
+        "port of that broker",
+    ),
+    key(
+        "ingest.subscribe.username",
+        "GRIDTALLY_INGEST_SUBSCRIBE_USERNAME",
+        "",
+        "user name at that broker",
+    ),
+    Key {
+        path: "ingest.subscribe.password",
+        env: "GRIDTALLY_INGEST_SUBSCRIBE_PASSWORD",
+        default: "",
+        about: "password at that broker",
+        secret: true,
+    },
+    key(
+        "ingest.subscribe.client_id",
+        "GRIDTALLY_INGEST_SUBSCRIBE_CLIENT_ID",
+        "gridtally",
+        "client id at that broker; keep it, for the session is found by it",
+    ),
+    key(
+        "ingest.subscribe.group",
+        "GRIDTALLY_INGEST_SUBSCRIBE_GROUP",
+        "gridtally",
+        "name of the shared subscription",
+    ),
+    key(
+        "sql.deadline_seconds",
+        "GRIDTALLY_SQL_DEADLINE_SECONDS",
+        "30",
+        "an ad-hoc query is ended after this, seconds",
+    ),
+    key(
+        "sql.memory_bytes",
+        "GRIDTALLY_SQL_MEMORY_BYTES",
+        "1073741824",
+        "memory of an ad-hoc query, bytes; beyond it spills to disk",
+    ),
+    key(
+        "sql.rows_max",
+        "GRIDTALLY_SQL_ROWS_MAX",
+        "100000",
+        "most rows that an ad-hoc query returns",
+    ),
+    key(
+        "sql.workers_max",
+        "GRIDTALLY_SQL_WORKERS_MAX",
+        "4",
+        "ad-hoc queries at a time",
+    ),
+    key(
+        "trace",
+        "GRIDTALLY_TRACE",
+        "warn,gridtally=info",
+        "what is logged to standard error: error, warn, info, debug, or a filter such as warn,gridtally_ingest=debug",
+    ),
+    key("trace_format", "GRIDTALLY_TRACE_FORMAT", "text", "text or json"),
+];

@@ -1,0 +1,277 @@
+//! `gridtally serve`: wires log, engine, ingest and API together, and takes them down again in data order.
+
+#![expect(
+    clippy::print_stdout,
+    reason = "a command that says where it listens on standard output"
+)]
+
+use std::{
+    future::Future,
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use gridtally_engine::{EngineConfig, Settings};
+use gridtally_ingest::{gate::Enrolment, log::LogConfig, mqtt::MqttConfig, subscribe::SubscribeConfig};
+use gridtally_schemas::{Clock, GatewayId, MeterId, Zone};
+use serde_json::Value;
+
+use crate::{
+    cli::ConfigArgs,
+    config::{Config, ConfigError, Sources},
+    exit::Failure,
+    import::Input,
+    trace,
+};
+
+mod instance;
+
+pub(crate) use instance::Instance;
+
+/// Shutdown ends after this, done or not.
+pub(crate) const SHUTDOWN_SECONDS: u64 = 30;
+
+/// Everything that configuration decides, checked.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) data_dir: PathBuf,
+    pub(crate) zone: Zone,
+    pub(crate) clock: Clock,
+    pub(crate) log: LogConfig,
+    pub(crate) engine: EngineConfig,
+    pub(crate) mqtt_listen: SocketAddr,
+    pub(crate) mqtt: MqttConfig,
+    pub(crate) http_listen: SocketAddr,
+    pub(crate) import_bytes_max: u64,
+    pub(crate) subscribe: Option<SubscribeConfig>,
+    pub(crate) enrolment: Enrolment,
+    pub(crate) sql: SqlPlan,
+}
+
+/// Bounds of ad-hoc SQL.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SqlPlan {
+    pub(crate) deadline: Duration,
+    pub(crate) memory_bytes: usize,
+    pub(crate) rows_max: usize,
+    pub(crate) workers_max: usize,
+}
+
+/// Reads configuration from file, environment and flags.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where the environment is read"
+)]
+pub(crate) fn load(args: &ConfigArgs) -> Result<Config, ConfigError> {
+    let sources = Sources {
+        file: args.config.as_deref(),
+        flags: args.flags(),
+    };
+    Config::load(&sources, |name| std::env::var(name).ok())
+}
+
+impl Plan {
+    /// Checks every value.
+    pub(crate) fn of(config: &Config) -> Result<Self, ConfigError> {
+        let data_dir = PathBuf::from(config.text("data_dir"));
+        let zone = config.zone()?;
+        Ok(Self {
+            log: log_config(config, &data_dir)?,
+            engine: engine_config(config, &zone)?,
+            mqtt_listen: guarded(config, "mqtt.listen", "mqtt.open")?,
+            mqtt: mqtt_config(config)?,
+            http_listen: guarded(config, "http.listen", "http.open")?,
+            import_bytes_max: config.whole("http.import_bytes_max", 1_024..=1 << 50)?,
+            subscribe: subscribe_config(config)?,
+            enrolment: enrolment(config)?,
+            sql: SqlPlan {
+                deadline: config.seconds("sql.deadline_seconds", 1..=3_600)?,
+                memory_bytes: config.count("sql.memory_bytes", 16 << 20..=1 << 40)?,
+                rows_max: config.count("sql.rows_max", 1..=100_000_000)?,
+                workers_max: config.count("sql.workers_max", 1..=256)?,
+            },
+            clock: config.clock()?,
+            data_dir,
+            zone,
+        })
+    }
+}
+
+/// An address to listen on: beyond loopback only when the configuration says that this is meant.
+fn guarded(config: &Config, listen: &'static str, open: &'static str) -> Result<SocketAddr, ConfigError> {
+    let address = config.listen(listen)?;
+    let loopback = match address.ip() {
+        IpAddr::V4(ip) => ip.is_loopback(),
+        IpAddr::V6(ip) => ip.is_loopback(),
+    };
+    if loopback || config.get::<bool>(open)? {
+        return Ok(address);
+    }
+    Err(config.refuse(
+        listen,
+        format!("callers are not authenticated, so listening beyond loopback needs {open} = true, behind a proxy that authenticates"),
+    ))
+}
+
+fn log_config(config: &Config, data_dir: &Path) -> Result<LogConfig, ConfigError> {
+    let bytes_max = config.whole("log.bytes_max", 1 << 20..=1 << 50)?;
+    let segment_bytes = config.whole("log.segment_bytes", 1 << 16..=1 << 40)?;
+    if segment_bytes > bytes_max / 2 {
+        return Err(config.refuse(
+            "log.segment_bytes",
+            "at most half of log.bytes_max is possible, or the log could never be cut",
+        ));
+    }
+    Ok(LogConfig {
+        segment_bytes,
+        bytes_max,
+        commit_delay: config.millis("log.commit_delay_ms", 0..=1_000)?,
+        commit_bytes: config.count("log.commit_bytes", 1..=1 << 30)?,
+        ..LogConfig::new(data_dir.join("log"))
+    })
+}
+
+fn engine_config(config: &Config, zone: &Zone) -> Result<EngineConfig, ConfigError> {
+    const MINUTE_MICROS: i64 = 60_000_000;
+    let minutes = |path, max| {
+        let value = config.whole(path, 0..=max)?;
+        i64::try_from(value).map_err(|_| config.refuse(path, "too large"))
+    };
+    let coverage_threshold_pct: f64 = config.get("engine.coverage_threshold_pct")?;
+    if !(0.0..=100.0).contains(&coverage_threshold_pct) {
+        return Err(config.refuse("engine.coverage_threshold_pct", "0 to 100 are possible"));
+    }
+    Ok(EngineConfig {
+        settings: Settings {
+            zone: zone.clone(),
+            grace_micros: minutes("engine.grace_minutes", 10_080)? * MINUTE_MICROS,
+            settlement_micros: minutes("engine.settlement_hours", 24 * 366)? * 60 * MINUTE_MICROS,
+            coverage_threshold_pct,
+            ..Settings::default()
+        },
+        tick: config.millis("engine.tick_ms", 10..=60_000)?,
+        checkpoint: config.seconds("engine.checkpoint_seconds", 1..=3_600)?,
+        checkpoint_rows: config.count("engine.checkpoint_rows", 1_000..=100_000_000)?,
+        ..EngineConfig::default()
+    })
+}
+
+fn mqtt_config(config: &Config) -> Result<MqttConfig, ConfigError> {
+    Ok(MqttConfig {
+        connections_max: config.count("mqtt.connections_max", 1..=1_000_000)?,
+        packet_bytes_max: config.count("mqtt.packet_bytes_max", 1_024..=64 << 20)?,
+        connect_timeout: config.seconds("mqtt.connect_seconds_max", 1..=600)?,
+        ..MqttConfig::default()
+    })
+}
+
+fn subscribe_config(config: &Config) -> Result<Option<SubscribeConfig>, ConfigError> {
+    let Some(host) = config.text_if_set("ingest.subscribe.host") else {
+        return Ok(None);
+    };
+    let port = config.get("ingest.subscribe.port")?;
+    let mut subscribe = SubscribeConfig::new(host, port, config.text("ingest.subscribe.client_id"));
+    subscribe.username = config
+        .text_if_set("ingest.subscribe.username")
+        .map(ToOwned::to_owned);
+    subscribe.password = config
+        .text_if_set("ingest.subscribe.password")
+        .map(ToOwned::to_owned);
+    subscribe.group = config.text("ingest.subscribe.group").to_owned();
+    subscribe
+        .check()
+        .map_err(|error| config.refuse("ingest.subscribe.host", error.to_string()))?;
+    Ok(Some(subscribe))
+}
+
+fn enrolment(config: &Config) -> Result<Enrolment, ConfigError> {
+    let refuse = |id: &str, reason: String| ConfigError::Form {
+        key: format!("ingest.gateways.{id}"),
+        path: PathBuf::from("the configuration file"),
+        reason,
+    };
+    let mut enrolment = Enrolment::default();
+    for entry in &config.gateways {
+        let gateway = GatewayId::parse(&entry.id).map_err(|error| refuse(&entry.id, error.to_string()))?;
+        let meters = entry.meters.iter().map(|meter| MeterId::parse(meter));
+        let meters = meters
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| refuse(&entry.id, error.to_string()))?;
+        enrolment.enrol(gateway, meters);
+    }
+    Ok(enrolment)
+}
+
+/// The runtime that everything but log and engine runs on.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| Failure::work("the runtime cannot be started", source))
+}
+
+/// Resolves at Ctrl-C or SIGTERM.
+pub(crate) async fn interrupted() {
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminated => {}
+    }
+}
+
+/// Runs until interrupted, or until something fails.
+pub(crate) fn run(args: &ConfigArgs) -> Result<(), Failure> {
+    let config = load(args)?;
+    let plan = Plan::of(&config)?;
+    trace::start(&config)?;
+    for (key, value, origin) in config.shown() {
+        tracing::debug!(key = key.path, value, %origin, "configuration");
+    }
+    runtime()?.block_on(async {
+        let instance = Instance::start(plan).await?;
+        greet(&instance);
+        until(instance, interrupted()).await
+    })
+}
+
+/// Runs an instance until `stop` resolves or it fails, then takes it down.
+pub(crate) async fn until(mut instance: Instance, stop: impl Future<Output = ()>) -> Result<(), Failure> {
+    let failed = tokio::select! {
+        () = stop => None,
+        failure = instance.failed() => Some(failure),
+    };
+    let stopped = instance.stop().await;
+    match failed {
+        Some(failure) => Err(failure),
+        None => stopped,
+    }
+}
+
+fn greet(instance: &Instance) {
+    let endpoints = instance.endpoints;
+    println!("gridtally {}", env!("CARGO_PKG_VERSION"));
+    println!("  MQTT    {}   QoS 1: PUBACK means synced", endpoints.mqtt);
+    println!("  page    http://{}/", endpoints.http);
+    println!("  API     http://{}/docs", endpoints.http);
+    println!("  data    {}", instance.data_dir().display());
+    if endpoints.http.ip().is_loopback() {
+        println!("  access is open: loopback only, callers are not authenticated");
+    }
+    println!("next: gridtally import FOLDER --server http://{}", endpoints.http);
+}
+
+/// Imports files into the data folder itself, and publishes them.
+pub(crate) fn import_offline(args: &ConfigArgs, inputs: &[Input]) -> Result<Vec<Value>, Failure> {
+    let config = load(args)?;
+    let plan = Plan::of(&config)?;
+    trace::start(&config)?;
+    runtime()?.block_on(instance::import_offline(&plan, inputs))
+}

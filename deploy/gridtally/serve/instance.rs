@@ -1,0 +1,308 @@
+//! A running instance: its parts in data order, and their end in the same order.
+//!
+//! Start: tables, log, engine (recovery), then the ways in. End: the ways in (pending acknowledgements are sent), the engine (applies the
+//! rest of the log and publishes), the API, and last the log.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use gridtally_api::{
+    ApiSettings, ApiState,
+    sql::{Sql, SqlConfig},
+};
+use gridtally_engine::{Engine, tables::Tables};
+use gridtally_ingest::{
+    files::{self, FileParts, Format},
+    gate::Gate,
+    log::Log,
+    metrics::IngestMetrics,
+    mqtt, subscribe,
+};
+use serde_json::Value;
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+};
+
+use super::{Plan, SHUTDOWN_SECONDS};
+use crate::{endpoints::Endpoints, exit::Failure, import::Input};
+
+/// Log and engine, without any way in.
+#[derive(Debug)]
+struct Core {
+    log: Arc<Log>,
+    engine: Arc<Engine>,
+    tables_root: PathBuf,
+}
+
+impl Core {
+    async fn start(plan: &Plan) -> Result<Self, Failure> {
+        std::fs::create_dir_all(&plan.data_dir).map_err(|source| {
+            Failure::work(format!("{} cannot be created", plan.data_dir.display()), source)
+        })?;
+        let tables_root = plan.data_dir.join("tables");
+        let tables = Tables::open(&tables_root).await.map_err(|source| {
+            Failure::work(
+                format!("tables in {} cannot be opened", tables_root.display()),
+                source,
+            )
+        })?;
+        let newest = Engine::newest_position(&tables)
+            .await
+            .map_err(|source| Failure::work("tables cannot be read", source))?;
+        let log = Log::open(plan.log.clone(), newest)
+            .map_err(|source| Failure::work("the log cannot be opened", source))?;
+        let log = Arc::new(log);
+        let engine = Engine::start(plan.engine.clone(), Arc::clone(&log), tables, plan.clock.clone())
+            .await
+            .map_err(|source| Failure::work("the engine cannot be started", source))?;
+        Ok(Self {
+            log,
+            engine: Arc::new(engine),
+            tables_root,
+        })
+    }
+}
+
+/// A running instance.
+#[derive(Debug)]
+pub(crate) struct Instance {
+    core: Core,
+    data_dir: PathBuf,
+    /// Where it listens.
+    pub(crate) endpoints: Endpoints,
+    end_ingest: watch::Sender<bool>,
+    end_http: watch::Sender<bool>,
+    ingest: JoinSet<Result<(), Failure>>,
+    http: JoinHandle<Result<(), Failure>>,
+}
+
+async fn told(mut end: watch::Receiver<bool>) {
+    // An error means that the instance itself is gone: an end as well.
+    let _ = end.wait_for(|end| *end).await;
+}
+
+async fn bind(address: std::net::SocketAddr, what: &str) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| Failure::work(format!("{what} cannot listen on {address}"), source))
+}
+
+fn local(listener: &TcpListener) -> Result<std::net::SocketAddr, Failure> {
+    listener
+        .local_addr()
+        .map_err(|source| Failure::work("a listener has no address", source))
+}
+
+impl Instance {
+    /// Recovers and starts everything; returns when it listens.
+    pub(crate) async fn start(plan: Plan) -> Result<Self, Failure> {
+        let core = Core::start(&plan).await?;
+        let (mqtt_listener, http_listener) = (
+            bind(plan.mqtt_listen, "MQTT").await?,
+            bind(plan.http_listen, "HTTP").await?,
+        );
+        let endpoints = Endpoints {
+            mqtt: local(&mqtt_listener)?,
+            http: local(&http_listener)?,
+        };
+        let metrics = Arc::new(IngestMetrics::default());
+        let gate = Gate {
+            appender: core.log.appender(),
+            clock: plan.clock.clone(),
+            enrolment: Arc::new(plan.enrolment.clone()),
+            metrics: Arc::clone(&metrics),
+        };
+        let (end_ingest, ending) = watch::channel(false);
+        let mut ingest = JoinSet::new();
+        let (mqtt_config, mqtt_gate, end) = (plan.mqtt.clone(), gate.clone(), told(ending.clone()));
+        ingest.spawn(async move {
+            let ended = mqtt::run(mqtt_listener, mqtt_config, mqtt_gate, end).await;
+            ended.map_err(|source| Failure::work("the MQTT endpoint ended", source))
+        });
+        if let Some(config) = plan.subscribe.clone() {
+            let end = told(ending);
+            ingest.spawn(async move {
+                let ended = subscribe::run(config, gate, end).await;
+                ended.map_err(|source| Failure::work("the subscriber ended", source))
+            });
+        }
+        let (end_http, ending) = watch::channel(false);
+        let state = api_state(&plan, &core, metrics)?;
+        let http = tokio::spawn(async move {
+            let ended = gridtally_api::serve(http_listener, state, told(ending)).await;
+            ended.map_err(|source| Failure::work("the API ended", source))
+        });
+        endpoints.write(&plan.data_dir)?;
+        tracing::info!(mqtt = %endpoints.mqtt, http = %endpoints.http, data_dir = %plan.data_dir.display(), "ready");
+        Ok(Self {
+            core,
+            data_dir: plan.data_dir,
+            endpoints,
+            end_ingest,
+            end_http,
+            ingest,
+            http,
+        })
+    }
+
+    /// Folder of log and tables.
+    pub(crate) fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// Resolves when a part has failed, with why.
+    pub(crate) async fn failed(&mut self) -> Failure {
+        let log = self.core.engine.ended();
+        tokio::select! {
+            cause = log => match self.core.log.failure() {
+                Some(failure) => Failure::Storage { what: failure.to_string(), source: None },
+                None => engine_failure(cause.as_deref()),
+            },
+            failure = log_failure(&self.core.log) => failure,
+            Some(ended) = self.ingest.join_next() => part_failure(ended, "a way in"),
+            ended = &mut self.http => part_failure(ended, "the API"),
+        }
+    }
+
+    /// Ends everything in data order, within [`SHUTDOWN_SECONDS`].
+    pub(crate) async fn stop(self) -> Result<(), Failure> {
+        let Self {
+            core,
+            end_ingest,
+            end_http,
+            mut ingest,
+            http,
+            ..
+        } = self;
+        let pending = std::sync::Mutex::new("MQTT connections");
+        let at = |what: &'static str| {
+            if let Ok(mut pending) = pending.lock() {
+                *pending = what;
+            }
+            tracing::info!(what, "ending");
+        };
+        let ending = async {
+            at("MQTT connections");
+            end_ingest.send_replace(true);
+            while ingest.join_next().await.is_some() {}
+            at("engine and tables");
+            let stopped = core.engine.stop().await;
+            at("HTTP connections");
+            end_http.send_replace(true);
+            // A task that failed before was reported by whoever asked for the end.
+            let _ = http.await;
+            stopped.map_err(|source| {
+                Failure::work(
+                    "the last checkpoint failed; the log has it all, and the next start goes on there",
+                    source,
+                )
+            })
+        };
+        match tokio::time::timeout(Duration::from_secs(SHUTDOWN_SECONDS), ending).await {
+            Ok(stopped) => stopped.map(|_| tracing::info!("ended")),
+            Err(_) => {
+                let pending = pending.lock().map_or("unknown", |pending| *pending);
+                Err(Failure::Deadline {
+                    seconds: SHUTDOWN_SECONDS,
+                    pending: pending.to_owned(),
+                })
+            }
+        }
+    }
+}
+
+fn engine_failure(cause: Option<&gridtally_engine::EngineError>) -> Failure {
+    match cause {
+        Some(cause) if cause.is_storage() => Failure::Storage {
+            what: crate::exit::chain(cause),
+            source: None,
+        },
+        Some(cause) => Failure::Found(format!("the engine ended: {}", crate::exit::chain(cause))),
+        None => Failure::Found("the engine ended".to_owned()),
+    }
+}
+
+/// Resolves when the log is poisoned.
+async fn log_failure(log: &Log) -> Failure {
+    let mut synced = log.subscribe();
+    loop {
+        if let Some(failure) = log.failure() {
+            return Failure::Storage {
+                what: failure.to_string(),
+                source: None,
+            };
+        }
+        if synced.changed().await.is_err() {
+            return Failure::Found("the log ended".to_owned());
+        }
+    }
+}
+
+fn part_failure(ended: Result<Result<(), Failure>, tokio::task::JoinError>, what: &str) -> Failure {
+    match ended {
+        Ok(Err(failure)) => failure,
+        Ok(Ok(())) => Failure::Found(format!("{what} ended by itself")),
+        Err(source) => Failure::work(format!("{what} failed"), source),
+    }
+}
+
+fn api_state(plan: &Plan, core: &Core, metrics: Arc<IngestMetrics>) -> Result<ApiState, Failure> {
+    let worker_exe =
+        std::env::current_exe().map_err(|source| Failure::work("this program cannot be found", source))?;
+    let upload_dir = plan.data_dir.join("uploads");
+    std::fs::create_dir_all(&upload_dir)
+        .map_err(|source| Failure::work(format!("{} cannot be created", upload_dir.display()), source))?;
+    let sql = Sql::new(SqlConfig {
+        worker_exe,
+        worker_args: vec!["sql-worker".to_owned()],
+        tables_root: core.tables_root.clone(),
+        memory_bytes: plan.sql.memory_bytes,
+        rows_max: plan.sql.rows_max,
+        deadline: plan.sql.deadline,
+        workers_max: plan.sql.workers_max,
+        zone: plan.zone.clone(),
+    });
+    Ok(ApiState {
+        engine: Arc::clone(&core.engine),
+        log: Arc::clone(&core.log),
+        ingest: metrics,
+        sql,
+        clock: plan.clock.clone(),
+        settings: ApiSettings {
+            import_bytes_max: plan.import_bytes_max,
+            upload_dir,
+            ..ApiSettings::default()
+        },
+    })
+}
+
+/// Imports files without any way in open, and publishes them.
+pub(super) async fn import_offline(plan: &Plan, inputs: &[Input]) -> Result<Vec<Value>, Failure> {
+    let core = Core::start(plan).await?;
+    let appender = core.log.appender();
+    let mut reports = Vec::new();
+    for input in inputs {
+        let wrap = |source| Failure::work(format!("{} cannot be imported", input.path.display()), source);
+        let parquet = input
+            .path
+            .extension()
+            .is_some_and(|extension| extension == "parquet");
+        let format = if parquet { Format::Parquet } else { Format::Csv };
+        let parts = FileParts::open(input.kind, format, &input.path)
+            .map_err(|source| Failure::work(format!("{} cannot be read", input.path.display()), source))?;
+        let report = files::import(parts, &appender, &plan.clock).await.map_err(wrap)?;
+        let report = serde_json::to_value(&report)
+            .map_err(|source| Failure::work("a report cannot be written", source))?;
+        reports.push(report);
+    }
+    core.engine
+        .stop()
+        .await
+        .map_err(|source| Failure::work("the files are in the log, and could not be published", source))?;
+    Ok(reports)
+}

@@ -1,0 +1,185 @@
+//! The command line as scripts and people meet it: files, exit codes, messages, a clean end.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    clippy::too_many_arguments,
+    clippy::large_futures,
+    clippy::needless_pass_by_value,
+    clippy::wildcard_enum_match_arm,
+    clippy::disallowed_methods,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    reason = "tests fail by panicking, and are an edge"
+)]
+
+mod product;
+
+use std::process::{Command, Output};
+
+use product::{BINARY, Product, real_data};
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(BINARY).args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn a_folder_is_imported_whole_and_answers_by_sql() {
+    let folder = tempfile::tempdir().unwrap();
+    let product = Product::start(folder.path(), &[("now", "2026-04-28T12:00:00+05:30")]);
+    let server = product.url("");
+    let output = run(&["import", real_data().to_str().unwrap(), "--server", &server]);
+    assert_eq!(
+        (output.status.code(), text(&output.stderr)),
+        (Some(0), String::new())
+    );
+    let said = text(&output.stdout);
+    assert!(said.contains("nodes.csv: 10 rows accepted, 0 refused"), "{said}");
+    assert!(
+        said.contains("reads.csv: 23353 rows accepted, 0 refused"),
+        "{said}"
+    );
+    let output = run(&[
+        "sql",
+        "SELECT COUNT(*) AS n FROM interval_reads",
+        "--fresh",
+        "--format",
+        "csv",
+        "--server",
+        &server,
+    ]);
+    assert_eq!(
+        (text(&output.stdout), output.status.code()),
+        ("n\n22872\n".to_owned(), Some(0)),
+        "{}",
+        text(&output.stderr)
+    );
+    let output = run(&[
+        "sql",
+        "SELECT COUNT(*) AS n FROM interval_reads",
+        "--server",
+        &server,
+    ]);
+    assert!(
+        text(&output.stdout).starts_with("n\n-----\n22872\n(1 rows; published 2026-04-28T12:00:00"),
+        "{}",
+        text(&output.stdout)
+    );
+    let output = run(&["sql", "DROP TABLE interval_reads", "--server", &server]);
+    assert_eq!(output.status.code(), Some(1));
+    let (code, took) = product.interrupt();
+    assert_eq!(code, Some(0));
+    assert!(took.as_secs() < 10, "Ctrl-C took {took:?}");
+}
+
+#[test]
+fn a_bad_row_is_named_and_the_good_ones_stand() {
+    let folder = tempfile::tempdir().unwrap();
+    let product = Product::start(folder.path(), &[("now", "2026-04-28T12:00:00+05:30")]);
+    let file = folder.path().join("nodes.csv");
+    std::fs::write(
+        &file,
+        "node_id,kind,parent_id,name,area_class,lat,lon,capacity_kva,allowable_loss_pct,technical_loss_pct,valid_from,valid_to\n\
+         D1,discom,,One,urban,,,,,,2025-01-01T00:00:00+05:30,\n\
+         F1,feder,D1,Two,urban,,,,,,2025-01-01T00:00:00+05:30,\n\
+         Z1,zone,D1,Three,urban,,,,,,2025-01-01T00:00:00+05:30,\n",
+    )
+    .unwrap();
+    let output = run(&["import", file.to_str().unwrap(), "--server", &product.url("")]);
+    assert_eq!(output.status.code(), Some(1));
+    let (said, complained) = (text(&output.stdout), text(&output.stderr));
+    assert!(said.contains("nodes.csv: 2 rows accepted, 1 refused"), "{said}");
+    assert!(
+        complained.contains("nodes.csv:3: column kind:") && complained.contains("feder"),
+        "{complained}"
+    );
+    assert_eq!(product.get("/api/v1/nodes/Z1")["name"], "Three");
+}
+
+#[test]
+fn usage_and_configuration_errors_exit_with_2_and_say_why() {
+    let check = |arguments: &[&str], expected: &str| {
+        let output = run(arguments);
+        assert_eq!(
+            output.status.code(),
+            Some(2),
+            "{arguments:?}: {}",
+            text(&output.stderr)
+        );
+        assert!(
+            text(&output.stderr).contains(expected),
+            "{arguments:?}: {}",
+            text(&output.stderr)
+        );
+    };
+    check(
+        &["serve", "--set", "log.bytes=3"],
+        "`log.bytes`, which is no configuration key",
+    );
+    check(
+        &["serve", "--zone", "Asia/Nowhere"],
+        "`zone` = `Asia/Nowhere` (from command line) cannot be used",
+    );
+    check(&["serve", "--http-listen", "0.0.0.0:0"], "http.open");
+    check(
+        &["check-config", "--mqtt-listen", "here"],
+        "an address and port are needed",
+    );
+    check(
+        &["import", "no-such-file.csv"],
+        "the name does not say what the file holds",
+    );
+    check(&["unknown-command"], "unrecognized subcommand");
+    let output = run(&["check-config"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stdout).contains("configuration can be used"));
+}
+
+#[test]
+fn a_second_process_on_one_data_folder_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let _product = Product::start(folder.path(), &[]);
+    let path = folder.path().to_str().unwrap();
+    let output = run(&[
+        "serve",
+        "--data-dir",
+        path,
+        "--mqtt-listen",
+        "127.0.0.1:0",
+        "--http-listen",
+        "127.0.0.1:0",
+    ]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("another process"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+#[test]
+fn offline_import_is_there_when_the_server_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().to_str().unwrap();
+    let output = run(&[
+        "import",
+        real_data().to_str().unwrap(),
+        "--offline",
+        "--data-dir",
+        data_dir,
+        "--now",
+        "2026-04-28T12:00:00+05:30",
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let product = Product::start(folder.path(), &[("now", "2026-04-28T12:00:00+05:30")]);
+    assert_eq!(product.sql_number("SELECT COUNT(*) FROM interval_reads"), 22_872);
+}

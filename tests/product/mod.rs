@@ -1,0 +1,335 @@
+//! The real binary under test: started on free ports over a temporary data folder, asked over HTTP, killed at will.
+
+#![allow(dead_code, reason = "every test binary uses its own part of this")]
+
+pub mod publisher;
+
+use std::{
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+/// The binary that `cargo test` built.
+pub const BINARY: &str = env!("CARGO_BIN_EXE_gridtally");
+/// Longest wait for anything that must happen.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running `gridtally serve`.
+pub struct Product {
+    child: Child,
+    pub data_dir: PathBuf,
+    pub mqtt: SocketAddr,
+    pub http: SocketAddr,
+    standard_error: Arc<Mutex<String>>,
+}
+
+impl Product {
+    /// Starts it over `data_dir` with `settings` (keys of the configuration) and waits until it is ready.
+    pub fn start(data_dir: &Path, settings: &[(&str, &str)]) -> Self {
+        Self::start_on(data_dir, "127.0.0.1:0", settings)
+    }
+
+    /// As [`Self::start`], with the MQTT endpoint at `mqtt`.
+    pub fn start_on(data_dir: &Path, mqtt: &str, settings: &[(&str, &str)]) -> Self {
+        let mut product = Self::spawn(data_dir, mqtt, settings);
+        product.wait_ready();
+        product
+    }
+
+    /// Starts it, and does not wait.
+    pub fn spawn(data_dir: &Path, mqtt: &str, settings: &[(&str, &str)]) -> Self {
+        let _ = std::fs::remove_file(data_dir.join("endpoints.json"));
+        let mut command = Command::new(BINARY);
+        command
+            .args([
+                "serve",
+                "--mqtt-listen",
+                mqtt,
+                "--http-listen",
+                "127.0.0.1:0",
+                "--data-dir",
+            ])
+            .arg(data_dir);
+        for (key, value) in settings {
+            command.arg("--set").arg(format!("{key}={value}"));
+        }
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let standard_error = Arc::new(Mutex::new(String::new()));
+        let (pipe, kept) = (child.stderr.take().unwrap(), Arc::clone(&standard_error));
+        std::thread::spawn(move || {
+            for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+                let mut text = kept.lock().unwrap();
+                text.push_str(&line);
+                text.push('\n');
+            }
+        });
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self {
+            child,
+            data_dir: data_dir.to_owned(),
+            mqtt: nowhere,
+            http: nowhere,
+            standard_error,
+        }
+    }
+
+    /// Waits for `endpoints.json` and `/readyz`.
+    pub fn wait_ready(&mut self) {
+        let path = self.data_dir.join("endpoints.json");
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("gridtally ended with {status}:\n{}", self.errors());
+            }
+            if let Ok(text) = std::fs::read_to_string(&path) {
+                let endpoints: Value = serde_json::from_str(&text).unwrap();
+                let address = |name: &str| endpoints[name].as_str().unwrap().parse().unwrap();
+                (self.mqtt, self.http) = (address("mqtt"), address("http"));
+                if self.get_status("/readyz") == Some(200) {
+                    return;
+                }
+            }
+            assert!(Instant::now() < deadline, "not ready:\n{}", self.errors());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// What it wrote to standard error so far.
+    pub fn errors(&self) -> String {
+        self.standard_error.lock().unwrap().clone()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether the process still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// `kill -9`.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Ctrl-C; gives the exit code and how long it took.
+    pub fn interrupt(mut self) -> (Option<i32>, Duration) {
+        let begin = Instant::now();
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-INT", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(
+                begin.elapsed() < PATIENCE,
+                "still running after Ctrl-C:\n{}",
+                self.errors()
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        (self.child.wait().unwrap().code(), begin.elapsed())
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.http)
+    }
+
+    fn agent() -> ureq::Agent {
+        ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(PATIENCE))
+            .build()
+            .into()
+    }
+
+    pub fn get_status(&self, path: &str) -> Option<u16> {
+        Self::agent()
+            .get(self.url(path))
+            .call()
+            .ok()
+            .map(|response| response.status().as_u16())
+    }
+
+    pub fn get_text(&self, path: &str) -> (u16, String) {
+        let mut response = Self::agent().get(self.url(path)).call().unwrap();
+        (
+            response.status().as_u16(),
+            response.body_mut().read_to_string().unwrap(),
+        )
+    }
+
+    pub fn get(&self, path: &str) -> Value {
+        let (status, text) = self.get_text(path);
+        assert_eq!(status, 200, "GET {path}: {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    pub fn post(&self, path: &str, media_type: &str, body: &[u8]) -> (u16, Value) {
+        let sent = Self::agent()
+            .post(self.url(path))
+            .header("content-type", media_type)
+            .send(body);
+        let mut response = sent.unwrap();
+        let text = response.body_mut().read_to_string().unwrap();
+        (
+            response.status().as_u16(),
+            serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        )
+    }
+
+    /// Imports a file and expects every row to stand.
+    pub fn import(&self, path: &Path) {
+        let kind = path.file_stem().unwrap().to_str().unwrap();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let media_type = if name.ends_with("parquet") {
+            "application/vnd.apache.parquet"
+        } else {
+            "text/csv"
+        };
+        let (status, report) = self.post(
+            &format!("/api/v1/import/{kind}?name={name}"),
+            media_type,
+            &std::fs::read(path).unwrap(),
+        );
+        assert_eq!(status, 200, "{report}");
+    }
+
+    /// Waits until all that was acknowledged before this call is applied.
+    pub fn wait_applied(&self) -> Value {
+        let target = self.get("/api/v1/summary")["log_position"].as_u64().unwrap();
+        self.wait("applied_position", |summary| {
+            summary["applied_position"].as_u64().unwrap() >= target
+        })
+    }
+
+    /// Waits until the summary says `holds`.
+    pub fn wait(&self, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let summary = self.get("/api/v1/summary");
+            if holds(&summary) {
+                return summary;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "waiting for {what}: {summary}\n{}",
+                self.errors()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Publishes everything that is live.
+    pub fn checkpoint(&self) -> Value {
+        let (status, answer) = self.post("/api/v1/checkpoint", "application/json", b"");
+        assert_eq!(status, 200, "{answer}");
+        answer
+    }
+
+    /// Rows of a query; panics with the problem when it fails.
+    pub fn sql(&self, query: &str) -> Vec<Vec<Value>> {
+        let body = json!({ "query": query, "format": "json" }).to_string();
+        let (status, answer) = self.post("/api/v1/sql", "application/json", body.as_bytes());
+        assert_eq!(status, 200, "{query}: {answer}");
+        answer["rows"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row.as_array().unwrap().clone())
+            .collect()
+    }
+
+    /// The one number that a query gives.
+    pub fn sql_number(&self, query: &str) -> i64 {
+        let rows = self.sql(query);
+        rows[0][0].as_i64().unwrap_or_else(|| panic!("{query}: {rows:?}"))
+    }
+
+    /// A metric of `/metrics`, by its whole name with labels.
+    pub fn metric(&self, name: &str) -> f64 {
+        let (_, text) = self.get_text("/metrics");
+        let line = text
+            .lines()
+            .find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
+        let line = line.unwrap_or_else(|| panic!("no metric {name} in\n{text}"));
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    }
+}
+
+impl Drop for Product {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("standard error of gridtally:\n{}", self.errors());
+        }
+    }
+}
+
+/// The real household reads of `tests/data/sgsc_lcl`.
+pub fn real_data() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/sgsc_lcl")
+}
+
+/// Whether an outside part is here. Where `tests/run` could not install it, it says so; a part that is missing without that
+/// word is a failure.
+pub fn have(part: &str) -> bool {
+    let found = Command::new("sh")
+        .args(["-c", &format!("command -v {part} || command -v /usr/sbin/{part}")])
+        .output();
+    if found.is_ok_and(|output| output.status.success()) {
+        return true;
+    }
+    let skipped = std::env::var("GRIDTALLY_TEST_SKIP").unwrap_or_default();
+    assert!(
+        skipped.split_whitespace().any(|word| word == part),
+        "{part} is missing; ./tests/run installs it"
+    );
+    eprintln!("left out: this machine cannot have {part}");
+    false
+}
+
+/// Runs a script of `tests/clients` with the Python that `tests/run` set up; `None` where a machine cannot have it.
+pub fn python(script: &str, arguments: &[&str]) -> Option<String> {
+    let default = format!(
+        "{}/.cache/gridtally/venv/bin/python",
+        std::env::var("HOME").unwrap_or_default()
+    );
+    let python = std::env::var("GRIDTALLY_TEST_PYTHON").unwrap_or(default);
+    if !Path::new(&python).exists() {
+        let skipped = std::env::var("GRIDTALLY_TEST_SKIP").unwrap_or_default();
+        assert!(
+            skipped.contains("ython"),
+            "the Python clients are missing; ./tests/run installs them"
+        );
+        eprintln!("left out: this machine cannot have the Python clients");
+        return None;
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/clients")
+        .join(script);
+    let output = Command::new(python).arg(path).args(arguments).output().unwrap();
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{script} failed:\n{out}\n{err}");
+    Some(out.into_owned())
+}
