@@ -123,7 +123,7 @@ function paint(canvas, view) {
   g.clearRect(0, 0, width, height);
   const style = getComputedStyle(canvas);
   const colour = (name) => style.getPropertyValue(`--${name}`).trim();
-  g.font = `11px ${style.fontFamily}`;
+  g.font = `${Math.round(parseFloat(style.fontSize) * 0.8)}px ${style.fontFamily}`;
   const rows = view.rows;
   const area = { left: PADDING.left, top: PADDING.top, width: width - PADDING.left - PADDING.right, height: height - PADDING.top - PADDING.bottom };
   if (!rows.length) {

@@ -69,16 +69,16 @@ export function nodeView({ root, place, go }) {
       number(lossText(row)),
       el('td', {}, lossBar(row)),
       number(row.loss_wh == null ? '–' : energyText(row.loss_wh), row.loss_wh == null ? ' null' : ''),
-      number(energyText(row.input_wh)),
+      number(energyText(row.input_wh), ' less'),
       number(energyText(row.delivered_wh), ' optional'),
       el('td', { class: 'number' }, percent(row.coverage_pct), ' ', trust(row.coverage_pct, place().threshold)),
       el('td', {}, state(row.attention)),
     ));
-    const heads = [['Name'], ['Loss', 1], [''], ['Lost', 1], ['Input', 1], ['Delivered', 1, 1], ['Coverage', 1], ['State']];
+    const heads = [['Name'], ['Loss', 1], [''], ['Lost', 1], ['Input', 1, 'less'], ['Delivered', 1, 'optional'], ['Coverage', 1], ['State']];
     parts.below.replaceChildren(
       el('header', {}, el('h2', {}, `${count(rows.length)} ${plural(rows[0]?.kind, rows.length)} below, ${dayText(detail.day)}`),
         el('button', { type: 'button', onclick: () => { parts.order = []; load(); } }, 'Worst first')),
-      el('div', { class: 'scroll' }, el('table', {}, el('thead', {}, el('tr', {}, ...heads.map(([text, isNumber, isOptional]) => el('th', { scope: 'col', class: (isNumber ? 'number' : '') + (isOptional ? ' optional' : '') }, text)))), el('tbody', {}, ...body))),
+      el('div', { class: 'scroll' }, el('table', {}, el('thead', {}, el('tr', {}, ...heads.map(([text, isNumber, rank]) => el('th', { scope: 'col', class: (isNumber ? 'number' : '') + (rank ? ' ' + rank : '') }, text)))), el('tbody', {}, ...body))),
       rows.length > 500 ? el('p', { class: 'facts' }, 'The 500 worst are shown; /api/v1/nodes gives all.') : '',
     );
   }

@@ -1,7 +1,7 @@
 // The page: what is where, what is selected (in the address), what is live.
 
 import { ask, failed, listen } from '/ui/api.js';
-import { age, band, change, clockText, count, dayBefore, dayOf, dayText, el, glyph, lossText, mark, minuteText, percent, state, trust, WORDS } from '/ui/format.js';
+import { age, band, change, clockText, count, dayBefore, dayOf, dayText, el, glyph, lossText, mark, minuteText, percent, plural, trust, WORDS } from '/ui/format.js';
 import { nodeView, RANGES } from '/ui/node.js';
 import { sqlBox } from '/ui/sql.js';
 import { tree } from '/ui/tree.js';
@@ -83,7 +83,7 @@ function fillTiles() {
   setTile('complete', percent(complete.pct).replace(' %', ''), complete.pct == null ? '' : '%', `${count(complete.reported)} of ${count(complete.expected)}`, complete.estimated ? `, ${count(complete.estimated)} estimated` : '');
   setTile('log', count(summary.log_position), 'records', lag.records ? `${count(lag.records)} not applied yet` : 'all applied', ` · tick ${Math.round(lag.tick_ms)} ms`);
   setTile('tables', summary.published_at ? age(lag.published_seconds) : 'not yet', summary.published_at ? 'ago' : '', lag.records_unpublished ? `${count(lag.records_unpublished)} records newer than SQL shows` : 'SQL shows everything');
-  setTile('size', count(size.dts), 'DTs', `${count(size.feeders)} feeders · ${count(size.meters)} meters`, summary.quarantined ? ` · ${count(summary.quarantined)} in quarantine` : '');
+  setTile('size', count(size.dts), plural('dt', size.dts), `${count(size.feeders)} ${plural('feeder', size.feeders)} · ${count(size.meters)} meters`, summary.quarantined ? ` · ${count(summary.quarantined)} in quarantine` : '');
 }
 
 // --- Header ---
@@ -135,7 +135,7 @@ function onBalances(event) {
 }
 function fillHappening() {
   if (!cards.length) {
-    const text = summary && !summary.roots.length ? 'Events appear here once meters publish.' : 'All is calm: no feeder asks for attention since this page was opened.';
+    const text = summary && !summary.roots.length ? 'Events appear here once meters publish.' : 'No feeder has come to ask for attention since this page was opened.';
     $('happening').replaceChildren(el('li', { class: 'calm' }, el('span'), el('span', {}, text)));
     return;
   }
@@ -233,10 +233,11 @@ async function refresh() {
   busy = true;
   try {
     if (!summary.roots.length) return;
-    if ($('tree').querySelector('.more') && !$('tree').querySelector('[role="treeitem"]')) await network.load();
-    else await network.refresh();
+    // Nothing is there yet when the page opened before the network, or before the server answered.
+    if ($('tree').querySelector('[role="treeitem"]')) await network.refresh();
+    else await network.load();
     if (!hash().get('from')) { detail = await view.load(); fillBreadcrumb(); fillQuality(); }
-  } finally { busy = false; }
+  } catch { dirty = true; } finally { busy = false; }
 }
 
 async function begin() {
@@ -268,7 +269,7 @@ const silence = listen({
   },
   onBalances,
   onReset: () => { dirty = true; seen.clear(); },
-  onOpen: (again) => { if (again) dirty = true; },
+  onOpen: () => { dirty = true; },
 });
 setInterval(() => {
   const seconds = silence();

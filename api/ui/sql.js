@@ -47,7 +47,7 @@ export function sqlBox(root) {
 }
 
 function table({ columns, rows }) {
-  const isNumber = (type) => /int|float|double|decimal/i.test(type);
+  const isNumber = (type) => /int|float|double|decimal|numeric|real/i.test(type);
   const cell = (value, column) => {
     if (value == null) return el('td', { class: isNumber(column.type) ? 'number null' : 'null' }, 'null');
     const text = typeof value === 'object' ? JSON.stringify(value) : typeof value === 'number' && Number.isInteger(value) ? count(value) : String(value);
