@@ -59,7 +59,7 @@ fn a_folder_is_imported_whole_and_answers_by_sql() {
     ]);
     assert_eq!(
         (text(&output.stdout), output.status.code()),
-        ("n\n22872\n".to_owned(), Some(0)),
+        ("n\r\n22872\r\n".to_owned(), Some(0)),
         "{}",
         text(&output.stderr)
     );

@@ -72,7 +72,11 @@ async fn the_worker_is_told_the_query_and_answers() {
 
 #[tokio::test]
 async fn a_failure_of_the_query_is_an_error_before_the_stream() {
-    let script = frame('E', r#"{"kind":"plan","message":"no such table"}"#);
+    // The worker takes the query before it answers, as the real one does.
+    let script = format!(
+        "read query; {}",
+        frame('E', r#"{"kind":"plan","message":"no such table"}"#)
+    );
     let error = error_of(&sql(&script, LONG, 1), "SELECT * FROM x").await;
     assert_eq!(error.to_string(), "no such table");
     assert!(error.is_callers_fault());

@@ -109,30 +109,6 @@ async fn a_gateway_is_refused_for_a_meter_that_is_not_enrolled_behind_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_log_answers_0x97_and_closes_a_3_1_1_connection_unacknowledged() {
-    let endpoint = Endpoint::start_with(|settings| {
-        settings.log = LogConfig {
-            bytes_max: 1,
-            ..settings.log.clone()
-        };
-    })
-    .await;
-    let mut client = endpoint.client(V5, "five").await;
-    client.publish(1, 1, TOPIC, PAYLOAD).await;
-    assert_eq!(client.packet().await.unwrap(), [0x40, 3, 0, 1, 0x97]);
-    client.publish(2, 2, TOPIC, PAYLOAD).await;
-    assert_eq!(client.packet().await.unwrap(), [0x50, 3, 0, 2, 0x97]);
-    client.publish(0, 0, TOPIC, PAYLOAD).await;
-    client.assert_unanswered().await;
-    let mut client = endpoint.client(V311, "three").await;
-    client.publish(0, 0, TOPIC, PAYLOAD).await;
-    client.assert_unanswered().await;
-    client.publish(1, 1, TOPIC, PAYLOAD).await;
-    client.assert_closed().await;
-    assert_eq!(endpoint.metrics.totals().log_full, 5);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn qos_0_is_stored_and_never_answered_and_its_refusals_are_silent() {
     for version in [V311, V5] {
         let endpoint = Endpoint::start().await;

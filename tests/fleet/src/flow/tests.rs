@@ -212,7 +212,7 @@ fn a_feeder_day_looks_like_one() {
         assert!(pct(stolen) <= 12, "{line_of}");
         assert!(lowest > 2_000, "{line_of}");
         let expected = match feeder.kind() {
-            FeederKind::Urban => 2_000..16_000,
+            FeederKind::Urban => 2_000..20_000,
             FeederKind::Rural | FeederKind::Agriculture => 1_000..30_000,
             FeederKind::Industrial => 15_000..100_000,
         };
