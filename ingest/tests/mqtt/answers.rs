@@ -1,6 +1,5 @@
 //! Each packet gets the answer that the contract names.
 
-use gridtally_ingest::log::LogConfig;
 use gridtally_schemas::{
     GatewayId, MeterId,
     record::{self, Body},
