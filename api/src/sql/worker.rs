@@ -36,6 +36,11 @@ const PIECE_BYTES: usize = 4 << 20;
 const SPILL_FACTOR: u64 = 8;
 /// Threads of one query at most.
 const THREADS_MAX: usize = 4;
+/// A sort sets aside this share of the query's memory, over all its partitions, for merging what it spilled. DataFusion's default
+/// is 10 MB a partition whatever the memory, so that with little of it two partitions starve each other.
+const SORT_MERGE_SHARE: usize = 8;
+/// But at most this much a partition: DataFusion's default.
+const SORT_MERGE_BYTES_MAX: usize = 10 << 20;
 
 /// Answers the request that `input` holds; ends early when `input` ends, which means that nobody waits any more. The exit code
 /// says whether an answer, even a refusal, was given.
@@ -141,6 +146,8 @@ fn context(request: &Request, threads: usize) -> Result<SessionContext, DataFusi
         .with_default_catalog_and_schema(CATALOG, SCHEMA)
         .with_create_default_catalog_and_schema(false);
     let options = config.options_mut();
+    options.execution.sort_spill_reservation_bytes =
+        (request.memory_bytes / SORT_MERGE_SHARE / threads.max(1)).min(SORT_MERGE_BYTES_MAX);
     options.execution.parquet.schema_force_view_types = false;
     options.execution.parquet.pushdown_filters = true;
     options.sql_parser.map_string_types_to_utf8view = false;
