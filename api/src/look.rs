@@ -117,18 +117,10 @@ pub(crate) fn node_row(world: &World, (index, node): (NodeIx, &Node), at: Instan
 
 /// The balance of a node's day.
 pub(crate) fn day_figures(world: &World, node: NodeIx, day: Day) -> Figures {
-    match day_sums(world, node, day) {
+    match world.node_day(node, day) {
         Some(sums) => Figures::of_sums(sums, world.settings.coverage_threshold_pct),
         None => Figures::none(NO_BALANCE),
     }
-}
-
-/// The sums of a node's day.
-pub(crate) fn day_sums(world: &World, node: NodeIx, day: Day) -> Option<&Sums> {
-    world
-        .node_days(node)
-        .find(|(held, _)| *held == day)
-        .map(|(_, sums)| sums)
 }
 
 /// The nodes above a node at an instant, topmost first.
@@ -149,7 +141,7 @@ pub(crate) fn whole_day(world: &World, day: Day) -> Option<Sums> {
     world
         .roots()
         .into_iter()
-        .filter_map(|root| day_sums(world, root, day))
+        .filter_map(|root| world.node_day(root, day))
         .fold(None, |total: Option<Sums>, sums| {
             let mut total = total.unwrap_or_default();
             total.plus(sums);

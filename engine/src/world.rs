@@ -7,6 +7,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::{Range, RangeInclusive},
     sync::Arc,
 };
 
@@ -73,6 +74,12 @@ impl Default for Settings {
 /// The last quarter that ends at or before `instant`.
 fn quarter_at(instant: UtcMicros) -> Quarter {
     Quarter(u32::try_from(instant.0.div_euclid(QUARTER_MICROS)).unwrap_or(0))
+}
+
+/// The quarters that end after the begin of `span` and not after its end; `None` when there is none.
+fn quarters_ending_in(span: &Range<UtcMicros>) -> Option<RangeInclusive<Quarter>> {
+    let quarters = Quarter(quarter_at(span.start).0 + 1)..=quarter_at(span.end);
+    (!quarters.is_empty()).then_some(quarters)
 }
 
 /// Adds to (or takes from) the sums under `key`; sums of nothing have no entry.
@@ -264,7 +271,7 @@ impl World {
     }
 
     /// The quarters that end in a civil day, as a range.
-    fn quarters_of_day(&self, day: Day) -> std::ops::RangeInclusive<Quarter> {
+    fn quarters_of_day(&self, day: Day) -> RangeInclusive<Quarter> {
         let before = |day: Day| quarter_at(self.settings.zone.start_of(day));
         Quarter(before(day).0 + 1)..=before(day.next())
     }
@@ -471,31 +478,32 @@ impl World {
     pub fn feeder_intervals(
         &self,
         feeder: NodeIx,
-        span: std::ops::Range<UtcMicros>,
+        span: Range<UtcMicros>,
     ) -> impl Iterator<Item = (Quarter, &FeederInterval)> {
-        self.intervals
-            .get(&feeder)
+        let intervals = self.intervals.get(&feeder).zip(quarters_ending_in(&span));
+        intervals
             .into_iter()
-            .flat_map(move |intervals| {
-                intervals
-                    .iter()
-                    .filter(move |(quarter, _)| span.start < quarter.end() && quarter.end() <= span.end)
-                    .map(|(quarter, interval)| (*quarter, interval.as_ref()))
-            })
+            .flat_map(|(intervals, quarters)| intervals.range(quarters))
+            .map(|(quarter, interval)| (*quarter, interval.as_ref()))
     }
 
     /// Sums of a node above the feeders by interval, in time order.
     pub fn node_intervals(
         &self,
         node: NodeIx,
-        span: std::ops::Range<UtcMicros>,
+        span: Range<UtcMicros>,
     ) -> impl Iterator<Item = (Quarter, &Sums)> {
-        self.above.get(&node).into_iter().flat_map(move |intervals| {
-            intervals
-                .iter()
-                .filter(move |(quarter, _)| span.start < quarter.end() && quarter.end() <= span.end)
-                .map(|(quarter, sums)| (*quarter, sums))
-        })
+        let intervals = self.above.get(&node).zip(quarters_ending_in(&span));
+        intervals
+            .into_iter()
+            .flat_map(|(intervals, quarters)| intervals.range(quarters))
+            .map(|(quarter, sums)| (*quarter, sums))
+    }
+
+    /// Sums of any node in a civil day.
+    #[must_use]
+    pub fn node_day(&self, node: NodeIx, day: Day) -> Option<&Sums> {
+        self.days.get(&node)?.get(&day)
     }
 
     /// Sums of any node by civil day, in time order.

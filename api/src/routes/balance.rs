@@ -129,7 +129,7 @@ pub(crate) struct BalanceRow {
     ht_loss_wh: Option<i64>,
     /// Low-voltage loss, Wh. Null: not shown or not known.
     lt_loss_wh: Option<i64>,
-    /// `provisional`, `final` (past the settlement horizon) or `restated` (changed after that); `unpublished` before it was published.
+    /// `provisional`, `final` (past the settlement horizon) or `restated` (changed after that).
     status: &'static str,
     /// Version last published; 0: none yet, or a row that is not published as such (months, intervals above the feeders).
     version: i64,

@@ -375,7 +375,7 @@ fn rank(world: &World, wanted: &Wanted, at: Instant) -> Result<(Vec<NodeRow>, us
         if under.is_some_and(|top| !look::is_at_or_below(world, index, top, at.now)) {
             continue;
         }
-        let Some(sums) = look::day_sums(world, index, wanted.day) else {
+        let Some(sums) = world.node_day(index, wanted.day) else {
             continue;
         };
         let shown = sums.is_covered(threshold_pct) && sums.intervals_computed > 0;

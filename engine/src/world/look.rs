@@ -75,7 +75,7 @@ pub struct NodeBalance {
     pub coverage: Coverage,
     /// Whether coverage reaches the threshold and every balance in it has a loss: else no loss is given.
     pub covered: bool,
-    /// `provisional`, `final` or `restated`; `unpublished` before its first publication. Of a month `final` when every day is.
+    /// `provisional`, `final` or `restated`. Of a month `final` when every day is.
     pub status: &'static str,
     /// Version last published; 0 before, and of a month and of an interval above the feeders, which are not published.
     pub version: i64,
@@ -201,11 +201,9 @@ impl World {
     }
 
     fn interval_balances(&self, node: NodeIx, span: &Range<UtcMicros>, limit: usize) -> Vec<NodeBalance> {
-        let quarters =
-            Quarter(super::quarter_at(span.start).0 + 1)..=super::quarter_at(span.end.max(span.start));
-        if quarters.is_empty() {
+        let Some(quarters) = super::quarters_ending_in(span) else {
             return Vec::new();
-        }
+        };
         if let Some(above) = self.above.get(&node) {
             let rows = above.range(quarters).take(limit);
             return rows

@@ -38,8 +38,8 @@ pub(crate) enum Stage {
 impl Stage {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
-            Self::Unpublished => "unpublished",
-            Self::Provisional => "provisional",
+            // What is not published yet may still change: to a reader it is provisional, of version 0.
+            Self::Unpublished | Self::Provisional => "provisional",
             Self::Final => "final",
             Self::Restated => "restated",
             Self::Withdrawn => "withdrawn",

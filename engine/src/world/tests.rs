@@ -665,7 +665,7 @@ fn a_loss_below_the_coverage_threshold_is_withheld_and_its_bound_given() {
             (true, Some(loss), 0),
             "{node}"
         );
-        assert_eq!((row.version, row.status), (0, "unpublished"));
+        assert_eq!((row.version, row.status), (0, "provisional"));
     }
 }
 

@@ -191,6 +191,7 @@ fn read_back(encoding: Encoding, payload: &[u8]) -> Publish {
 
 const ENCODINGS: [Encoding; 3] = [Encoding::Json, Encoding::Protobuf, Encoding::ArrowStream];
 
+// DEC-1: whatever the bytes, decoding ends in a publish or an error that says why.
 proptest! {
     #[test]
     fn every_encoding_gives_back_what_was_encoded(publish in publishes(true), reads_only in publishes(false)) {
