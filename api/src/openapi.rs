@@ -27,6 +27,7 @@ use crate::{metrics, problem::KINDS, routes};
         routes::quality::get,
         routes::sql::post,
         routes::import::post,
+        routes::edits::post,
         routes::operations::checkpoint,
         routes::operations::livez,
         routes::operations::readyz,
@@ -38,7 +39,7 @@ use crate::{metrics, problem::KINDS, routes};
         (name = "Live", description = "The whole, now."),
         (name = "Network", description = "Nodes of the hierarchy, with their balance of a day."),
         (name = "Balance", description = "Energy balances and how far they can be trusted."),
-        (name = "Data", description = "Files in, SQL out."),
+        (name = "Data", description = "Files and edits in, SQL out."),
         (name = "Operations", description = "Health, metrics, publishing."),
     )
 )]

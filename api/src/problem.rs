@@ -2,6 +2,7 @@
 
 use axum::{
     Json,
+    extract::rejection::BytesRejection,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -113,6 +114,14 @@ impl Problem {
             detail: format!("parameter `{name}`: {why}"),
             parameter: Some(name),
         }
+    }
+
+    /// A body that was too large for `what`, or broke off.
+    pub(crate) fn broken_body(rejection: &BytesRejection, what: &str) -> Self {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            return Self::new(TOO_LARGE, format!("{what} is at most 1 MiB"));
+        }
+        Self::new(BAD_BODY, format!("the body broke off: {}", rejection.body_text()))
     }
 
     /// An error of ours, with its causes; logged, for someone must look.

@@ -1,6 +1,7 @@
 //! The routes.
 
 pub(crate) mod balance;
+pub(crate) mod edits;
 pub(crate) mod import;
 pub(crate) mod nodes;
 pub(crate) mod operations;

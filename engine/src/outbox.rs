@@ -43,7 +43,19 @@ pub(crate) struct ReadRow {
     pub(crate) value: Value,
     pub(crate) version: i64,
     pub(crate) origin: Origin,
+    /// How the value was made and why, where it is not the meter's own.
+    pub(crate) made: Option<Made>,
 }
+
+/// How a value was made that is not the meter's own.
+#[derive(Debug, Clone)]
+pub(crate) struct Made {
+    pub(crate) method: &'static str,
+    pub(crate) reason: Arc<str>,
+}
+
+/// Method of a value that a person set.
+pub(crate) const MANUAL: &str = "manual";
 
 /// A row of `register_reads`.
 #[derive(Debug, Clone)]
@@ -280,6 +292,10 @@ pub(crate) fn reads_batch(rows: &[ReadRow], stamp: Stamp<'_>) -> Result<RecordBa
             Arc::new(values().map(|value| value.current_a).collect::<Float32Array>()),
         )
         .text("quality", values().map(|value| Some(value.quality.as_str())))
+        .text(
+            "method",
+            rows.iter().map(|row| row.made.as_ref().map(|made| made.method)),
+        )
         .set(
             "revision",
             Arc::new(values().map(|value| Some(value.revision)).collect::<Int32Array>()),
@@ -293,9 +309,14 @@ pub(crate) fn reads_batch(rows: &[ReadRow], stamp: Stamp<'_>) -> Result<RecordBa
         )
         .whole("version", rows.iter().map(|row| Some(row.version)))
         .time("published_at", rows.iter().map(|_| Some(stamp.published_at)))
-        .text("reason", rows.iter().map(|row| reason_of_version(row.version)))
+        .text("reason", rows.iter().map(reason_of_read))
         .set("day", Arc::new(day))
         .finish()
+}
+
+fn reason_of_read(row: &ReadRow) -> Option<&str> {
+    let made = row.made.as_ref().map(|made| made.reason.as_ref());
+    made.or_else(|| reason_of_version(row.version))
 }
 
 fn reason_of_version(version: i64) -> Option<&'static str> {

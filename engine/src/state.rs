@@ -14,7 +14,9 @@
 //! Nothing here knows the network: whether a value counts in a balance is decided when the balance is gathered, so a change of
 //! master data never changes the state.
 
-use gridtally_schemas::{IntervalRead, UtcMicros, quantity::INTERVAL_WH_MAX, time::QUARTER_MICROS};
+use gridtally_schemas::{
+    IntervalRead, UtcMicros, edit::Edit, quantity::INTERVAL_WH_MAX, time::QUARTER_MICROS,
+};
 use hashbrown::HashMap;
 
 use crate::network::{MeterIx, NodeIx};
@@ -156,6 +158,23 @@ impl Value {
             voltage_v: read.voltage_v.filter(|volts| !volts.is_nan()),
             current_a: read.current_a.filter(|amperes| !amperes.is_nan()),
         }))
+    }
+
+    /// The value that a person set at `made_at`, with its interval; `None` when the interval is off the grid or an energy out of
+    /// range. It stands above every actual value; of two edits the one made later stands.
+    #[must_use]
+    pub fn of_edit(edit: &Edit, made_at: UtcMicros) -> Option<(Quarter, Self)> {
+        let read = IntervalRead {
+            export_wh: edit.export_wh,
+            captured_at: Some(made_at),
+            ..IntervalRead::new(edit.interval_end, Some(edit.import_wh))
+        };
+        let value = Self::of_read(&read).ok().flatten()?;
+        let edited = Self {
+            quality: Quality::Edited,
+            ..value
+        };
+        Quarter::ending(edit.interval_end).map(|quarter| (quarter, edited))
     }
 
     /// What decides between two versions; the greater stands.

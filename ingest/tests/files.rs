@@ -339,6 +339,7 @@ fn logged(log: &Log) -> (Vec<String>, Vec<Publish>, Vec<MasterRows>) {
                 }
                 Body::MasterRows(rows) => masters.push(rows),
                 Body::Undecodable { reason, .. } => panic!("undecodable: {reason}"),
+                Body::Edits(edits) => panic!("a file holds no edits: {edits:?}"),
             }
         }
     }

@@ -7,10 +7,12 @@
 //! - [`id`], [`quantity`], [`time`]: the smallest words
 //! - [`read`]: what a meter says (interval reads, register reads, power events)
 //! - [`network`]: what the network is (nodes, meters, connections), effective-dated
+//! - [`edit`]: what a person sets in a read's place
 //! - [`topic`], [`wire`]: how a publish names its sender and carries its reads
 //! - [`record`]: what the log holds
 //! - [`table`]: the Arrow schema of every published table
 
+pub mod edit;
 pub mod id;
 pub mod network;
 pub mod quantity;

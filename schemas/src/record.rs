@@ -6,12 +6,14 @@
 //! kind 1    publish      body = ami.v1.Publish in protobuf, whatever the payload's own encoding was
 //! kind 2    undecodable  body = topic text · content type text · reason text · payload as received
 //! kind 3    master rows  body = JSON of MasterRows
+//! kind 4    edits        body = JSON of Edits
 //! ```
 //!
 //! A newer kind is added, never redefined: an old log stays readable.
 
 use crate::{
     Publish, UtcMicros,
+    edit::Edits,
     network::MasterRows,
     topic::Publisher,
     wire::{self, Encoding},
@@ -20,6 +22,7 @@ use crate::{
 const KIND_PUBLISH: u8 = 1;
 const KIND_UNDECODABLE: u8 = 2;
 const KIND_MASTER_ROWS: u8 = 3;
+const KIND_EDITS: u8 = 4;
 
 /// Source that a file import records: `file:` and the file's name. Bounded like every text of a record.
 const TEXT_BYTES_MAX: usize = 65_535;
@@ -29,7 +32,7 @@ const TEXT_BYTES_MAX: usize = 65_535;
 pub struct Record<'a> {
     /// When the edge received it, by the configured clock.
     pub recorded_at: UtcMicros,
-    /// From whom: `meter:…`, `gateway:…`, `file:…`, `api:…`.
+    /// From whom: `meter:…`, `gateway:…`, `file:…`, `person:…`.
     pub source: &'a str,
     /// What it carries.
     pub body: Body<'a>,
@@ -53,6 +56,8 @@ pub enum Body<'a> {
     },
     /// Master data.
     MasterRows(MasterRows),
+    /// Manual edits.
+    Edits(Edits),
 }
 
 /// A record that cannot be read: written by a newer version, or not by gridtally.
@@ -70,6 +75,9 @@ pub enum RecordError {
     /// Master rows that do not parse.
     #[error("log record's master rows do not parse")]
     MasterRows(#[source] serde_json::Error),
+    /// Edits that do not parse.
+    #[error("log record's edits do not parse")]
+    Edits(#[source] serde_json::Error),
     /// A publish that does not parse.
     #[error("log record's publish does not parse")]
     Publish(#[source] wire::DecodeError),
@@ -110,6 +118,24 @@ pub fn encode_master_rows(
     serde_json::to_writer(bytes, rows)
 }
 
+/// Writes a record of manual edits; its source is `person:` and the person's name.
+///
+/// # Errors
+/// None in practice: edits are texts and whole numbers, which JSON can always say.
+pub fn encode_edits(
+    recorded_at: UtcMicros,
+    edits: &Edits,
+    bytes: &mut Vec<u8>,
+) -> Result<(), serde_json::Error> {
+    header(
+        KIND_EDITS,
+        recorded_at,
+        &format!("person:{}", edits.person),
+        bytes,
+    );
+    serde_json::to_writer(bytes, edits)
+}
+
 fn header(kind: u8, recorded_at: UtcMicros, source: &str, bytes: &mut Vec<u8>) {
     bytes.push(kind);
     bytes.extend_from_slice(&recorded_at.0.to_le_bytes());
@@ -148,6 +174,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, RecordError> {
             }
         }
         KIND_MASTER_ROWS => Body::MasterRows(serde_json::from_slice(rest).map_err(RecordError::MasterRows)?),
+        KIND_EDITS => Body::Edits(serde_json::from_slice(rest).map_err(RecordError::Edits)?),
         other => return Err(RecordError::Kind(other)),
     };
     Ok(Record {

@@ -3,7 +3,7 @@
 use axum::{
     body::{Body, Bytes},
     extract::{State, rejection::BytesRejection},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, header},
     response::Response,
 };
 use serde::{Deserialize, Serialize};
@@ -83,7 +83,7 @@ pub(crate) async fn post(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let body = body.map_err(|rejection| broken(&rejection))?;
+    let body = body.map_err(|rejection| Problem::broken_body(&rejection, "a query"))?;
     let query: Query = serde_json::from_slice(&body).map_err(|error| {
         Problem::new(
             problem::BAD_BODY,
@@ -113,16 +113,6 @@ pub(crate) async fn post(
         .headers_mut()
         .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
-}
-
-fn broken(rejection: &BytesRejection) -> Problem {
-    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        return Problem::new(problem::TOO_LARGE, "a query is at most 1 MiB");
-    }
-    Problem::new(
-        problem::BAD_BODY,
-        format!("the body broke off: {}", rejection.body_text()),
-    )
 }
 
 fn refused(error: &SqlError) -> Problem {

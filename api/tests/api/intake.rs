@@ -146,3 +146,64 @@ async fn a_statement_that_would_write_is_refused() {
         .await
         .problem(400, "bad-body");
 }
+
+const EDIT: &str = r#"{"person":"A. Kulkarni","reason":"meter wet, read from the check meter",
+    "edits":[{"meter_id":"C2","interval_end":"2026-04-01T00:30:00+05:30","import_wh":430}]}"#;
+
+#[tokio::test]
+async fn an_edit_stands_above_what_the_meter_says_and_beneath_a_later_edit() {
+    let instance = Instance::full().await;
+    let answer = ask(instance.http, "POST", "/api/v1/edits", &[], EDIT.as_bytes()).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let edited = answer.json();
+    assert_eq!(edited["edits"], 1);
+    assert!(edited["applied_position"].as_u64() >= edited["log_position"].as_u64());
+    let loss = async || {
+        let balance = instance
+            .get("/api/v1/nodes/T1/balance?from=2026-04-01")
+            .await
+            .json();
+        (
+            balance["rows"][1]["loss_wh"].clone(),
+            balance["rows"][1]["coverage_pct"].clone(),
+        )
+    };
+    assert_eq!(loss().await, (json!(950 - 500 - 430), json!(100.0)));
+    let late = "meter_id,interval_end,import_wh,revision\nC2,2026-04-01T00:30:00+05:30,777,9\n";
+    assert_eq!(instance.import("reads", late).await.status, 200);
+    assert_eq!(
+        loss().await.0,
+        json!(20),
+        "an actual read does not replace an edit"
+    );
+}
+
+#[tokio::test]
+async fn an_edit_that_cannot_stand_is_refused_whole_with_the_reason() {
+    let instance = Instance::full().await;
+    let refused = async |body: &str| {
+        let answer = ask(instance.http, "POST", "/api/v1/edits", &[], body.as_bytes()).await;
+        answer.problem(400, "bad-body")
+    };
+    let but = |from: &str, to: &str| EDIT.replace(from, to);
+    for (body, reason) in [
+        (but("C2", "C9"), "edit 1 (meter C9): no `meters` row names it"),
+        (but("A. Kulkarni", ""), "`person` is empty"),
+        (but("430", "-1"), "-1 Wh is not between"),
+        (but("00:30:00", "00:31:00"), "not the end of a quarter hour"),
+        (but("2026-04-01T00:30", "2026-04-01T00:45"), "has not ended yet"),
+        (but("2026-04-01T00:30", "2025-04-01T00:30"), "not in service"),
+        (but("import_wh", "energy"), "unknown field `energy`"),
+    ] {
+        let detail = refused(&body).await;
+        assert!(detail.contains(reason), "{detail}");
+    }
+    let before = instance.get("/api/v1/summary").await.json()["log_position"].clone();
+    refused(&but(
+        "}]}",
+        "},{\"meter_id\":\"C9\",\"interval_end\":\"2026-04-01T00:30:00+05:30\",\"import_wh\":1}]}",
+    ))
+    .await;
+    let after = instance.get("/api/v1/summary").await.json()["log_position"].clone();
+    assert_eq!(before, after, "none of the edits stands");
+}

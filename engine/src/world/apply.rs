@@ -13,6 +13,7 @@ use std::sync::Arc;
 use gridtally_ingest::log::Position;
 use gridtally_schemas::{
     IntervalRead, MeterSpan, Publish, RegisterRead, UtcMicros,
+    edit::{Edit, Edits},
     network::MasterRows,
     record::{self, Body, RecordError},
 };
@@ -23,7 +24,7 @@ use super::{
 };
 use crate::{
     network::{MeterIx, Touched},
-    outbox::{EventRow, MasterRow, Origin, QuarantineRow, ReadRow, RegisterRow, VeeRow},
+    outbox::{EventRow, MANUAL, Made, MasterRow, Origin, QuarantineRow, ReadRow, RegisterRow, VeeRow},
     state::{Feeders, HardFailure, Merged, Quarter, Value},
 };
 
@@ -217,6 +218,7 @@ impl World {
                 });
             }
             Body::MasterRows(rows) => self.apply_master_rows(&origin, rows),
+            Body::Edits(edits) => self.apply_edits(&origin, edits),
         }
         self.counts.records += 1;
         self.applied = position;
@@ -254,7 +256,7 @@ impl World {
         for read in span.reads {
             match self.admit(arrival.origin, read) {
                 Ok((quarter, Some(value))) => {
-                    self.merge_read(arrival.origin, (meter, feeders), quarter, &value)
+                    self.merge_read(arrival.origin, (meter, feeders), (quarter, &value), None)
                 }
                 Ok((quarter, None)) => self.report_missing(arrival.origin, meter, quarter),
                 Err(reason) => refused.push((*read, reason)),
@@ -302,8 +304,8 @@ impl World {
         &mut self,
         origin: &Origin,
         (meter, feeders): (MeterIx, Feeders),
-        quarter: Quarter,
-        value: &Value,
+        (quarter, value): (Quarter, &Value),
+        made: Option<Made>,
     ) {
         let version = match self.state.merge(meter, feeders, quarter, value) {
             Merged::Accepted { version } => {
@@ -332,6 +334,45 @@ impl World {
             value: *value,
             version,
             origin: origin.clone(),
+            made,
+        });
+    }
+
+    /// Applies what a person set. Each edit counts as a read: it becomes the valid value, or loses to a later edit.
+    fn apply_edits(&mut self, origin: &Origin, edits: Edits) {
+        self.counts.reads += count(edits.edits.len());
+        let reason: Arc<str> = Arc::from(edits.reason);
+        for (at, edit) in edits.edits.into_iter().enumerate() {
+            let meter = self.network.find_meter(edit.meter_id.as_str());
+            let place = meter.filter(|meter| self.is_known(*meter));
+            let value = Value::of_edit(&edit, origin.received_at);
+            let (Some(meter), Some((quarter, value))) = (place, value) else {
+                self.refuse_edit(origin, at, &edit);
+                continue;
+            };
+            let made = Made {
+                method: MANUAL,
+                reason: Arc::clone(&reason),
+            };
+            let feeders = self.feeders_for_home(meter);
+            self.merge_read(origin, (meter, feeders), (quarter, &value), Some(made));
+        }
+    }
+
+    /// An edit that no program of this version writes: kept whole.
+    fn refuse_edit(&mut self, origin: &Origin, at: usize, edit: &Edit) {
+        self.counts.reads_quarantined += 1;
+        self.quarantine(QuarantineRow {
+            exception_id: format!("{}-{at}-edit", origin.position),
+            position: origin.position,
+            origin: origin.clone(),
+            topic: None,
+            content_type: None,
+            meter_id: Some(edit.meter_id.to_string()),
+            interval_end: Some(edit.interval_end),
+            reason: "edit: unknown meter, or an interval or energy that cannot be".to_owned(),
+            payload: serde_json::to_vec(edit).unwrap_or_default(),
+            released_at: None,
         });
     }
 

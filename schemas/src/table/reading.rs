@@ -29,7 +29,7 @@ pub static INTERVAL_READS: TableSchema = TableSchema {
         Column::new("voltage_v", ColumnType::Float, "V", "average voltage").or_null(NOT_SENT),
         Column::new("current_a", ColumnType::Float, "A", "average current").or_null(NOT_SENT),
         text("quality", "best first: edited, actual, estimated, missing"),
-        text("method", "how the value was made").or_null("the meter's own value"),
+        text("method", "how the value was made: manual (a person set it)").or_null("the meter's own value"),
         Column::new(
             "revision",
             ColumnType::Integer,
