@@ -1,0 +1,290 @@
+//! The figures of balances, and how they are read from the rows that the SQL gives.
+
+use arrow::{
+    array::{Array, AsArray, Int64Array, RecordBatch, UInt32Array},
+    datatypes::{Int64Type, UInt32Type},
+};
+use gridtally_schemas::IntervalMinutes;
+
+use super::{BalanceError, Computed, gather::Entry};
+use crate::network::NodeIx;
+
+/// Balance of one DT in one interval, as `sql/dt_balance.sql` gives it. Energies in Wh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DtFigures {
+    /// The DT.
+    pub dt: NodeIx,
+    /// Import of the DT meter; `None`: it did not report.
+    pub dt_import_wh: Option<i64>,
+    /// Reverse flow up through the DT; `None`: its meter did not report.
+    pub dt_export_wh: Option<i64>,
+    /// Sum of consumers' import.
+    pub consumer_import_wh: i64,
+    /// Sum of consumers' and generators' export.
+    pub consumer_export_wh: i64,
+    /// Assessed consumption of unmetered connections.
+    pub unmetered_wh: i64,
+    /// What came in; `None` with the DT meter.
+    pub injected_wh: Option<i64>,
+    /// What went out; `None` with the DT meter.
+    pub delivered_wh: Option<i64>,
+    /// Injected less delivered, whatever the coverage; `None` with the DT meter.
+    pub loss_wh: Option<i64>,
+    /// The most that absent consumers could have drawn: the true loss lies between `loss_wh` less this and `loss_wh`.
+    pub loss_bound_wh: i64,
+    /// Its coverage.
+    pub coverage: Coverage,
+}
+
+/// Who was expected and who reported.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Coverage {
+    /// Meters expected (in roll-ups over time: meter-intervals).
+    pub expected: i64,
+    /// Of these, with an actual or edited value.
+    pub reported: i64,
+    /// Of these, with an estimate.
+    pub estimated: i64,
+}
+
+impl Coverage {
+    /// Reported of expected, per cent; 100 when nothing is expected.
+    #[must_use]
+    pub fn percent(&self) -> f64 {
+        if self.expected == 0 {
+            100.0
+        } else {
+            100.0 * ratio(self.reported, self.expected)
+        }
+    }
+}
+
+/// Quotient of two counts or energies, for display.
+#[must_use]
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_precision_loss,
+    reason = "a ratio for display; exact below 2^53"
+)]
+pub fn ratio(part: i64, whole: i64) -> f64 {
+    part as f64 / whole as f64
+}
+
+/// Balance of one feeder in one interval, as `sql/feeder_balance.sql` gives it. Energies in Wh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FeederFigures {
+    /// Import of the feeder meter; `None`: it did not report.
+    pub feeder_import_wh: Option<i64>,
+    /// Export of the feeder meter; `None`: it did not report.
+    pub feeder_export_wh: Option<i64>,
+    /// In from other feeders; `None`: a boundary meter did not report.
+    pub boundary_in_wh: Option<i64>,
+    /// Out to other feeders; `None`: a boundary meter did not report.
+    pub boundary_out_wh: Option<i64>,
+    /// Net input; `None` when one of the above is.
+    pub input_wh: Option<i64>,
+    /// Net input of the metered DTs.
+    pub dt_input_wh: i64,
+    /// Import of HT consumers.
+    pub ht_import_wh: i64,
+    /// Export of HT consumers.
+    pub ht_export_wh: i64,
+    /// Import of all consumers, HT and LT.
+    pub consumer_import_wh: i64,
+    /// Export of all consumers, HT and LT.
+    pub consumer_export_wh: i64,
+    /// Assessed consumption of unmetered connections.
+    pub unmetered_wh: i64,
+    /// 11 kV loss; `None` with the input.
+    pub ht_loss_wh: Option<i64>,
+    /// Sum of the losses of metered DTs.
+    pub lt_loss_wh: i64,
+    /// Total loss; `None` with the input.
+    pub total_loss_wh: Option<i64>,
+    /// The most that absent consumers could have drawn.
+    pub loss_bound_wh: i64,
+    /// DTs whose meter reported.
+    pub dt_metered: i64,
+    /// DTs.
+    pub dt_total: i64,
+    /// Its coverage, DTs and consumers included.
+    pub coverage: Coverage,
+}
+
+/// Balance of a feeder and its DTs in one interval.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeederInterval {
+    /// Length of the interval.
+    pub minutes: IntervalMinutes,
+    /// The feeder's figures.
+    pub feeder: FeederFigures,
+    /// Its DTs' figures, in roster order.
+    pub dts: Vec<DtFigures>,
+    /// The nodes above at the time, nearest first.
+    pub ancestors: Vec<NodeIx>,
+    /// Whether any of its meters has a value in it.
+    pub heard: bool,
+}
+
+/// A column of whole numbers.
+struct Whole<'a>(&'a Int64Array);
+
+impl<'a> Whole<'a> {
+    fn of(batch: &'a RecordBatch, name: &'static str) -> Result<Self, BalanceError> {
+        let column = batch
+            .column_by_name(name)
+            .and_then(|column| column.as_primitive_opt::<Int64Type>());
+        column.map(Self).ok_or(BalanceError::Column(name))
+    }
+
+    fn known(&self, row: usize) -> Option<i64> {
+        (row < self.0.len() && self.0.is_valid(row)).then(|| self.0.value(row))
+    }
+
+    fn get(&self, row: usize) -> i64 {
+        self.known(row).unwrap_or(0)
+    }
+}
+
+struct Keys<'a>(&'a UInt32Array);
+
+impl<'a> Keys<'a> {
+    fn of(batch: &'a RecordBatch, name: &'static str) -> Result<Self, BalanceError> {
+        let column = batch
+            .column_by_name(name)
+            .and_then(|column| column.as_primitive_opt::<UInt32Type>());
+        column.map(Self).ok_or(BalanceError::Column(name))
+    }
+
+    fn at(&self, row: usize) -> usize {
+        usize::try_from(self.0.value(row)).unwrap_or(usize::MAX)
+    }
+}
+
+fn read_coverage(batch: &RecordBatch) -> Result<impl Fn(usize) -> Coverage, BalanceError> {
+    let expected = Whole::of(batch, "meters_expected")?;
+    let reported = Whole::of(batch, "meters_reported")?;
+    let estimated = Whole::of(batch, "meters_estimated")?;
+    Ok(move |row| Coverage {
+        expected: expected.get(row),
+        reported: reported.get(row),
+        estimated: estimated.get(row),
+    })
+}
+
+/// DTs of one interval, with their place in the roster.
+pub(super) type DtsByKey = Vec<(usize, DtFigures)>;
+
+pub(super) fn read_dts(
+    batch: &RecordBatch,
+    entries: &[Entry],
+    dts: &mut [DtsByKey],
+) -> Result<(), BalanceError> {
+    let (interval, dt_key) = (Keys::of(batch, "interval_key")?, Keys::of(batch, "dt_key")?);
+    let (import, export) = (
+        Whole::of(batch, "dt_import_wh")?,
+        Whole::of(batch, "dt_export_wh")?,
+    );
+    let consumer_import = Whole::of(batch, "consumer_import_wh")?;
+    let consumer_export = Whole::of(batch, "consumer_export_wh")?;
+    let unmetered = Whole::of(batch, "unmetered_wh")?;
+    let (injected, delivered) = (
+        Whole::of(batch, "injected_wh")?,
+        Whole::of(batch, "delivered_wh")?,
+    );
+    let (loss, bound) = (Whole::of(batch, "loss_wh")?, Whole::of(batch, "loss_bound_wh")?);
+    let coverage = read_coverage(batch)?;
+    for row in 0..batch.num_rows() {
+        let at = interval.at(row);
+        let dt = entries
+            .get(at)
+            .and_then(|entry| entry.roster.dts.get(dt_key.at(row)));
+        let (Some(dt), Some(list)) = (dt, dts.get_mut(at)) else {
+            continue;
+        };
+        list.push((
+            dt_key.at(row),
+            DtFigures {
+                dt: *dt,
+                dt_import_wh: import.known(row),
+                dt_export_wh: export.known(row),
+                consumer_import_wh: consumer_import.get(row),
+                consumer_export_wh: consumer_export.get(row),
+                unmetered_wh: unmetered.get(row),
+                injected_wh: injected.known(row),
+                delivered_wh: delivered.known(row),
+                loss_wh: loss.known(row),
+                loss_bound_wh: bound.get(row),
+                coverage: coverage(row),
+            },
+        ));
+    }
+    Ok(())
+}
+
+pub(super) fn read_feeders(
+    batch: &RecordBatch,
+    entries: &[Entry],
+    dts: &mut [DtsByKey],
+    computed: &mut Vec<Computed>,
+) -> Result<(), BalanceError> {
+    let interval = Keys::of(batch, "interval_key")?;
+    let whole = |name| Whole::of(batch, name);
+    let (feeder_import, feeder_export) = (whole("feeder_import_wh")?, whole("feeder_export_wh")?);
+    let (boundary_in, boundary_out) = (whole("boundary_in_wh")?, whole("boundary_out_wh")?);
+    let (input, dt_input) = (whole("input_wh")?, whole("dt_input_wh")?);
+    let (ht_import, ht_export) = (whole("ht_import_wh")?, whole("ht_export_wh")?);
+    let (consumer_import, consumer_export) = (whole("consumer_import_wh")?, whole("consumer_export_wh")?);
+    let (unmetered, bound) = (whole("unmetered_wh")?, whole("loss_bound_wh")?);
+    let (ht_loss, lt_loss, total_loss) = (
+        whole("ht_loss_wh")?,
+        whole("lt_loss_wh")?,
+        whole("total_loss_wh")?,
+    );
+    let (dt_metered, dt_total) = (whole("dt_metered")?, whole("dt_total")?);
+    let coverage = read_coverage(batch)?;
+    for row in 0..batch.num_rows() {
+        let at = interval.at(row);
+        let (Some(entry), Some(list)) = (entries.get(at), dts.get_mut(at)) else {
+            continue;
+        };
+        let Entry {
+            roster,
+            quarter,
+            heard,
+        } = entry;
+        let mut of_entry = std::mem::take(list);
+        of_entry.sort_unstable_by_key(|(key, _)| *key);
+        let dts = of_entry.into_iter().map(|(_, figures)| figures).collect();
+        let feeder = FeederFigures {
+            feeder_import_wh: feeder_import.known(row),
+            feeder_export_wh: feeder_export.known(row),
+            boundary_in_wh: boundary_in.known(row),
+            boundary_out_wh: boundary_out.known(row),
+            input_wh: input.known(row),
+            dt_input_wh: dt_input.get(row),
+            ht_import_wh: ht_import.get(row),
+            ht_export_wh: ht_export.get(row),
+            consumer_import_wh: consumer_import.get(row),
+            consumer_export_wh: consumer_export.get(row),
+            unmetered_wh: unmetered.get(row),
+            ht_loss_wh: ht_loss.known(row),
+            lt_loss_wh: lt_loss.get(row),
+            total_loss_wh: total_loss.known(row),
+            loss_bound_wh: bound.get(row),
+            dt_metered: dt_metered.get(row),
+            dt_total: dt_total.get(row),
+            coverage: coverage(row),
+        };
+        let (minutes, ancestors) = (roster.minutes, roster.ancestors.clone());
+        let interval = FeederInterval {
+            minutes,
+            feeder,
+            dts,
+            ancestors,
+            heard: *heard,
+        };
+        computed.push((roster.feeder, *quarter, interval));
+    }
+    Ok(())
+}

@@ -1,0 +1,205 @@
+//! Member reads: the rows that the balance SQL sums, gathered from the state column by column.
+
+use std::sync::Arc;
+
+use arrow::{
+    array::{ArrayRef, DictionaryArray, Int8Array, Int64Array, RecordBatch, StringArray, UInt32Array},
+    datatypes::{DataType, Field, Int8Type, Schema, SchemaRef},
+    error::ArrowError,
+};
+use gridtally_schemas::{IntervalMinutes, Zone, time::QUARTER_MICROS};
+
+use crate::{
+    network::{Member, MemberRole, Roster},
+    state::{Quality, Quarter, State},
+};
+
+/// An interval whose member reads were gathered.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) roster: Arc<Roster>,
+    pub(super) quarter: Quarter,
+    pub(super) heard: bool,
+}
+
+/// Member reads of many (feeder, interval) pairs, column by column.
+#[derive(Debug, Default)]
+pub struct MemberReads {
+    entries: Vec<Entry>,
+    feeder_key: Vec<u32>,
+    dt_key: Vec<Option<u32>>,
+    interval_key: Vec<u32>,
+    role: Vec<i8>,
+    import_wh: Vec<i64>,
+    export_wh: Vec<i64>,
+    multiplier_thousandths: Vec<i64>,
+    reads_expected: Vec<i64>,
+    reads_present: Vec<i64>,
+    reads_estimated: Vec<i64>,
+    bound_wh: Vec<i64>,
+    assessed_wh_month: Vec<i64>,
+    interval_of_month: Vec<i64>,
+    intervals_in_month: Vec<i64>,
+}
+
+/// What one meter said in one balance interval.
+#[derive(Debug, Default, Clone, Copy)]
+struct Said {
+    import_wh: i64,
+    export_wh: i64,
+    expected: i64,
+    present: i64,
+    estimated: i64,
+}
+
+impl MemberReads {
+    /// Adds the interval of `roster` that ends at `quarter`. A key in the results refers to the order of these calls.
+    pub fn gather(&mut self, state: &State, zone: &Zone, roster: &Arc<Roster>, quarter: Quarter) {
+        let interval_key = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        let mut heard = false;
+        let mut views = [state.view(quarter), state.view(quarter.minus(1))];
+        for member in &roster.members {
+            let halves = if member.minutes < roster.minutes { 2 } else { 1 };
+            let mut said = Said {
+                expected: halves,
+                ..Said::default()
+            };
+            for view in views.iter_mut().take(if halves == 2 { 2 } else { 1 }) {
+                let energy = view.energy(member.meter).filter(|_| member.in_service);
+                let Some((quality, import_wh, export_wh)) = energy else {
+                    continue;
+                };
+                heard = true;
+                said.import_wh += i64::from(import_wh);
+                said.export_wh += i64::from(export_wh);
+                said.present += 1;
+                said.estimated += i64::from(quality == Quality::Estimated);
+            }
+            self.push(roster, interval_key, member, said);
+        }
+        self.gather_unmetered(zone, roster, quarter, interval_key);
+        self.entries.push(Entry {
+            roster: Arc::clone(roster),
+            quarter,
+            heard,
+        });
+    }
+
+    fn push(&mut self, roster: &Roster, interval_key: u32, member: &Member, said: Said) {
+        self.keys(roster, interval_key, member.dt, member.role);
+        self.import_wh.push(said.import_wh);
+        self.export_wh.push(said.export_wh);
+        self.multiplier_thousandths.push(member.multiplier.thousandths());
+        self.reads_expected.push(said.expected);
+        self.reads_present.push(said.present);
+        self.reads_estimated.push(said.estimated);
+        self.bound_wh.push(member.bound_wh);
+        self.assessed_wh_month.push(0);
+        self.interval_of_month.push(0);
+        self.intervals_in_month.push(1);
+    }
+
+    fn gather_unmetered(&mut self, zone: &Zone, roster: &Roster, quarter: Quarter, interval_key: u32) {
+        if roster.unmetered.is_empty() {
+            return;
+        }
+        let (interval_of_month, intervals_in_month) = place_in_month(zone, quarter, roster.minutes);
+        for unmetered in &roster.unmetered {
+            self.keys(roster, interval_key, unmetered.dt, MemberRole::Unmetered);
+            self.import_wh.push(0);
+            self.export_wh.push(0);
+            self.multiplier_thousandths.push(1_000);
+            self.reads_expected.push(0);
+            self.reads_present.push(0);
+            self.reads_estimated.push(0);
+            self.bound_wh.push(0);
+            self.assessed_wh_month.push(unmetered.assessed_wh_month);
+            self.interval_of_month.push(interval_of_month);
+            self.intervals_in_month.push(intervals_in_month);
+        }
+    }
+
+    fn keys(&mut self, roster: &Roster, interval_key: u32, dt: Option<u32>, role: MemberRole) {
+        self.feeder_key.push(roster.feeder.0);
+        self.dt_key.push(dt);
+        self.interval_key.push(interval_key);
+        self.role.push(role.code());
+    }
+
+    /// Number of rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.role.len()
+    }
+
+    /// Whether nothing was gathered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub(super) fn into_batch(self) -> Result<(Vec<Entry>, RecordBatch), ArrowError> {
+        let words = StringArray::from_iter_values(MemberRole::ALL.iter().map(|role| role.as_str()));
+        let role = DictionaryArray::<Int8Type>::try_new(Int8Array::from(self.role), Arc::new(words))?;
+        let energy = |column: Vec<i64>| -> ArrayRef { Arc::new(Int64Array::from(column)) };
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(UInt32Array::from(self.feeder_key)),
+            Arc::new(UInt32Array::from(self.dt_key)),
+            Arc::new(UInt32Array::from(self.interval_key)),
+            Arc::new(role),
+            energy(self.import_wh),
+            energy(self.export_wh),
+            energy(self.multiplier_thousandths),
+            energy(self.reads_expected),
+            energy(self.reads_present),
+            energy(self.reads_estimated),
+            energy(self.bound_wh),
+            energy(self.assessed_wh_month),
+            energy(self.interval_of_month),
+            energy(self.intervals_in_month),
+        ];
+        RecordBatch::try_new(member_reads_schema(), columns).map(|batch| (self.entries, batch))
+    }
+}
+
+/// The columns of `member_reads`.
+#[must_use]
+pub fn member_reads_schema() -> SchemaRef {
+    let role = DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Utf8));
+    let mut fields = vec![
+        Field::new("feeder_key", DataType::UInt32, false),
+        Field::new("dt_key", DataType::UInt32, true),
+        Field::new("interval_key", DataType::UInt32, false),
+        Field::new("role", role, false),
+    ];
+    let numbers = [
+        "import_wh",
+        "export_wh",
+        "multiplier_thousandths",
+        "reads_expected",
+        "reads_present",
+        "reads_estimated",
+        "bound_wh",
+        "assessed_wh_month",
+        "interval_of_month",
+        "intervals_in_month",
+    ];
+    fields.extend(numbers.map(|name| Field::new(name, DataType::Int64, false)));
+    Arc::new(Schema::new(fields))
+}
+
+/// Which interval of its civil month this is, counted from 0, and how many the month has.
+pub(super) fn place_in_month(zone: &Zone, quarter: Quarter, minutes: IntervalMinutes) -> (i64, i64) {
+    let first = zone.day_of_interval(quarter.end()).first_of_month();
+    let begin = zone.start_of(first);
+    let mut next = first;
+    for _ in 0..first.days_in_month() {
+        next = next.next();
+    }
+    let length = QUARTER_MICROS * i64::from(minutes.quarters());
+    let of_month = (quarter.end().0 - begin.0) / length - 1;
+    (
+        of_month.max(0),
+        ((zone.start_of(next).0 - begin.0) / length).max(1),
+    )
+}
