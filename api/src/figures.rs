@@ -53,8 +53,10 @@ pub(crate) struct Figures {
     pub(crate) loss_wh: Option<i64>,
     /// Loss of what was injected, per cent. Null: as `loss_wh`.
     pub(crate) loss_pct: Option<f64>,
-    /// The most that meters which did not report could have drawn: the true loss lies this much below at most.
+    /// The most that consumers whose meters did not report could have drawn: the true loss lies at most this much below.
     pub(crate) loss_bound_wh: i64,
+    /// The most that prosumers and generators whose meters did not report could have given: the true loss lies at most this much above.
+    pub(crate) loss_bound_above_wh: i64,
     /// Lower end of the band in which the true loss lies, per cent of what was injected. Null: nothing is known.
     pub(crate) loss_low_pct: Option<f64>,
     /// Upper end of that band, per cent of what was injected. Null: nothing is known.
@@ -80,7 +82,7 @@ pub(crate) struct Figures {
 }
 
 /// Columns of [`Figures`].
-pub(crate) const COLUMNS: [crate::form::Column; 17] = {
+pub(crate) const COLUMNS: [crate::form::Column; 18] = {
     use crate::form::{Column, Holds::*};
     [
         Column("input_wh", Whole),
@@ -89,6 +91,7 @@ pub(crate) const COLUMNS: [crate::form::Column; 17] = {
         Column("loss_wh", Whole),
         Column("loss_pct", Number),
         Column("loss_bound_wh", Whole),
+        Column("loss_bound_above_wh", Whole),
         Column("loss_low_pct", Number),
         Column("loss_high_pct", Number),
         Column("balances_expected", Whole),
@@ -127,8 +130,9 @@ impl Figures {
             loss_wh: shown.then_some(sums.total_loss_wh),
             loss_pct,
             loss_bound_wh: sums.loss_bound_wh,
+            loss_bound_above_wh: sums.loss_bound_above_wh,
             loss_low_pct: share(sums.total_loss_wh.saturating_sub(sums.loss_bound_wh)),
-            loss_high_pct: share(sums.total_loss_wh),
+            loss_high_pct: share(sums.total_loss_wh.saturating_add(sums.loss_bound_above_wh)),
             balances_expected: sums.intervals_expected,
             balances_computed: sums.intervals_computed,
             meters_expected: sums.coverage.expected,

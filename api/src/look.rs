@@ -45,8 +45,8 @@ pub(crate) struct NodeRow {
 }
 
 /// Columns of [`NodeRow`].
-pub(crate) const NODE_COLUMNS: [Column; 26] = {
-    let mut columns = [Column("node_id", Holds::Text); 26];
+pub(crate) const NODE_COLUMNS: [Column; 27] = {
+    let mut columns = [Column("node_id", Holds::Text); 27];
     let own = [
         Column("node_id", Holds::Text),
         Column("kind", Holds::Text),

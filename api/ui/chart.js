@@ -1,7 +1,7 @@
 // The chart of a node: loss as a line with its band, input as columns behind it, coverage as a strip below.
 // Drawn by hand on a canvas, so that a week of intervals drags at 60 frames a second.
 
-import { band, count, dayOf, dayText, el, energyText, minuteText, percent, state } from '/ui/format.js';
+import { band, count, dayOf, dayText, el, energyText, minuteText, percent, state, uncertain } from '/ui/format.js';
 
 const PADDING = { left: 44, right: 70, top: 10, bottom: 40 };
 const STRIP = 5;
@@ -95,7 +95,7 @@ function details(row) {
   return [
     el('b', {}, length + label(row)),
     part('loss', row.loss_shown ? percent(row.loss_pct) : band(row.loss_low_pct, row.loss_high_pct)),
-    row.loss_shown && row.loss_bound_wh > 0 ? part('band', band(row.loss_low_pct, row.loss_high_pct)) : '',
+    row.loss_shown && uncertain(row) ? part('band', band(row.loss_low_pct, row.loss_high_pct)) : '',
     part('input', energyText(row.input_wh)),
     part('delivered', energyText(row.delivered_wh)),
     part('coverage', `${percent(row.coverage_pct)} (${count(row.meters_reported)} of ${count(row.meters_expected)})`),

@@ -28,6 +28,8 @@ export function band(low, high) {
   const [from, to] = [minus(one.format(low)), minus(one.format(high))];
   return from === to ? `about ${to} %` : `${from} to ${to} %`;
 }
+// Whether missing meters leave a band around the loss.
+export const uncertain = (figures) => figures.loss_low_pct !== figures.loss_high_pct;
 
 // Times arrive as RFC 3339 in the discom's zone; their text is shown, never the browser's zone.
 export const clockText = (rfc) => (rfc ? rfc.slice(11, 19) : NONE);

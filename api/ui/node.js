@@ -3,7 +3,7 @@
 import { ask, failed, node as nodePath } from '/ui/api.js';
 import { chart } from '/ui/chart.js';
 import { flow } from '/ui/flow.js';
-import { count, dayText, el, energyText, glyph, lossBar, lossText, percent, plural, state, trust, KINDS } from '/ui/format.js';
+import { band, count, dayText, el, energyText, glyph, KINDS, lossBar, lossText, percent, plural, state, trust, uncertain } from '/ui/format.js';
 
 export const RANGES = { '24h': ['24 h', 1, 'interval'], '48h': ['48 h', 2, 'interval'], '7d': ['7 days', 7, 'interval'], '31d': ['31 days', 31, 'day'] };
 
@@ -40,7 +40,7 @@ export function nodeView({ root, place, go }) {
       el('div', { class: 'title' }, glyph(detail.kind), el('h1', {}, detail.name), el('span', { class: 'id' }, detail.node_id), state(detail.attention)),
       el('p', { class: 'facts' }, ...facts.filter(Boolean).map((fact) => el('span', {}, fact))),
     );
-    const bound = detail.loss_shown && detail.loss_bound_wh > 0 ? `, at least ${percent(detail.loss_low_pct)} if every missing meter drew its most` : '';
+    const bound = detail.loss_shown && uncertain(detail) ? `, ${band(detail.loss_low_pct, detail.loss_high_pct)} whatever the missing meters carried` : '';
     const trusted = detail.coverage_pct == null ? '' : `${percent(detail.coverage_pct)} of reads here${bound}`;
     parts.flow.replaceChildren(
       el('header', {}, el('h2', {}, `Energy, ${dayText(detail.day)}`), el('p', {}, trust(detail.coverage_pct, place().threshold), ' ', trusted)),

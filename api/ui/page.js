@@ -1,7 +1,7 @@
 // The page: what is where, what is selected (in the address), what is live.
 
 import { ask, failed, listen } from '/ui/api.js';
-import { age, band, change, clockText, count, dayBefore, dayOf, dayText, el, glyph, lossText, mark, minuteText, percent, plural, trust, WORDS } from '/ui/format.js';
+import { age, band, change, clockText, count, dayBefore, dayOf, dayText, el, glyph, lossText, mark, minuteText, percent, plural, trust, uncertain, WORDS } from '/ui/format.js';
 import { nodeView, RANGES } from '/ui/node.js';
 import { sqlBox } from '/ui/sql.js';
 import { tree } from '/ui/tree.js';
@@ -78,7 +78,7 @@ function fillTiles() {
   const unit = loss.loss_shown ? '%' : loss.loss_high_pct == null ? '' : '%';
   const value = loss.loss_shown ? percent(loss.loss_pct).replace(' %', '') : band(loss.loss_low_pct, loss.loss_high_pct).replace(' %', '');
   const trusted = loss.coverage_pct == null ? [loss.not_shown_because ?? ''] : [trust(loss.coverage_pct, summary.coverage_threshold_pct), ` ${percent(loss.coverage_pct)} of reads · `];
-  const about = loss.coverage_pct == null ? [] : [loss.loss_shown ? (loss.loss_bound_wh > 0 ? `at least ${percent(loss.loss_low_pct)}` : 'nothing missing') : loss.not_shown_because];
+  const about = loss.coverage_pct == null ? [] : [loss.loss_shown ? (uncertain(loss) ? band(loss.loss_low_pct, loss.loss_high_pct) : 'nothing missing') : loss.not_shown_because];
   setTile('loss', value, unit, ...trusted, ...about);
   setTile('complete', percent(complete.pct).replace(' %', ''), complete.pct == null ? '' : '%', `${count(complete.reported)} of ${count(complete.expected)}`, complete.estimated ? `, ${count(complete.estimated)} estimated` : '');
   setTile('log', count(summary.log_position), 'records', lag.records ? `${count(lag.records)} not applied yet` : 'all applied', ` · tick ${Math.round(lag.tick_ms)} ms`);

@@ -6,9 +6,10 @@
 --           import_wh, export_wh  as the meter counts; 0 where it did not report
 --           multiplier_thousandths  CT ratio x PT ratio, times 1000
 --           reads_expected, reads_present, reads_estimated   1 a meter; 2 for a 15-minute meter in a 30-minute balance
---           bound_wh              the most that the meter can carry in the interval (sanctioned load)
+--           import_bound_wh, export_bound_wh   the most that a consumer can draw and a prosumer or generator give in the interval
 --           assessed_wh_month, interval_of_month, intervals_in_month   unmetered connections only, else 0, 0, 1
--- Gives:  one row per DT and interval. NULL: the DT's own meter did not report, so that what depends on it is unknown.
+-- Gives:  one row per DT and interval. With every meter heard the loss would lie between loss_wh - loss_bound_wh (absent consumers
+--         drew all they can) and loss_wh + loss_bound_above_wh (absent prosumers and generators gave all they can). NULL: the DT's own meter did not report, so that what depends on it is unknown.
 -- Source: injected, delivered and loss as DOMAIN section 2, with the AMISP model bidding document (section 6.1) for what counts.
 --         House choices: multiplied energy is rounded half up to whole Wh per read; an assessed month is spread evenly over the
 --         month's intervals so that they sum to it exactly; a generation meter's import is not counted.
@@ -25,7 +26,8 @@ WITH network_reads AS (
         CASE WHEN role <> 'unmetered' THEN 1 ELSE 0 END AS expected,
         CASE WHEN role <> 'unmetered' AND reads_present = reads_expected THEN 1 ELSE 0 END AS present,
         CASE WHEN role <> 'unmetered' AND reads_present = reads_expected AND reads_estimated > 0 THEN 1 ELSE 0 END AS estimated,
-        CASE WHEN role <> 'unmetered' AND reads_present < reads_expected THEN bound_wh ELSE 0 END AS bound_wh
+        CASE WHEN role <> 'unmetered' AND reads_present < reads_expected THEN import_bound_wh ELSE 0 END AS import_bound_wh,
+        CASE WHEN role <> 'unmetered' AND reads_present < reads_expected THEN export_bound_wh ELSE 0 END AS export_bound_wh
     FROM member_reads
     WHERE dt_key IS NOT NULL
 ),
@@ -44,7 +46,8 @@ summed AS (
         SUM(expected) AS meters_expected,
         SUM(present) - SUM(estimated) AS meters_reported,
         SUM(estimated) AS meters_estimated,
-        SUM(bound_wh) AS loss_bound_wh
+        SUM(import_bound_wh) AS loss_bound_wh,
+        SUM(export_bound_wh) AS loss_bound_above_wh
     FROM network_reads
     GROUP BY feeder_key, dt_key, interval_key
 ),
@@ -67,6 +70,7 @@ SELECT
     CASE WHEN dt_metered THEN dt_export_wh + consumer_import_wh + unmetered_wh END AS delivered_wh,
     CASE WHEN dt_metered THEN dt_import_wh + consumer_export_wh - dt_export_wh - consumer_import_wh - unmetered_wh END AS loss_wh,
     loss_bound_wh,
+    loss_bound_above_wh,
     meters_expected,
     meters_reported,
     meters_estimated

@@ -23,7 +23,8 @@ WITH own_reads AS (
         CASE WHEN role <> 'unmetered' THEN 1 ELSE 0 END AS expected,
         CASE WHEN role <> 'unmetered' AND reads_present = reads_expected THEN 1 ELSE 0 END AS present,
         CASE WHEN role <> 'unmetered' AND reads_present = reads_expected AND reads_estimated > 0 THEN 1 ELSE 0 END AS estimated,
-        CASE WHEN role <> 'unmetered' AND reads_present < reads_expected THEN bound_wh ELSE 0 END AS bound_wh
+        CASE WHEN role <> 'unmetered' AND reads_present < reads_expected THEN import_bound_wh ELSE 0 END AS import_bound_wh,
+        CASE WHEN role <> 'unmetered' AND reads_present < reads_expected THEN export_bound_wh ELSE 0 END AS export_bound_wh
     FROM member_reads
     WHERE dt_key IS NULL
 ),
@@ -47,7 +48,8 @@ parts AS (
         assessed_wh AS unmetered_wh,
         assessed_wh AS unmetered_on_feeder_wh,
         0 AS lt_loss_wh,
-        bound_wh AS loss_bound_wh,
+        import_bound_wh AS loss_bound_wh,
+        export_bound_wh AS loss_bound_above_wh,
         0 AS dt_metered,
         0 AS dt_total,
         expected AS meters_expected,
@@ -75,6 +77,7 @@ parts AS (
         0,
         COALESCE(loss_wh, 0),
         loss_bound_wh,
+        loss_bound_above_wh,
         CASE WHEN dt_import_wh IS NULL THEN 0 ELSE 1 END,
         1,
         meters_expected,
@@ -102,6 +105,7 @@ summed AS (
         SUM(unmetered_on_feeder_wh) AS unmetered_on_feeder_wh,
         SUM(lt_loss_wh) AS lt_loss_wh,
         SUM(loss_bound_wh) AS loss_bound_wh,
+        SUM(loss_bound_above_wh) AS loss_bound_above_wh,
         SUM(dt_metered) AS dt_metered,
         SUM(dt_total) AS dt_total,
         SUM(meters_expected) AS meters_expected,
@@ -135,6 +139,7 @@ SELECT
     lt_loss_wh,
     input_wh + consumer_export_wh - consumer_import_wh - unmetered_wh AS total_loss_wh,
     loss_bound_wh,
+    loss_bound_above_wh,
     dt_metered,
     dt_total,
     meters_expected,

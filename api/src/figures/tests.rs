@@ -10,6 +10,7 @@ fn sums(total_loss_wh: i64, injected_wh: i64, reported: i64) -> Sums {
         total_loss_wh,
         injected_where_known_wh: injected_wh,
         loss_bound_wh: 30,
+        loss_bound_above_wh: 20,
         intervals_expected: 2,
         intervals_computed: 2,
         coverage: Coverage {
@@ -28,7 +29,7 @@ fn the_loss_is_shown_from_the_threshold_on() {
         (shown.loss_wh, shown.loss_pct, shown.loss_shown),
         (Some(100), Some(10.0), true)
     );
-    assert_eq!((shown.loss_low_pct, shown.loss_high_pct), (Some(7.0), Some(10.0)));
+    assert_eq!((shown.loss_low_pct, shown.loss_high_pct), (Some(7.0), Some(12.0)));
     let hidden = Figures::of_sums(&sums(100, 1_000, 94), 95.0);
     assert_eq!(
         (hidden.loss_wh, hidden.loss_pct, hidden.loss_shown),
@@ -36,7 +37,7 @@ fn the_loss_is_shown_from_the_threshold_on() {
     );
     assert_eq!(
         (hidden.loss_low_pct, hidden.loss_high_pct),
-        (Some(7.0), Some(10.0)),
+        (Some(7.0), Some(12.0)),
         "the band is given all the same"
     );
     assert_eq!(

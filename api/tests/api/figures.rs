@@ -36,7 +36,7 @@ async fn dt_balance_by_interval_is_as_worked_by_hand() {
         &json!({
             "interval_end": "2026-04-01T00:15:00+05:30", "interval_minutes": 15, "dt_import_wh": 950, "dt_export_wh": 0,
             "consumer_import_wh": 900, "consumer_export_wh": 0, "unmetered_wh": 0, "injected_wh": 950, "delivered_wh": 900,
-            "loss_wh": 50, "loss_pct": 5.263, "loss_bound_wh": 0, "loss_low_pct": 5.263, "loss_high_pct": 5.263,
+            "loss_wh": 50, "loss_pct": 5.263, "loss_bound_wh": 0, "loss_bound_above_wh": 0, "loss_low_pct": 5.263, "loss_high_pct": 5.263,
             "meters_expected": 3, "meters_reported": 3, "meters_estimated": 0, "coverage_pct": 100.0, "loss_shown": true,
             "not_shown_because": null, "attention": "normal", "ht_loss_wh": null, "lt_loss_wh": 50,
         }),
@@ -60,7 +60,7 @@ async fn loss_below_the_coverage_threshold_is_null_and_its_band_is_given() {
         row,
         &json!({
             "interval_end": "2026-04-01T00:30:00+05:30", "injected_wh": 950, "delivered_wh": 500, "loss_wh": null,
-            "loss_pct": null, "lt_loss_wh": null, "loss_bound_wh": 500, "loss_high_pct": 47.368, "loss_low_pct": -5.263,
+            "loss_pct": null, "lt_loss_wh": null, "loss_bound_wh": 500, "loss_bound_above_wh": 0, "loss_high_pct": 47.368, "loss_low_pct": -5.263,
             "meters_expected": 3, "meters_reported": 2, "coverage_pct": 66.667, "loss_shown": false, "attention": "unknown",
             "not_shown_because": "coverage of 66.7 % is below 95 %",
         }),

@@ -30,8 +30,10 @@ pub struct DtFigures {
     pub delivered_wh: Option<i64>,
     /// Injected less delivered, whatever the coverage; `None` with the DT meter.
     pub loss_wh: Option<i64>,
-    /// The most that absent consumers could have drawn: the true loss lies between `loss_wh` less this and `loss_wh`.
+    /// The most that absent consumers could have drawn: the true loss is at most this much below.
     pub loss_bound_wh: i64,
+    /// The most that absent prosumers and generators could have given: the true loss is at most this much above.
+    pub loss_bound_above_wh: i64,
     /// Its coverage.
     pub coverage: Coverage,
 }
@@ -101,8 +103,10 @@ pub struct FeederFigures {
     pub lt_loss_wh: i64,
     /// Total loss; `None` with the input.
     pub total_loss_wh: Option<i64>,
-    /// The most that absent consumers could have drawn.
+    /// The most that absent consumers could have drawn: the true loss is at most this much below.
     pub loss_bound_wh: i64,
+    /// The most that absent prosumers and generators could have given: the true loss is at most this much above.
+    pub loss_bound_above_wh: i64,
     /// DTs whose meter reported.
     pub dt_metered: i64,
     /// DTs.
@@ -192,7 +196,11 @@ pub(super) fn read_dts(
         Whole::of(batch, "injected_wh")?,
         Whole::of(batch, "delivered_wh")?,
     );
-    let (loss, bound) = (Whole::of(batch, "loss_wh")?, Whole::of(batch, "loss_bound_wh")?);
+    let loss = Whole::of(batch, "loss_wh")?;
+    let (below, above) = (
+        Whole::of(batch, "loss_bound_wh")?,
+        Whole::of(batch, "loss_bound_above_wh")?,
+    );
     let coverage = read_coverage(batch)?;
     for row in 0..batch.num_rows() {
         let at = interval.at(row);
@@ -214,7 +222,8 @@ pub(super) fn read_dts(
                 injected_wh: injected.known(row),
                 delivered_wh: delivered.known(row),
                 loss_wh: loss.known(row),
-                loss_bound_wh: bound.get(row),
+                loss_bound_wh: below.get(row),
+                loss_bound_above_wh: above.get(row),
                 coverage: coverage(row),
             },
         ));
@@ -235,7 +244,8 @@ pub(super) fn read_feeders(
     let (input, dt_input) = (whole("input_wh")?, whole("dt_input_wh")?);
     let (ht_import, ht_export) = (whole("ht_import_wh")?, whole("ht_export_wh")?);
     let (consumer_import, consumer_export) = (whole("consumer_import_wh")?, whole("consumer_export_wh")?);
-    let (unmetered, bound) = (whole("unmetered_wh")?, whole("loss_bound_wh")?);
+    let unmetered = whole("unmetered_wh")?;
+    let (below, above) = (whole("loss_bound_wh")?, whole("loss_bound_above_wh")?);
     let (ht_loss, lt_loss, total_loss) = (
         whole("ht_loss_wh")?,
         whole("lt_loss_wh")?,
@@ -271,7 +281,8 @@ pub(super) fn read_feeders(
             ht_loss_wh: ht_loss.known(row),
             lt_loss_wh: lt_loss.get(row),
             total_loss_wh: total_loss.known(row),
-            loss_bound_wh: bound.get(row),
+            loss_bound_wh: below.get(row),
+            loss_bound_above_wh: above.get(row),
             dt_metered: dt_metered.get(row),
             dt_total: dt_total.get(row),
             coverage: coverage(row),

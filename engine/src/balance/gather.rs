@@ -36,7 +36,8 @@ pub struct MemberReads {
     reads_expected: Vec<i64>,
     reads_present: Vec<i64>,
     reads_estimated: Vec<i64>,
-    bound_wh: Vec<i64>,
+    import_bound_wh: Vec<i64>,
+    export_bound_wh: Vec<i64>,
     assessed_wh_month: Vec<i64>,
     interval_of_month: Vec<i64>,
     intervals_in_month: Vec<i64>,
@@ -93,7 +94,8 @@ impl MemberReads {
         self.reads_expected.push(said.expected);
         self.reads_present.push(said.present);
         self.reads_estimated.push(said.estimated);
-        self.bound_wh.push(member.bound_wh);
+        self.import_bound_wh.push(member.import_bound_wh);
+        self.export_bound_wh.push(member.export_bound_wh);
         self.assessed_wh_month.push(0);
         self.interval_of_month.push(0);
         self.intervals_in_month.push(1);
@@ -112,7 +114,8 @@ impl MemberReads {
             self.reads_expected.push(0);
             self.reads_present.push(0);
             self.reads_estimated.push(0);
-            self.bound_wh.push(0);
+            self.import_bound_wh.push(0);
+            self.export_bound_wh.push(0);
             self.assessed_wh_month.push(unmetered.assessed_wh_month);
             self.interval_of_month.push(interval_of_month);
             self.intervals_in_month.push(intervals_in_month);
@@ -153,7 +156,8 @@ impl MemberReads {
             energy(self.reads_expected),
             energy(self.reads_present),
             energy(self.reads_estimated),
-            energy(self.bound_wh),
+            energy(self.import_bound_wh),
+            energy(self.export_bound_wh),
             energy(self.assessed_wh_month),
             energy(self.interval_of_month),
             energy(self.intervals_in_month),
@@ -179,7 +183,8 @@ pub fn member_reads_schema() -> SchemaRef {
         "reads_expected",
         "reads_present",
         "reads_estimated",
-        "bound_wh",
+        "import_bound_wh",
+        "export_bound_wh",
         "assessed_wh_month",
         "interval_of_month",
         "intervals_in_month",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gridtally_schemas::{
     IntervalMinutes, Multiplier, Zone,
-    network::{MasterRows, MeterRole},
+    network::{ConnectionRow, MasterRows, MeterRole, Prosumer},
 };
 
 use super::{gather::place_in_month, *};
@@ -200,8 +200,42 @@ fn a_missing_consumer_bounds_the_loss_and_lowers_coverage() {
     bench.say("A", 1, 400, None);
     let t1 = bench.balance("F1", 1).dts[0];
     assert_eq!(
-        (t1.loss_wh, t1.loss_bound_wh, t1.coverage),
-        (Some(600), 1_000, coverage(3, 2))
+        (t1.loss_wh, t1.loss_bound_wh, t1.loss_bound_above_wh, t1.coverage),
+        (Some(600), 1_000, 0, coverage(3, 2))
+    );
+}
+
+/// A prosumer that did not report could have drawn its 4 kW or given as much; a generator only give. Where no load is said, the
+/// meter bounds it: 14.4 kW a phase.
+#[test]
+fn a_missing_prosumer_moves_the_loss_both_ways_and_a_generator_only_up() {
+    let mut bench = Bench::new();
+    bench.own_meter("MT1", MeterRole::Dt, "T1", 1_000);
+    bench.own_meter("FM1", MeterRole::Feeder, "F1", 1_000);
+    for (id, role, prosumer, load_kw) in [
+        ("P", MeterRole::Consumer, Prosumer::NetMetering, Some(4.0)),
+        ("G", MeterRole::Generation, Prosumer::GrossMetering, Some(2.0)),
+        ("N", MeterRole::Consumer, Prosumer::None, None),
+    ] {
+        bench.learn(MasterRows::Meters(vec![meter(id, role, None)]));
+        bench.learn(MasterRows::Connections(vec![ConnectionRow {
+            prosumer,
+            sanctioned_load_kw: load_kw,
+            ..connection(&format!("C{id}"), Some(id), "T1")
+        }]));
+    }
+    bench.say("MT1", 1, 1_000, None);
+    bench.say("FM1", 1, 1_100, None);
+    let balance = bench.balance("F1", 1);
+    let t1 = balance.dts[0];
+    assert_eq!(
+        (t1.loss_bound_wh, t1.loss_bound_above_wh),
+        (1_000 + 3_600, 1_000 + 500)
+    );
+    let feeder = balance.feeder;
+    assert_eq!(
+        (feeder.loss_bound_wh, feeder.loss_bound_above_wh),
+        (t1.loss_bound_wh, t1.loss_bound_above_wh)
     );
 }
 

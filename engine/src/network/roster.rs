@@ -96,8 +96,10 @@ pub struct Member {
     /// Whether a row of the meter covers the time. Without one it is expected and never present: what it counts in (multiplier,
     /// interval) is not known, so its values count in no balance until master data says.
     pub in_service: bool,
-    /// The most that it can carry in one balance interval, Wh: sanctioned load times the interval. 0 when not known.
-    pub bound_wh: i64,
+    /// The most that a consumer can draw in one balance interval, Wh; 0 of every other meter.
+    pub import_bound_wh: i64,
+    /// The most that a prosumer or generator can give in one balance interval, Wh; 0 of every other meter.
+    pub export_bound_wh: i64,
 }
 
 /// Unmetered load of a DT or of the feeder itself.
@@ -168,7 +170,7 @@ impl Network {
                 unmetered: Vec::new(),
                 ancestors: Vec::new(),
             },
-            loads_kw: Vec::new(),
+            limits: Vec::new(),
         };
         building.collect();
         building.finish()
@@ -179,8 +181,8 @@ struct Building<'a> {
     network: &'a Network,
     instant: UtcMicros,
     roster: Roster,
-    /// Sanctioned load of each member, kW.
-    loads_kw: Vec<f64>,
+    /// What each member can carry.
+    limits: Vec<Limits>,
 }
 
 impl Building<'_> {
@@ -243,17 +245,17 @@ impl Building<'_> {
             self.of_own_meter(*meter, node, dt);
         }
         if let Some(added) = self.roster.members.get_mut(first..) {
-            let loads = self.loads_kw.split_off(first);
-            let mut paired: Vec<(Member, f64)> = added.iter().copied().zip(loads).collect();
+            let limits = self.limits.split_off(first);
+            let mut paired: Vec<(Member, Limits)> = added.iter().copied().zip(limits).collect();
             paired.sort_by_key(|(member, _)| {
                 (
                     self.network.meter(member.meter).map(|meter| meter.id.clone()),
                     member.role,
                 )
             });
-            for (slot, (member, load)) in added.iter_mut().zip(paired) {
+            for (slot, (member, limits)) in added.iter_mut().zip(paired) {
                 *slot = member;
-                self.loads_kw.push(load);
+                self.limits.push(limits);
             }
         }
     }
@@ -303,9 +305,10 @@ impl Building<'_> {
             multiplier,
             minutes,
             in_service: meter_row.is_some(),
-            bound_wh: 0,
+            import_bound_wh: 0,
+            export_bound_wh: 0,
         };
-        self.push(member, row.sanctioned_load_kw.unwrap_or(0.0));
+        self.push(member, Limits::of(row, multiplier, generation));
     }
 
     /// DT, feeder and boundary meters, which name their node themselves.
@@ -341,29 +344,57 @@ impl Building<'_> {
             multiplier,
             minutes,
             in_service: true,
-            bound_wh: 0,
+            import_bound_wh: 0,
+            export_bound_wh: 0,
         };
-        self.push(member, 0.0);
+        self.push(member, Limits::default());
     }
 
-    fn push(&mut self, member: Member, load_kw: f64) {
+    fn push(&mut self, member: Member, limits: Limits) {
         self.roster.minutes = self.roster.minutes.max(member.minutes);
         self.roster.members.push(member);
-        self.loads_kw.push(load_kw);
+        self.limits.push(limits);
     }
 
     fn finish(self) -> Roster {
         let Self {
-            mut roster, loads_kw, ..
+            mut roster, limits, ..
         } = self;
         let hours = match roster.minutes {
             IntervalMinutes::Fifteen => 0.25,
             IntervalMinutes::Thirty => 0.5,
         };
-        for (member, load_kw) in roster.members.iter_mut().zip(loads_kw) {
-            member.bound_wh = watt_hours(load_kw * 1_000.0 * hours);
+        for (member, limits) in roster.members.iter_mut().zip(limits) {
+            member.import_bound_wh = watt_hours(limits.import_kw * 1_000.0 * hours);
+            member.export_bound_wh = watt_hours(limits.export_kw * 1_000.0 * hours);
         }
         roster
+    }
+}
+
+/// What a direct-connected meter carries on one phase at most, kW: 60 A at 240 V (IS 16444, largest current rating).
+const METER_KW_A_PHASE: f64 = 14.4;
+
+/// What a connection can carry, kW.
+#[derive(Debug, Default, Clone, Copy)]
+struct Limits {
+    import_kw: f64,
+    export_kw: f64,
+}
+
+impl Limits {
+    /// Sanctioned load, both ways: a prosumer's plant is at most that large in most States (house choice). Where no load is said, what
+    /// the meter itself can carry.
+    fn of(row: &ConnectionRow, multiplier: Multiplier, generation: bool) -> Self {
+        let factor = crate::balance::ratio(multiplier.thousandths(), 1_000);
+        let load_kw = row
+            .sanctioned_load_kw
+            .unwrap_or_else(|| METER_KW_A_PHASE * f64::from(row.phases) * factor);
+        let gives = generation || row.prosumer != Prosumer::None;
+        Self {
+            import_kw: if generation { 0.0 } else { load_kw },
+            export_kw: if gives { load_kw } else { 0.0 },
+        }
     }
 }
 

@@ -139,7 +139,7 @@ pub(crate) fn digest(row: &impl Hash) -> u64 {
 pub(crate) struct DtValues {
     pub(crate) minutes: i64,
     pub(crate) known: [Option<i64>; 5],
-    pub(crate) sums: [i64; 4],
+    pub(crate) sums: [i64; 5],
     pub(crate) coverage: Coverage,
 }
 
@@ -168,6 +168,7 @@ impl DtValues {
                 figures.consumer_export_wh,
                 figures.unmetered_wh,
                 figures.loss_bound_wh,
+                figures.loss_bound_above_wh,
             ],
             coverage: figures.coverage,
         }
@@ -179,7 +180,7 @@ impl DtValues {
 pub(crate) struct FeederValues {
     pub(crate) minutes: i64,
     pub(crate) known: [Option<i64>; 8],
-    pub(crate) sums: [i64; 9],
+    pub(crate) sums: [i64; 10],
     pub(crate) coverage: Coverage,
 }
 
@@ -207,6 +208,7 @@ impl FeederValues {
                 figures.consumer_export_wh,
                 figures.unmetered_wh,
                 figures.loss_bound_wh,
+                figures.loss_bound_above_wh,
                 figures.dt_metered,
                 figures.dt_total,
             ],
@@ -218,8 +220,8 @@ impl FeederValues {
 /// The published values of a roll-up: losses only where they may be shown (BAL-2).
 #[derive(Debug, Clone, Copy, Hash)]
 pub(crate) struct DayValues {
-    /// Input, injected, delivered, loss bound, injected where known, intervals expected, intervals computed.
-    pub(crate) sums: [i64; 7],
+    /// Input, injected, delivered, loss bounds below and above, injected where known, intervals expected, intervals computed.
+    pub(crate) sums: [i64; 8],
     /// HT, LT and total loss.
     pub(crate) losses: [Option<i64>; 3],
     pub(crate) coverage: Coverage,
@@ -234,6 +236,7 @@ impl DayValues {
                 sums.injected_wh,
                 sums.delivered_wh,
                 sums.loss_bound_wh,
+                sums.loss_bound_above_wh,
                 sums.injected_where_known_wh,
                 sums.intervals_expected,
                 sums.intervals_computed,
@@ -244,7 +247,7 @@ impl DayValues {
     }
 
     pub(super) fn loss_pct(&self) -> Option<f64> {
-        let [_, _, _, _, injected, ..] = self.sums;
+        let [_, _, _, _, _, injected, ..] = self.sums;
         loss_pct(self.losses.last().copied().flatten(), Some(injected))
     }
 }
@@ -508,7 +511,7 @@ impl DtValues {
         Self {
             minutes: 0,
             known: [None; 5],
-            sums: [0; 4],
+            sums: [0; 5],
             coverage: Coverage::default(),
         }
     }
@@ -519,7 +522,7 @@ impl FeederValues {
         Self {
             minutes: 0,
             known: [None; 8],
-            sums: [0; 9],
+            sums: [0; 10],
             coverage: Coverage::default(),
         }
     }

@@ -176,7 +176,7 @@ pub(crate) const FEEDER_KNOWN: [&str; 8] = [
     "total_loss_wh",
 ];
 /// Columns of [`FeederValues::sums`], in order.
-pub(crate) const FEEDER_SUMS: [&str; 9] = [
+pub(crate) const FEEDER_SUMS: [&str; 10] = [
     "dt_input_wh",
     "ht_import_wh",
     "ht_export_wh",
@@ -184,6 +184,7 @@ pub(crate) const FEEDER_SUMS: [&str; 9] = [
     "consumer_export_wh",
     "unmetered_wh",
     "loss_bound_wh",
+    "loss_bound_above_wh",
     "dt_metered",
     "dt_total",
 ];
@@ -196,18 +197,20 @@ pub(crate) const DT_KNOWN: [&str; 5] = [
     "loss_wh",
 ];
 /// Columns of [`DtValues::sums`], in order.
-pub(crate) const DT_SUMS: [&str; 4] = [
+pub(crate) const DT_SUMS: [&str; 5] = [
     "consumer_import_wh",
     "consumer_export_wh",
     "unmetered_wh",
     "loss_bound_wh",
+    "loss_bound_above_wh",
 ];
 /// Columns of [`DayValues::sums`], in order.
-pub(crate) const DAY_SUMS: [&str; 7] = [
+pub(crate) const DAY_SUMS: [&str; 8] = [
     "input_wh",
     "injected_wh",
     "delivered_wh",
     "loss_bound_wh",
+    "loss_bound_above_wh",
     "injected_where_known_wh",
     "intervals_expected",
     "intervals_computed",

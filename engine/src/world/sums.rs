@@ -19,8 +19,10 @@ pub struct Sums {
     pub total_loss_wh: i64,
     /// `injected_wh` of the balances whose total loss is known: what `loss_pct` divides by.
     pub injected_where_known_wh: i64,
-    /// The most that absent consumers could have drawn.
+    /// The most that absent consumers could have drawn: the true loss is at most this much below.
     pub loss_bound_wh: i64,
+    /// The most that absent prosumers and generators could have given: the true loss is at most this much above.
+    pub loss_bound_above_wh: i64,
     /// Balances (feeder-intervals or DT-intervals) that should have a loss.
     pub intervals_expected: i64,
     /// Of these, those that have one.
@@ -46,6 +48,7 @@ impl Sums {
             total_loss_wh: loss,
             injected_where_known_wh: if known { injected } else { 0 },
             loss_bound_wh: figures.loss_bound_wh,
+            loss_bound_above_wh: figures.loss_bound_above_wh,
             intervals_expected: 1,
             intervals_computed: i64::from(known),
             coverage: figures.coverage,
@@ -66,6 +69,7 @@ impl Sums {
             total_loss_wh: figures.total_loss_wh.unwrap_or(0),
             injected_where_known_wh: if known { injected } else { 0 },
             loss_bound_wh: figures.loss_bound_wh,
+            loss_bound_above_wh: figures.loss_bound_above_wh,
             intervals_expected: 1,
             intervals_computed: i64::from(known),
             coverage: figures.coverage,
@@ -91,6 +95,7 @@ impl Sums {
         self.total_loss_wh += sign * other.total_loss_wh;
         self.injected_where_known_wh += sign * other.injected_where_known_wh;
         self.loss_bound_wh += sign * other.loss_bound_wh;
+        self.loss_bound_above_wh += sign * other.loss_bound_above_wh;
         self.intervals_expected += sign * other.intervals_expected;
         self.intervals_computed += sign * other.intervals_computed;
         self.coverage.expected += sign * other.coverage.expected;

@@ -25,7 +25,11 @@ const CONSUMER_EXPORT_WH: Column = energy(
 const UNMETERED_WH: Column = energy("unmetered_wh", "assessed consumption of unmetered connections");
 const LOSS_BOUND_WH: Column = energy(
     "loss_bound_wh",
-    "what the missing meters could add to either side",
+    "the most that missing consumers could have drawn: the true loss is at most this much below",
+);
+const LOSS_BOUND_ABOVE_WH: Column = energy(
+    "loss_bound_above_wh",
+    "the most that missing prosumers and generators could have given: the true loss is at most this much above",
 );
 const LOSS_PCT: Column = percent("loss_pct", "loss as a share of what came in")
     .or_null("the loss is not known, or nothing came in");
@@ -59,6 +63,7 @@ pub static DT_BALANCE: TableSchema = TableSchema {
         energy("loss_wh", "injected_wh - delivered_wh").or_null(NO_DT_SUM),
         LOSS_PCT,
         LOSS_BOUND_WH,
+        LOSS_BOUND_ABOVE_WH,
         METERS_EXPECTED,
         METERS_REPORTED,
         METERS_ESTIMATED,
@@ -113,6 +118,7 @@ pub static FEEDER_BALANCE: TableSchema = TableSchema {
         .or_null(NO_FEEDER_SUM),
         LOSS_PCT.saying("total_loss_wh as a share of input_wh + consumer_export_wh"),
         LOSS_BOUND_WH,
+        LOSS_BOUND_ABOVE_WH,
         count("dt_metered", "DTs whose meter has a valid read"),
         count("dt_total", "DTs on the feeder"),
         METERS_EXPECTED,
@@ -154,6 +160,7 @@ pub static NODE_BALANCE_DAILY: TableSchema = TableSchema {
         energy("total_loss_wh", "loss where it is known").or_null(NO_DAY_LOSS),
         LOSS_PCT.saying("total_loss_wh as a share of injected_where_known_wh"),
         LOSS_BOUND_WH,
+        LOSS_BOUND_ABOVE_WH,
         energy(
             "injected_where_known_wh",
             "injected_wh of the intervals whose loss is known",
