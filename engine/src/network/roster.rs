@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use gridtally_schemas::{
     IntervalMinutes, Multiplier, UtcMicros,
-    network::{ConnectionRow, MeterRole, NodeKind},
+    network::{ConnectionRow, MeterRole, NodeKind, Prosumer},
 };
 
 use super::{ConnectionIx, MeterIx, Network, NodeIx};
