@@ -7,6 +7,7 @@ use axum::{
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
+use gridtally_engine::{Progress, Upkept};
 
 use crate::app::App;
 
@@ -112,11 +113,7 @@ fn engine(text: &mut Text, app: &App) {
         "Rows that wait for the tables.",
         progress.waiting_rows,
     );
-    text.gauge(
-        "engine_held_spans",
-        "Quarantined spans that wait for master data.",
-        progress.held,
-    );
+    held(text, &progress);
     text.gauge(
         "engine_cells",
         "(Meter, interval) cells that hold a value.",
@@ -138,6 +135,7 @@ fn engine(text: &mut Text, app: &App) {
         "Length of the last checkpoint.",
         seconds(progress.last_checkpoint_micros),
     );
+    upkeep(text, &progress.upkeep);
     if let Some(at) = progress.published_at {
         let micros = app.clock.now().0.saturating_sub(at.0);
         text.gauge(
@@ -146,6 +144,64 @@ fn engine(text: &mut Text, app: &App) {
             seconds(u64::try_from(micros).unwrap_or(0)),
         );
     }
+}
+
+/// What unknown meters said.
+fn held(text: &mut Text, progress: &Progress) {
+    text.gauge(
+        "engine_held_spans",
+        "Quarantined spans that wait for master data.",
+        progress.held,
+    );
+    text.gauge(
+        "engine_held_bytes",
+        "Memory of the held spans, bytes.",
+        progress.held_bytes,
+    );
+    text.gauge(
+        "engine_held_spilled",
+        "Held spans beyond the bound: they wait in the quarantine table alone.",
+        progress.held_spilled,
+    );
+}
+
+/// Compaction and vacuum of the tables.
+fn upkeep(text: &mut Text, upkept: &Upkept) {
+    text.counter(
+        "tables_passes_total",
+        "Passes of compaction and vacuum over all tables.",
+        upkept.passes,
+    );
+    text.counter(
+        "tables_files_replaced_total",
+        "Small files that compaction replaced.",
+        upkept.files_replaced,
+    );
+    text.counter(
+        "tables_files_written_total",
+        "Files that compaction wrote instead.",
+        upkept.files_written,
+    );
+    text.counter(
+        "tables_files_removed_total",
+        "Files that vacuum removed.",
+        upkept.files_removed,
+    );
+    text.counter(
+        "tables_compactions_dropped_total",
+        "Partitions left as they were because their table changed under the compaction.",
+        upkept.dropped,
+    );
+    text.counter(
+        "tables_upkeep_failures_total",
+        "Tables that could not be compacted or vacuumed, once for each pass.",
+        upkept.failures,
+    );
+    text.gauge(
+        "tables_pass_seconds",
+        "Length of the last pass of compaction and vacuum.",
+        std::time::Duration::from_micros(upkept.last_pass_micros).as_secs_f64(),
+    );
 }
 
 /// CONS-1: what became of everything applied.

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use gridtally_engine::{EngineConfig, Settings};
+use gridtally_engine::{EngineConfig, Settings, Upkeep};
 use gridtally_ingest::{gate::Enrolment, log::LogConfig, mqtt::MqttConfig, subscribe::SubscribeConfig};
 use gridtally_schemas::{Clock, GatewayId, MeterId, Zone};
 use serde_json::Value;
@@ -148,11 +148,16 @@ fn engine_config(config: &Config, zone: &Zone) -> Result<EngineConfig, ConfigErr
             grace_micros: minutes("engine.grace_minutes", 10_080)? * MINUTE_MICROS,
             settlement_micros: minutes("engine.settlement_hours", 24 * 366)? * 60 * MINUTE_MICROS,
             coverage_threshold_pct,
+            held_bytes_max: config.count("engine.held_bytes_max", 0..=1 << 40)?,
             ..Settings::default()
         },
         tick: config.millis("engine.tick_ms", 10..=60_000)?,
         checkpoint: config.seconds("engine.checkpoint_seconds", 1..=3_600)?,
         checkpoint_rows: config.count("engine.checkpoint_rows", 1_000..=100_000_000)?,
+        upkeep: Upkeep {
+            every: config.seconds("tables.compact_minutes", 1..=1_440)? * 60,
+            versions_kept: config.seconds("tables.versions_kept_hours", 1..=720)? * 3_600,
+        },
         ..EngineConfig::default()
     })
 }

@@ -15,7 +15,7 @@ mod sql;
 mod tests;
 
 pub use figures::{Coverage, DtFigures, FeederFigures, FeederInterval, ratio};
-pub use gather::{MemberReads, member_reads_schema};
+pub use gather::{MemberReads, Part, member_reads_schema};
 pub use sql::BalanceSql;
 
 /// The DT balance, as text.

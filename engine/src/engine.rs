@@ -25,15 +25,20 @@ use crate::{
 
 mod changes;
 pub(crate) mod checkpoint;
+mod command;
 mod drive;
+mod rate;
 pub(crate) mod recovery;
 mod store;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 pub use changes::{CHANGES_KEPT, Change, ChangeFeed, ChangeKind, INTERVALS_LISTED_MAX, Listening};
-use drive::{Command, Driver};
+use command::Command;
+use drive::Driver;
 pub use store::{Store, StoreError};
+pub use upkeep::{Upkeep, Upkept};
 
 /// How the engine runs.
 #[derive(Debug, Clone)]
@@ -49,6 +54,8 @@ pub struct EngineConfig {
     /// Most rows that wait for the tables: at that many the engine stops reading the log, which grows to its own bound and then
     /// refuses. Default 10,000,000.
     pub waiting_rows_max: usize,
+    /// How the tables are kept in order beside the appends.
+    pub upkeep: Upkeep,
 }
 
 impl Default for EngineConfig {
@@ -59,6 +66,7 @@ impl Default for EngineConfig {
             checkpoint: Duration::from_secs(30),
             checkpoint_rows: 2_000_000,
             waiting_rows_max: 10_000_000,
+            upkeep: Upkeep::default(),
         }
     }
 }
@@ -167,6 +175,10 @@ pub struct Progress {
     pub waiting_rows: usize,
     /// Quarantined spans that wait for master data.
     pub held: usize,
+    /// Memory of those of them that wait in memory, bytes.
+    pub held_bytes: usize,
+    /// Those of them that wait in the quarantine table alone.
+    pub held_spilled: usize,
     /// (Meter, interval) cells that hold a value.
     pub cells: u64,
     /// Ticks so far.
@@ -177,6 +189,9 @@ pub struct Progress {
     pub checkpoints: u64,
     /// How long the last checkpoint took, µs.
     pub last_checkpoint_micros: u64,
+    /// What compaction and vacuum did.
+    #[serde(skip)]
+    pub upkeep: Upkept,
 }
 
 /// What the engine's thread and its readers share.

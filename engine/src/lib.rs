@@ -21,5 +21,5 @@ pub mod storage;
 pub mod tables;
 pub mod world;
 
-pub use engine::{Change, ChangeFeed, Engine, EngineConfig, EngineError, Progress};
+pub use engine::{Change, ChangeFeed, Engine, EngineConfig, EngineError, Progress, Upkeep, Upkept};
 pub use world::{Settings, World};

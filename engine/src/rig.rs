@@ -2,25 +2,31 @@
 //! can be killed between any two commits.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
-use arrow::array::RecordBatch;
+use arrow::{array::RecordBatch, compute::concat_batches};
 use futures::{StreamExt, stream::BoxStream};
 use gridtally_ingest::log::Position;
 use gridtally_schemas::{
-    ConsumerId, IntervalMinutes, IntervalRead, MeterId, Multiplier, NodeId, Publish, UtcMicros,
+    ConsumerId, Day, IntervalMinutes, IntervalRead, MeterId, Multiplier, NodeId, Publish, UtcMicros,
     network::{
         ConnectionRow, MasterRows, MeterRole, MeterRow, Metering, NodeKind, NodeRow, Prosumer, Supply,
     },
     record,
-    table::TableSchema,
+    table::{self, TableSchema},
 };
 
 use crate::{
     balance::BalanceSql,
-    engine::{EngineError, Store, StoreError, checkpoint::Checkpointer, recovery::recover},
+    engine::{
+        EngineError, Store, StoreError,
+        checkpoint::Checkpointer,
+        recovery::{read_spilled, recover},
+    },
+    tables::Compacted,
     world::{Settings, World, publish::Scope},
 };
 
@@ -139,7 +145,10 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 /// Computes every balance.
 pub(crate) fn settle(world: &mut World) {
-    let sql = BalanceSql::default();
+    settle_with(&BalanceSql::default(), world);
+}
+
+fn settle_with(sql: &BalanceSql, world: &mut World) {
     while let Some(members) = world.gather(10_000) {
         let computed = block_on(sql.run(members)).unwrap();
         world.settle(computed);
@@ -208,12 +217,45 @@ impl Store for MemoryStore {
     ) -> Result<BoxStream<'static, Result<RecordBatch, StoreError>>, StoreError> {
         Ok(futures::stream::iter(self.batches(table).into_iter().map(Ok)).boxed())
     }
+
+    async fn quarantined(
+        &self,
+        _meters: &BTreeSet<MeterId>,
+    ) -> Result<BoxStream<'static, Result<RecordBatch, StoreError>>, StoreError> {
+        self.scan(&table::QUARANTINE).await
+    }
+
+    async fn compact(&self, table: &'static TableSchema, _open_from: Day) -> Result<Compacted, StoreError> {
+        let mut tables = self.tables.lock().unwrap();
+        let Some(batches) = tables.get_mut(table.name).filter(|batches| batches.len() > 1) else {
+            return Ok(Compacted::default());
+        };
+        let whole = concat_batches(&batches[0].schema(), batches.iter())?;
+        let done = Compacted {
+            partitions: 1,
+            files_removed: batches.len(),
+            files_added: 1,
+            dropped: 0,
+        };
+        *batches = vec![whole];
+        Ok(done)
+    }
+
+    async fn vacuum(
+        &self,
+        _table: &'static TableSchema,
+        _versions_kept: Duration,
+    ) -> Result<u64, StoreError> {
+        Ok(0)
+    }
 }
 
 /// An engine without its thread: it recovers, applies, checkpoints, and can die in a checkpoint.
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) world: World,
+    sql: BalanceSql,
+    store: Arc<MemoryStore>,
     checkpointer: Checkpointer<MemoryStore>,
     now: UtcMicros,
 }
@@ -226,6 +268,8 @@ impl Process {
         let checkpointer = Checkpointer::new(Arc::clone(store), settings.zone, recovered.transactions);
         Self {
             world: recovered.world,
+            sql: BalanceSql::default(),
+            store: Arc::clone(store),
             checkpointer,
             now,
         }
@@ -237,15 +281,27 @@ impl Process {
         let from = usize::try_from(self.world.applied().0).unwrap();
         for (at, bytes) in log.iter().enumerate().take(through).skip(from) {
             let position = Position(u64::try_from(at).unwrap() + 1);
+            let named = self.world.spilled_named_by(bytes).unwrap();
+            if !named.is_empty() {
+                self.put_back(&named);
+            }
             self.world.apply(position, bytes, &mut publish).unwrap();
         }
         self.world.advance(self.now);
-        settle(&mut self.world);
+        settle_with(&self.sql, &mut self.world);
+    }
+
+    /// Takes what unknown meters said back from the table, as a record that names them would.
+    pub(crate) fn put_back(&mut self, meters: &BTreeSet<MeterId>) {
+        let put_back = |rows: &RecordBatch| self.world.put_back_spilled(rows, meters);
+        block_on(read_spilled(self.store.as_ref(), meters, put_back)).unwrap();
     }
 
     pub(crate) fn checkpoint(&mut self, scope: Scope) -> Result<(), EngineError> {
         let mut due = self.world.take_due(self.now);
         while self.world.take_more(self.now, scope, 7, &mut due) {}
-        block_on(self.checkpointer.write(due, self.now)).map(|_| ())
+        let written = block_on(self.checkpointer.write(due, self.now))?;
+        self.world.spill(written.position);
+        Ok(())
     }
 }

@@ -14,21 +14,22 @@
 //! Nothing here knows the network: whether a value counts in a balance is decided when the balance is gathered, so a change of
 //! master data never changes the state.
 
-use gridtally_schemas::{
-    IntervalRead, UtcMicros, edit::Edit, quantity::INTERVAL_WH_MAX, time::QUARTER_MICROS,
-};
+use gridtally_schemas::{UtcMicros, time::QUARTER_MICROS};
 use hashbrown::HashMap;
 
 use crate::network::{MeterIx, NodeIx};
 
+mod chunk;
 #[cfg(test)]
 mod tests;
+mod value;
+
+pub use value::{HardFailure, Quality, Value};
+
+use chunk::{Chunk, DirtySlots, NO_ENERGY};
 
 /// Most meters in a block.
 const BLOCK_METERS_MAX: usize = 1_024;
-const NO_ENERGY: u32 = u32::MAX;
-const NO_TIME: i64 = i64::MIN;
-
 /// Number of a quarter hour since 1970: when an interval ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Quarter(pub u32);
@@ -69,136 +70,6 @@ impl Quarter {
     }
 }
 
-/// Where a value comes from, worst first (DOMAIN section 3).
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Quality {
-    /// No value.
-    #[default]
-    Missing,
-    /// Estimated by a named method.
-    Estimated,
-    /// As the meter said.
-    Actual,
-    /// Set by a named person, with a reason.
-    Edited,
-}
-
-impl Quality {
-    /// The quality of a word in the `quality` column.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        [Self::Missing, Self::Estimated, Self::Actual, Self::Edited]
-            .into_iter()
-            .find(|quality| quality.as_str() == word)
-    }
-
-    /// The word in the `quality` column.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Missing => "missing",
-            Self::Estimated => "estimated",
-            Self::Actual => "actual",
-            Self::Edited => "edited",
-        }
-    }
-}
-
-/// One version of the value of a (meter, interval), within the limits that the state can hold.
-#[derive(Debug, Clone, Copy)]
-pub struct Value {
-    /// Where it comes from.
-    pub quality: Quality,
-    /// Revision of its source.
-    pub revision: i32,
-    /// When it was made, by its source.
-    pub captured_at: Option<UtcMicros>,
-    /// Wh imported, as the meter counts.
-    pub import_wh: u32,
-    /// Wh exported.
-    pub export_wh: Option<u32>,
-    /// VAh imported.
-    pub import_vah: Option<u32>,
-    /// Volts.
-    pub voltage_v: Option<f32>,
-    /// Amperes.
-    pub current_a: Option<f32>,
-}
-
-/// Why a read cannot be a value: a hard failure of validation (DOMAIN section 3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HardFailure {
-    /// An energy below zero.
-    Negative,
-    /// An energy above what any meter counts in an interval ([`INTERVAL_WH_MAX`]).
-    OutOfRange,
-}
-
-impl Value {
-    /// The value that an interval read carries; `Ok(None)` when the source reports it as missing.
-    ///
-    /// # Errors
-    /// [`HardFailure`] when an energy cannot be one.
-    pub fn of_read(read: &IntervalRead) -> Result<Option<Self>, HardFailure> {
-        let energy = |wh: i64| match wh {
-            ..0 => Err(HardFailure::Negative),
-            0..=INTERVAL_WH_MAX => u32::try_from(wh).map_err(|_| HardFailure::OutOfRange),
-            _ => Err(HardFailure::OutOfRange),
-        };
-        let Some(import_wh) = read.import_wh else {
-            return Ok(None);
-        };
-        Ok(Some(Self {
-            quality: Quality::Actual,
-            revision: read.revision,
-            captured_at: read.captured_at,
-            import_wh: energy(import_wh)?,
-            export_wh: read.export_wh.map(energy).transpose()?,
-            import_vah: read.import_vah.map(energy).transpose()?,
-            voltage_v: read.voltage_v.filter(|volts| !volts.is_nan()),
-            current_a: read.current_a.filter(|amperes| !amperes.is_nan()),
-        }))
-    }
-
-    /// The value that a person set at `made_at`, with its interval; `None` when the interval is off the grid or an energy out of
-    /// range. It stands above every actual value; of two edits the one made later stands.
-    #[must_use]
-    pub fn of_edit(edit: &Edit, made_at: UtcMicros) -> Option<(Quarter, Self)> {
-        let read = IntervalRead {
-            export_wh: edit.export_wh,
-            captured_at: Some(made_at),
-            ..IntervalRead::new(edit.interval_end, Some(edit.import_wh))
-        };
-        let value = Self::of_read(&read).ok().flatten()?;
-        let edited = Self {
-            quality: Quality::Edited,
-            ..value
-        };
-        Quarter::ending(edit.interval_end).map(|quarter| (quarter, edited))
-    }
-
-    /// What decides between two versions; the greater stands.
-    fn rank(&self) -> (Quality, i32, Option<UtcMicros>, Content) {
-        let bits = |number: Option<f32>| number.map(f32::to_bits);
-        let content: Content = (
-            self.import_wh,
-            self.export_wh,
-            self.import_vah,
-            bits(self.voltage_v),
-            bits(self.current_a),
-        );
-        (self.quality, self.revision, self.captured_at, content)
-    }
-}
-
-type Content = (u32, Option<u32>, Option<u32>, Option<u32>, Option<u32>);
-
-impl PartialEq for Value {
-    fn eq(&self, other: &Self) -> bool {
-        self.rank() == other.rank()
-    }
-}
-
 /// What became of a version that was merged (CONS-1: every one of these has a count).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Merged {
@@ -220,80 +91,15 @@ struct Home {
     slot: u32,
 }
 
-/// The value columns of one block and one quarter.
-#[derive(Debug, Default)]
-struct Chunk {
-    dirty: bool,
-    quality: Vec<Quality>,
-    import_wh: Vec<u32>,
-    export_wh: Vec<u32>,
-    import_vah: Vec<u32>,
-    voltage_v: Vec<f32>,
-    current_a: Vec<f32>,
-    captured_at: Vec<i64>,
-    revision: Vec<i32>,
-}
-
-fn set<T: Copy>(column: &mut Vec<T>, slot: usize, value: Option<T>, absent: T) {
-    let Some(value) = value else {
-        if let Some(cell) = column.get_mut(slot) {
-            *cell = absent;
-        }
-        return;
-    };
-    if column.len() <= slot {
-        column.resize(slot + 1, absent);
-    }
-    if let Some(cell) = column.get_mut(slot) {
-        *cell = value;
-    }
-}
-
-impl Chunk {
-    fn get(&self, slot: usize) -> Option<Value> {
-        let quality = self.quality.get(slot).copied().unwrap_or_default();
-        if quality == Quality::Missing {
-            return None;
-        }
-        let energy = |column: &[u32]| column.get(slot).copied().filter(|wh| *wh != NO_ENERGY);
-        let number = |column: &[f32]| column.get(slot).copied().filter(|number| !number.is_nan());
-        Some(Value {
-            quality,
-            revision: self.revision.get(slot).copied().unwrap_or(0),
-            captured_at: self
-                .captured_at
-                .get(slot)
-                .copied()
-                .filter(|at| *at != NO_TIME)
-                .map(UtcMicros),
-            import_wh: self.import_wh.get(slot).copied().unwrap_or(0),
-            export_wh: energy(&self.export_wh),
-            import_vah: energy(&self.import_vah),
-            voltage_v: number(&self.voltage_v),
-            current_a: number(&self.current_a),
-        })
-    }
-
-    fn put(&mut self, slot: usize, value: &Value) {
-        set(&mut self.quality, slot, Some(value.quality), Quality::Missing);
-        set(&mut self.import_wh, slot, Some(value.import_wh), 0);
-        set(&mut self.export_wh, slot, value.export_wh, NO_ENERGY);
-        set(&mut self.import_vah, slot, value.import_vah, NO_ENERGY);
-        set(&mut self.voltage_v, slot, value.voltage_v, f32::NAN);
-        set(&mut self.current_a, slot, value.current_a, f32::NAN);
-        set(
-            &mut self.captured_at,
-            slot,
-            value.captured_at.map(|at| at.0),
-            NO_TIME,
-        );
-        set(
-            &mut self.revision,
-            slot,
-            Some(value.revision).filter(|revision| *revision != 0),
-            0,
-        );
-    }
+/// What changed in a chunk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// The interval's last quarter.
+    pub quarter: Quarter,
+    /// The block.
+    pub block: BlockNumber,
+    /// The meters, perhaps some of them twice; `None`: many.
+    pub meters: Option<Vec<MeterIx>>,
 }
 
 #[derive(Debug, Default)]
@@ -375,8 +181,7 @@ impl State {
             }
         };
         chunk.put(slot, value);
-        if !chunk.dirty {
-            chunk.dirty = true;
+        if chunk.dirty.mark(slot) {
             self.dirty.push((home.block, quarter));
         }
         outcome
@@ -413,8 +218,7 @@ impl State {
             self.cells += u64::from(held.is_none());
             chunk.put(slot, value);
         }
-        if !chunk.dirty {
-            chunk.dirty = true;
+        if chunk.dirty.mark(slot) {
             self.dirty.push((home.block, quarter));
         }
     }
@@ -468,18 +272,30 @@ impl State {
         }
     }
 
-    /// Takes the dirty chunks: for each its quarter and its block.
-    pub fn take_dirty(&mut self) -> Vec<(Quarter, BlockNumber)> {
+    /// Takes the dirty chunks.
+    pub fn take_dirty(&mut self) -> Vec<Changed> {
         let dirty = std::mem::take(&mut self.dirty);
         let mut taken = Vec::with_capacity(dirty.len());
         for (at, quarter) in dirty {
             let Some(block) = self.blocks.get_mut(position(at)) else {
                 continue;
             };
-            if let Some(chunk) = block.chunks.get_mut(&quarter) {
-                chunk.dirty = false;
-            }
-            taken.push((quarter, BlockNumber(at)));
+            let slots = block
+                .chunks
+                .get_mut(&quarter)
+                .map(|chunk| std::mem::take(&mut chunk.dirty));
+            let meters = match slots {
+                Some(DirtySlots::Few(slots)) => {
+                    let meter = |slot: u16| block.meters.get(usize::from(slot)).copied();
+                    Some(slots.into_iter().filter_map(meter).collect())
+                }
+                Some(DirtySlots::Many | DirtySlots::None) | None => None,
+            };
+            taken.push(Changed {
+                quarter,
+                block: BlockNumber(at),
+                meters,
+            });
         }
         taken
     }

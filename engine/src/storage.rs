@@ -30,6 +30,8 @@ use durable::{Durable, Staged, Target};
 
 mod disk;
 mod durable;
+#[cfg(test)]
+pub(crate) mod rig;
 
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,8 @@
 //! - any Delta reader of version 1 can read the tables: no deletion vectors, no column mapping, UTC timestamps.
 //!
 //! On disk: `{root}/{table}/_delta_log/…` and `{root}/{table}/day=2026-04-01/part-….zstd.parquet`. A log checkpoint is
-//! written every [`COMMITS_PER_CHECKPOINT`] commits, and commits older than [`LOG_RETENTION`] are then removed.
+//! written every [`COMMITS_PER_CHECKPOINT`] commits; commits and files that only versions beyond the horizon need go with
+//! [`Tables::vacuum`].
 //!
 //! One process may write. Another may read at any time, with [`Tables::open_read_only`].
 
@@ -20,6 +21,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use arrow::{array::RecordBatch, error::ArrowError};
@@ -35,6 +37,7 @@ use crate::storage::DurableStore;
 use delta::Table;
 
 pub use compaction::{Compacted, FILE_BYTES_TARGET, FILES_PER_PARTITION_MAX};
+pub(crate) use files::chain;
 pub use reader::TablesReader;
 
 mod compaction;
@@ -49,8 +52,11 @@ mod tests;
 pub const APPLICATION: &str = "gridtally";
 /// Commits between two checkpoints of a table's Delta log.
 pub const COMMITS_PER_CHECKPOINT: u64 = 50;
-/// How long commits stay readable as versions of their own, as a Delta interval. Rows stay for good.
-pub const LOG_RETENTION: &str = "interval 2 days";
+/// Longest horizon that [`Tables::vacuum`] can be given: for so long every table remembers the files it has replaced. Rows stay
+/// for good.
+pub const VERSIONS_KEPT_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// [`VERSIONS_KEPT_MAX`] as a Delta interval.
+const VERSIONS_KEPT_MAX_INTERVAL: &str = "interval 30 days";
 /// Attempts at one commit before giving up, each after somebody else took the version.
 const ATTEMPTS_MAX: usize = 16;
 /// Tables that are opened at the same time.
@@ -196,6 +202,14 @@ impl Tables {
         };
         let root = std::path::absolute(root).map_err(failed)?;
         let store = DurableStore::open(&root).map_err(failed)?;
+        Self::open_on(store, root).await
+    }
+
+    async fn open_on(store: DurableStore, root: PathBuf) -> Result<Self, TablesError> {
+        let failed = |source| TablesError::Root {
+            root: root.clone(),
+            source,
+        };
         let leftovers = store.remove_leftovers().map_err(failed)?;
         if leftovers > 0 {
             tracing::info!(files = leftovers, "removed files that a crash left half-written");

@@ -134,7 +134,7 @@ pub(crate) async fn list(
         let found = world.search_nodes(&text, kind, after.as_ref().map(NodeId::as_str), limit + 1);
         found
             .into_iter()
-            .filter_map(|view| row(world, view.node, at))
+            .filter_map(|node| row(world, node, at))
             .collect()
     });
     let more = nodes.len() > limit;

@@ -143,6 +143,18 @@ pub(crate) const KEYS: &[Key] = &[
         "reads that force a commit to the tables",
     ),
     key(
+        "tables.compact_minutes",
+        "GRIDTALLY_TABLES_COMPACT_MINUTES",
+        "5",
+        "pause between compactions of the tables, minutes",
+    ),
+    key(
+        "tables.versions_kept_hours",
+        "GRIDTALLY_TABLES_VERSIONS_KEPT_HOURS",
+        "48",
+        "for how long older Delta versions of the tables can be read, hours; rows stay for good",
+    ),
+    key(
         "engine.grace_minutes",
         "GRIDTALLY_ENGINE_GRACE_MINUTES",
         "10",
@@ -153,6 +165,12 @@ pub(crate) const KEYS: &[Key] = &[
         "GRIDTALLY_ENGINE_SETTLEMENT_HOURS",
         "72",
         "a published balance is final after this, hours",
+    ),
+    key(
+        "engine.held_bytes_max",
+        "GRIDTALLY_ENGINE_HELD_BYTES_MAX",
+        "268435456",
+        "memory of what unknown meters said, bytes; what exceeds it waits in the quarantine table",
     ),
     key(
         "engine.coverage_threshold_pct",

@@ -1,8 +1,10 @@
 //! The figures of balances, and how they are read from the rows that the SQL gives.
 
+use std::sync::Arc;
+
 use arrow::{
-    array::{Array, AsArray, Int64Array, RecordBatch, UInt32Array},
-    datatypes::{Int64Type, UInt32Type},
+    array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, UInt32Array},
+    datatypes::{Int64Type, SchemaRef, UInt32Type},
 };
 use gridtally_schemas::IntervalMinutes;
 
@@ -160,6 +162,10 @@ impl<'a> Keys<'a> {
         column.map(Self).ok_or(BalanceError::Column(name))
     }
 
+    fn get(&self, row: usize) -> u32 {
+        self.0.value(row)
+    }
+
     fn at(&self, row: usize) -> usize {
         usize::try_from(self.0.value(row)).unwrap_or(usize::MAX)
     }
@@ -176,8 +182,60 @@ fn read_coverage(batch: &RecordBatch) -> Result<impl Fn(usize) -> Coverage, Bala
     })
 }
 
+/// Figures of DTs that were not computed anew, as the rows of `dt_balance` that they were; `None` when there are none.
+pub(super) fn kept_rows(entries: &[Entry], schema: &SchemaRef) -> Result<Option<RecordBatch>, BalanceError> {
+    let rows: Vec<(u32, &Entry, u32, &DtFigures)> = entries
+        .iter()
+        .zip(0..)
+        .flat_map(|(entry, key)| {
+            entry
+                .kept
+                .iter()
+                .map(move |(dt, figures)| (key, entry, *dt, figures))
+        })
+        .collect();
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let keys = |key: fn(&(u32, &Entry, u32, &DtFigures)) -> u32| -> ArrayRef {
+        Arc::new(rows.iter().map(|row| Some(key(row))).collect::<UInt32Array>())
+    };
+    let whole = |wh: fn(&DtFigures) -> Option<i64>| -> ArrayRef {
+        Arc::new(
+            rows.iter()
+                .map(|(.., figures)| wh(figures))
+                .collect::<Int64Array>(),
+        )
+    };
+    let column = |name: &str| -> Option<ArrayRef> {
+        Some(match name {
+            "feeder_key" => keys(|(_, entry, ..)| entry.roster.feeder.0),
+            "dt_key" => keys(|(_, _, dt, _)| *dt),
+            "interval_key" => keys(|(key, ..)| *key),
+            "dt_import_wh" => whole(|dt| dt.dt_import_wh),
+            "dt_export_wh" => whole(|dt| dt.dt_export_wh),
+            "consumer_import_wh" => whole(|dt| Some(dt.consumer_import_wh)),
+            "consumer_export_wh" => whole(|dt| Some(dt.consumer_export_wh)),
+            "unmetered_wh" => whole(|dt| Some(dt.unmetered_wh)),
+            "injected_wh" => whole(|dt| dt.injected_wh),
+            "delivered_wh" => whole(|dt| dt.delivered_wh),
+            "loss_wh" => whole(|dt| dt.loss_wh),
+            "loss_bound_wh" => whole(|dt| Some(dt.loss_bound_wh)),
+            "loss_bound_above_wh" => whole(|dt| Some(dt.loss_bound_above_wh)),
+            "meters_expected" => whole(|dt| Some(dt.coverage.expected)),
+            "meters_reported" => whole(|dt| Some(dt.coverage.reported)),
+            "meters_estimated" => whole(|dt| Some(dt.coverage.estimated)),
+            _ => return None,
+        })
+    };
+    let columns = schema.fields().iter().filter_map(|field| column(field.name()));
+    RecordBatch::try_new(Arc::clone(schema), columns.collect())
+        .map(Some)
+        .map_err(BalanceError::Members)
+}
+
 /// DTs of one interval, with their place in the roster.
-pub(super) type DtsByKey = Vec<(usize, DtFigures)>;
+pub(super) type DtsByKey = Vec<(u32, DtFigures)>;
 
 pub(super) fn read_dts(
     batch: &RecordBatch,
@@ -211,7 +269,7 @@ pub(super) fn read_dts(
             continue;
         };
         list.push((
-            dt_key.at(row),
+            dt_key.get(row),
             DtFigures {
                 dt: *dt,
                 dt_import_wh: import.known(row),
@@ -262,6 +320,7 @@ pub(super) fn read_feeders(
             roster,
             quarter,
             heard,
+            kept: _,
         } = entry;
         let mut of_entry = std::mem::take(list);
         of_entry.sort_unstable_by_key(|(key, _)| *key);

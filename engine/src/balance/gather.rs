@@ -9,9 +9,10 @@ use arrow::{
 };
 use gridtally_schemas::{IntervalMinutes, Zone, time::QUARTER_MICROS};
 
+use super::{DtFigures, FeederInterval};
 use crate::{
-    network::{Member, MemberRole, Roster},
-    state::{Quality, Quarter, State},
+    network::{Member, MemberRole, Roster, Unmetered},
+    state::{Quality, Quarter, QuarterView, State},
 };
 
 /// An interval whose member reads were gathered.
@@ -20,6 +21,21 @@ pub(super) struct Entry {
     pub(super) roster: Arc<Roster>,
     pub(super) quarter: Quarter,
     pub(super) heard: bool,
+    /// Figures of the DTs whose members were not gathered, with their place in the roster.
+    pub(super) kept: Vec<(u32, DtFigures)>,
+}
+
+/// An interval in which only some DTs changed since it was computed.
+#[derive(Debug)]
+pub struct Part {
+    /// Who takes part, the same as when it was computed.
+    pub roster: Arc<Roster>,
+    /// Its last quarter.
+    pub quarter: Quarter,
+    /// The DTs that changed, sorted; the members of the feeder itself are gathered in any case.
+    pub dts: Vec<u32>,
+    /// What was computed. Values never go away again: what was heard in it stays heard.
+    pub before: Arc<FeederInterval>,
 }
 
 /// Member reads of many (feeder, interval) pairs, column by column.
@@ -56,34 +72,55 @@ struct Said {
 impl MemberReads {
     /// Adds the interval of `roster` that ends at `quarter`. A key in the results refers to the order of these calls.
     pub fn gather(&mut self, state: &State, zone: &Zone, roster: &Arc<Roster>, quarter: Quarter) {
-        let interval_key = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
-        let mut heard = false;
-        let mut views = [state.view(quarter), state.view(quarter.minus(1))];
-        for member in &roster.members {
-            let halves = if member.minutes < roster.minutes { 2 } else { 1 };
-            let mut said = Said {
-                expected: halves,
-                ..Said::default()
-            };
-            for view in views.iter_mut().take(if halves == 2 { 2 } else { 1 }) {
-                let energy = view.energy(member.meter).filter(|_| member.in_service);
-                let Some((quality, import_wh, export_wh)) = energy else {
-                    continue;
-                };
-                heard = true;
-                said.import_wh += i64::from(import_wh);
-                said.export_wh += i64::from(export_wh);
-                said.present += 1;
-                said.estimated += i64::from(quality == Quality::Estimated);
-            }
-            self.push(roster, interval_key, member, said);
-        }
-        self.gather_unmetered(zone, roster, quarter, interval_key);
+        let mut gathering = Gathering::new(self, state, roster, quarter);
+        gathering.members(&roster.members);
+        gathering.unmetered(zone, |_| true);
+        let heard = gathering.heard;
         self.entries.push(Entry {
             roster: Arc::clone(roster),
             quarter,
             heard,
+            kept: Vec::new(),
         });
+    }
+
+    /// Adds an interval of which only some DTs changed: their members and those of the feeder itself. The others' figures are taken
+    /// from what was computed before, which is what the same members give again.
+    pub fn gather_part(&mut self, state: &State, zone: &Zone, part: Part) {
+        let Part {
+            roster,
+            quarter,
+            dts,
+            before,
+        } = part;
+        let is_gathered = |dt: Option<u32>| dt.is_none_or(|dt| dts.binary_search(&dt).is_ok());
+        let mut gathering = Gathering::new(self, state, &roster, quarter);
+        for dt in &dts {
+            gathering.members(roster.members_on(Some(*dt)));
+        }
+        gathering.members(roster.members_on(None));
+        gathering.unmetered(zone, is_gathered);
+        let heard = gathering.heard || before.heard;
+        let place = |figures: &DtFigures| {
+            let at = roster.dts.iter().position(|dt| *dt == figures.dt);
+            at.and_then(|at| u32::try_from(at).ok())
+        };
+        let kept = before
+            .dts
+            .iter()
+            .filter_map(|figures| Some((place(figures)?, *figures)))
+            .filter(|(dt, _)| !is_gathered(Some(*dt)))
+            .collect();
+        self.entries.push(Entry {
+            roster,
+            quarter,
+            heard,
+            kept,
+        });
+    }
+
+    fn next_key(&self) -> u32 {
+        u32::try_from(self.entries.len()).unwrap_or(u32::MAX)
     }
 
     fn push(&mut self, roster: &Roster, interval_key: u32, member: &Member, said: Said) {
@@ -101,25 +138,25 @@ impl MemberReads {
         self.intervals_in_month.push(1);
     }
 
-    fn gather_unmetered(&mut self, zone: &Zone, roster: &Roster, quarter: Quarter, interval_key: u32) {
-        if roster.unmetered.is_empty() {
-            return;
-        }
-        let (interval_of_month, intervals_in_month) = place_in_month(zone, quarter, roster.minutes);
-        for unmetered in &roster.unmetered {
-            self.keys(roster, interval_key, unmetered.dt, MemberRole::Unmetered);
-            self.import_wh.push(0);
-            self.export_wh.push(0);
-            self.multiplier_thousandths.push(1_000);
-            self.reads_expected.push(0);
-            self.reads_present.push(0);
-            self.reads_estimated.push(0);
-            self.import_bound_wh.push(0);
-            self.export_bound_wh.push(0);
-            self.assessed_wh_month.push(unmetered.assessed_wh_month);
-            self.interval_of_month.push(interval_of_month);
-            self.intervals_in_month.push(intervals_in_month);
-        }
+    fn push_unmetered(
+        &mut self,
+        roster: &Roster,
+        interval_key: u32,
+        unmetered: Unmetered,
+        place: (i64, i64),
+    ) {
+        self.keys(roster, interval_key, unmetered.dt, MemberRole::Unmetered);
+        self.import_wh.push(0);
+        self.export_wh.push(0);
+        self.multiplier_thousandths.push(1_000);
+        self.reads_expected.push(0);
+        self.reads_present.push(0);
+        self.reads_estimated.push(0);
+        self.import_bound_wh.push(0);
+        self.export_bound_wh.push(0);
+        self.assessed_wh_month.push(unmetered.assessed_wh_month);
+        self.interval_of_month.push(place.0);
+        self.intervals_in_month.push(place.1);
     }
 
     fn keys(&mut self, roster: &Roster, interval_key: u32, dt: Option<u32>, role: MemberRole) {
@@ -163,6 +200,71 @@ impl MemberReads {
             energy(self.intervals_in_month),
         ];
         RecordBatch::try_new(member_reads_schema(), columns).map(|batch| (self.entries, batch))
+    }
+}
+
+/// The member reads of one interval on their way into the columns.
+struct Gathering<'a> {
+    reads: &'a mut MemberReads,
+    roster: &'a Roster,
+    quarter: Quarter,
+    key: u32,
+    views: [QuarterView<'a>; 2],
+    heard: bool,
+}
+
+impl<'a> Gathering<'a> {
+    fn new(reads: &'a mut MemberReads, state: &'a State, roster: &'a Roster, quarter: Quarter) -> Self {
+        Self {
+            key: reads.next_key(),
+            reads,
+            roster,
+            quarter,
+            views: [state.view(quarter), state.view(quarter.minus(1))],
+            heard: false,
+        }
+    }
+
+    fn members(&mut self, members: &[Member]) {
+        for member in members {
+            let halves = if member.minutes < self.roster.minutes {
+                2
+            } else {
+                1
+            };
+            let mut said = Said {
+                expected: halves,
+                ..Said::default()
+            };
+            for view in self.views.iter_mut().take(if halves == 2 { 2 } else { 1 }) {
+                let energy = view.energy(member.meter).filter(|_| member.in_service);
+                let Some((quality, import_wh, export_wh)) = energy else {
+                    continue;
+                };
+                self.heard = true;
+                said.import_wh += i64::from(import_wh);
+                said.export_wh += i64::from(export_wh);
+                said.present += 1;
+                said.estimated += i64::from(quality == Quality::Estimated);
+            }
+            self.reads.push(self.roster, self.key, member, said);
+        }
+    }
+
+    fn unmetered(&mut self, zone: &Zone, wanted: impl Fn(Option<u32>) -> bool) {
+        if self.roster.unmetered.is_empty() {
+            return;
+        }
+        let place = place_in_month(zone, self.quarter, self.roster.minutes);
+        for unmetered in self
+            .roster
+            .unmetered
+            .iter()
+            .filter(|unmetered| wanted(unmetered.dt))
+        {
+            self.reads
+                .push_unmetered(self.roster, self.key, *unmetered, place);
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use tokio::sync::OnceCell;
 
 use super::{
     BalanceError, Computed, DT_BALANCE_SQL, FEEDER_BALANCE_SQL,
-    figures::{DtsByKey, read_dts, read_feeders},
+    figures::{DtsByKey, kept_rows, read_dts, read_feeders},
     gather::{MemberReads, member_reads_schema},
 };
 
@@ -76,6 +76,12 @@ impl BalanceSql {
             .collect();
         for batch in &input.dt_balance {
             read_dts(batch, &entries, &mut dts)?;
+        }
+        input
+            .dt_balance
+            .extend(kept_rows(&entries, &planned.dt.schema())?);
+        for (entry, dts) in entries.iter().zip(&mut dts) {
+            dts.extend_from_slice(&entry.kept);
         }
         let feeders = self.query("feeder_balance.sql", &planned.feeder, input).await?;
         let mut computed = Vec::with_capacity(entries.len());

@@ -1,28 +1,33 @@
 //! The engine's thread: one loop that applies, ticks and publishes, and the commands that ask it to.
 
 use std::{
-    collections::VecDeque,
+    collections::BTreeSet,
     panic::AssertUnwindSafe,
     sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
 use gridtally_ingest::log::{Log, LogBatch, LogReader, Position};
-use gridtally_schemas::{Clock, Publish};
+use gridtally_schemas::{Clock, MeterId, Publish};
 use tokio::{
     runtime::{Builder, Handle},
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, watch},
     task::JoinHandle,
 };
 
 use super::{
     ChangeKind, EngineConfig, EngineError, INTERVALS_LISTED_MAX, Progress, Shared, Store,
     checkpoint::{Checkpointer, Transactions, Written},
+    command::Command,
+    rate::Rate,
+    recovery::read_spilled,
+    upkeep::{Keeper, Running},
 };
 use crate::{
     balance::BalanceSql,
     network::NodeIx,
     state::Quarter,
+    tables::chain,
     world::{World, publish::Scope},
 };
 
@@ -32,47 +37,6 @@ const APPLY_BYTES: usize = 256 * 1024;
 const GATHER_ROWS: usize = 200_000;
 /// Feeder-intervals taken for publication under one lock.
 const PUBLISH_INTERVALS: usize = 512;
-/// Over how long `reads_per_second` is measured.
-const RATE_SPAN: Duration = Duration::from_secs(5);
-
-/// What the engine's thread is asked.
-#[derive(Debug)]
-pub(super) enum Command {
-    /// Answer when the balances contain this record.
-    Apply {
-        through: Position,
-        reply: oneshot::Sender<Progress>,
-    },
-    /// Answer when the tables contain it, open intervals included.
-    Checkpoint {
-        through: Position,
-        reply: oneshot::Sender<Progress>,
-    },
-    /// Publish it, answer, end.
-    Stop {
-        through: Position,
-        reply: oneshot::Sender<Progress>,
-    },
-}
-
-impl Command {
-    fn through(&self) -> Position {
-        match self {
-            Self::Apply { through, .. } | Self::Checkpoint { through, .. } | Self::Stop { through, .. } => {
-                *through
-            }
-        }
-    }
-
-    fn answer(self, progress: Progress) {
-        match self {
-            // Who asked may have gone.
-            Self::Apply { reply, .. } | Self::Checkpoint { reply, .. } | Self::Stop { reply, .. } => {
-                let _ = reply.send(progress);
-            }
-        }
-    }
-}
 
 /// What a driver is made of.
 #[derive(Debug)]
@@ -107,16 +71,18 @@ pub(super) struct Driver<S> {
     batch: LogBatch,
     publish: Publish,
     sql: BalanceSql,
+    store: Arc<S>,
     commits: Handle,
     /// Away while a checkpoint is being written: there is one at a time.
     checkpointer: Option<Checkpointer<S>>,
+    upkeep: Running,
     writing: Option<Writing<S>>,
     asked: Vec<Command>,
     /// How far some table was at the start: nothing is published before that is applied, so that no table goes back.
     replay_through: Position,
     next_tick: Instant,
     next_checkpoint: Instant,
-    rate: VecDeque<(Instant, u64)>,
+    rate: Rate,
     stopped: bool,
 }
 
@@ -141,7 +107,15 @@ impl<S: Store> Driver<S> {
         let reader = log.reader(applied).map_err(EngineError::Log)?;
         let zone = config.settings.zone.clone();
         let now = Instant::now();
+        let upkeep = Keeper {
+            upkeep: config.upkeep,
+            store: Arc::clone(&store),
+            clock: clock.clone(),
+            zone: zone.clone(),
+            shared: Arc::clone(&shared),
+        };
         Ok(Self {
+            upkeep: upkeep.spawn()?,
             synced: log.subscribe(),
             replay_through: transactions
                 .values()
@@ -149,7 +123,8 @@ impl<S: Store> Driver<S> {
                 .max()
                 .unwrap_or_default()
                 .min(log.end()),
-            checkpointer: Some(Checkpointer::new(store, zone, transactions)),
+            checkpointer: Some(Checkpointer::new(Arc::clone(&store), zone, transactions)),
+            store,
             next_checkpoint: now + config.checkpoint,
             next_tick: now,
             config,
@@ -164,7 +139,7 @@ impl<S: Store> Driver<S> {
             commits: Handle::current(),
             writing: None,
             asked: Vec::new(),
-            rate: VecDeque::new(),
+            rate: Rate::default(),
             stopped: false,
         })
     }
@@ -183,6 +158,7 @@ impl<S: Store> Driver<S> {
                 tracing::error!(error = %chain(&error), "engine failed");
                 let _ = shared.failure.set(Arc::new(error));
             }
+            self.upkeep.stop();
             // Only now are waiting commands dropped: whoever waits finds the failure.
             drop(self);
             shared.ended.send_replace(true);
@@ -193,7 +169,7 @@ impl<S: Store> Driver<S> {
 
     async fn run(&mut self) -> Result<(), EngineError> {
         while !self.stopped {
-            let more = self.apply_some()?;
+            let more = self.apply_some().await?;
             self.hear_commands();
             if Instant::now() >= self.next_tick || self.is_tick_asked() {
                 self.tick().await?;
@@ -235,7 +211,7 @@ impl<S: Store> Driver<S> {
     }
 
     /// Applies one batch of the log. Tells whether there may be more.
-    fn apply_some(&mut self) -> Result<bool, EngineError> {
+    async fn apply_some(&mut self) -> Result<bool, EngineError> {
         if self.is_full() {
             return Ok(false);
         }
@@ -247,13 +223,39 @@ impl<S: Store> Driver<S> {
         {
             return Ok(false);
         }
-        let (batch, publish) = (&self.batch, &mut self.publish);
-        let mut world = self.shared.world.write().unwrap_or_else(PoisonError::into_inner);
-        for (position, bytes) in batch.iter() {
-            let applied = world.apply(position, bytes, publish);
-            applied.map_err(|source| EngineError::Record { position, source })?;
+        let mut ready = 0;
+        while let Some((at, meters)) = self.apply_until_spilled(ready)? {
+            let shared = Arc::clone(&self.shared);
+            read_spilled(self.store.as_ref(), &meters, |rows| {
+                let mut world = shared.world.write().unwrap_or_else(PoisonError::into_inner);
+                world.put_back_spilled(rows, &meters)
+            })
+            .await?;
+            ready = at + 1;
         }
         Ok(true)
+    }
+
+    /// Applies the batch up to a record that names meters whose spans wait in the table, if there is one: gives its place and those
+    /// meters. The records before `ready` need no look.
+    fn apply_until_spilled(
+        &mut self,
+        ready: usize,
+    ) -> Result<Option<(usize, BTreeSet<MeterId>)>, EngineError> {
+        let (batch, publish) = (&self.batch, &mut self.publish);
+        let mut world = self.shared.world.write().unwrap_or_else(PoisonError::into_inner);
+        for (at, (position, bytes)) in batch.iter().enumerate() {
+            let failed = |source| EngineError::Record { position, source };
+            if at >= ready {
+                let meters = world.spilled_named_by(bytes).map_err(failed)?;
+                if !meters.is_empty() {
+                    return Ok(Some((at, meters)));
+                }
+            }
+            // One that was applied before changes nothing.
+            world.apply(position, bytes, publish).map_err(failed)?;
+        }
+        Ok(None)
     }
 
     /// Brings every balance up to what is applied.
@@ -288,38 +290,29 @@ impl<S: Store> Driver<S> {
     }
 
     fn note_tick(&mut self, now: Instant, took: Option<Duration>) {
-        let (applied, reads, cells, held, waiting, dirty) = self.read(|world| {
-            let counts = (world.applied(), world.counts.reads, world.state.cells());
-            (
-                counts.0,
-                counts.1,
-                counts.2,
-                world.held(),
-                world.outbox.len(),
-                world.dirty_intervals(),
-            )
+        let (applied, reads, seen) = self.read(|world| {
+            let seen = Progress {
+                dirty_intervals: world.dirty_intervals(),
+                waiting_rows: world.outbox.len(),
+                held: world.held(),
+                held_bytes: world.held_bytes(),
+                held_spilled: world.held_spilled(),
+                cells: world.state.cells(),
+                ..Progress::default()
+            };
+            (world.applied(), world.counts.reads, seen)
         });
-        self.rate.push_back((now, reads));
-        while self
-            .rate
-            .get(1)
-            .is_some_and(|(at, _)| now.duration_since(*at) >= RATE_SPAN)
-        {
-            self.rate.pop_front();
-        }
-        let per_second = self.rate.front().map_or(0.0, |(since, before)| {
-            let seconds = now.duration_since(*since).as_secs_f64();
-            let count = u32::try_from(reads.saturating_sub(*before)).map_or(f64::from(u32::MAX), f64::from);
-            if seconds > 0.0 { count / seconds } else { 0.0 }
-        });
+        let per_second = self.rate.note(now, reads);
         self.progress(|progress| {
             progress.applied_position = applied;
             progress.reads_applied = reads;
             progress.reads_per_second = per_second;
-            progress.dirty_intervals = dirty;
-            progress.waiting_rows = waiting;
-            progress.held = held;
-            progress.cells = cells;
+            progress.dirty_intervals = seen.dirty_intervals;
+            progress.waiting_rows = seen.waiting_rows;
+            progress.held = seen.held;
+            progress.held_bytes = seen.held_bytes;
+            progress.held_spilled = seen.held_spilled;
+            progress.cells = seen.cells;
             progress.ticks += 1;
             progress.last_tick_micros = took.map_or(progress.last_tick_micros, micros);
         });
@@ -418,6 +411,7 @@ impl<S: Store> Driver<S> {
         };
         let written = written?;
         self.checkpointer = Some(checkpointer);
+        self.write(|world| world.spill(written.position));
         self.log.cut(written.position).map_err(EngineError::Log)?;
         let took = started.elapsed();
         let waiting = self.read(|world| world.outbox.len());
@@ -474,12 +468,6 @@ impl<S: Store> Driver<S> {
     }
 }
 
-fn micros(duration: Duration) -> u64 {
+pub(super) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
-}
-
-/// An error with all its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -1,10 +1,12 @@
 //! From the tables back to the picture.
 
+use std::collections::BTreeSet;
+
 use arrow::array::RecordBatch;
 use futures::StreamExt;
 use gridtally_ingest::log::Position;
 use gridtally_schemas::{
-    UtcMicros,
+    MeterId, UtcMicros,
     table::{self, TableSchema},
 };
 
@@ -76,10 +78,10 @@ pub(crate) async fn recover<S: Store>(
         world.restore_vee(rows, as_of)
     })
     .await?;
-    let quarantine = collect(store, &table::QUARANTINE).await?;
-    world
-        .restore_quarantine(&quarantine, as_of)
-        .map_err(EngineError::Restore)?;
+    each(store, &table::QUARANTINE, |rows| {
+        world.restore_quarantine(rows, as_of)
+    })
+    .await?;
     each(store, &table::DT_BALANCE, |rows| world.restore_dt_balance(rows)).await?;
     each(store, &table::FEEDER_BALANCE, |rows| {
         world.restore_feeder_balance(rows)
@@ -112,6 +114,26 @@ pub(crate) async fn newest_position<S: Store>(store: &S) -> Result<Position, Eng
         newest = newest.max(position.unwrap_or_default());
     }
     Ok(newest)
+}
+
+/// Reads spilled spans of `meters` again, for `put_back` to take.
+///
+/// # Errors
+/// When the table cannot be read or holds what this program never writes.
+pub(crate) async fn read_spilled<S: Store>(
+    store: &S,
+    meters: &BTreeSet<MeterId>,
+    mut put_back: impl FnMut(&RecordBatch) -> Result<(), RestoreError>,
+) -> Result<(), EngineError> {
+    let failed = |source: StoreError| EngineError::Read {
+        table: table::QUARANTINE.name,
+        source,
+    };
+    let mut batches = store.quarantined(meters).await.map_err(failed)?;
+    while let Some(batch) = batches.next().await {
+        put_back(&batch.map_err(failed)?).map_err(EngineError::Restore)?;
+    }
+    Ok(())
 }
 
 async fn each<S: Store>(

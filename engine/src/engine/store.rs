@@ -1,11 +1,17 @@
 //! What the engine asks of the tables, so that recovery can be tested against tables that fail where a test wants them to.
 
+use std::{collections::BTreeSet, time::Duration};
+
 use arrow::array::RecordBatch;
+use datafusion::prelude::{col, lit};
 use futures::{StreamExt, stream::BoxStream};
 use gridtally_ingest::log::Position;
-use gridtally_schemas::table::TableSchema;
+use gridtally_schemas::{
+    Day, MeterId,
+    table::{self, TableSchema},
+};
 
-use crate::tables::{Appended, Tables};
+use crate::tables::{Appended, Compacted, Tables};
 
 /// Why a table could not be read or written.
 pub type StoreError = Box<dyn std::error::Error + Send + Sync>;
@@ -40,6 +46,35 @@ pub trait Store: Send + Sync + 'static {
         &self,
         table: &'static TableSchema,
     ) -> impl Future<Output = Result<BoxStream<'static, Result<RecordBatch, StoreError>>, StoreError>> + Send;
+
+    /// The rows of `quarantine` that are of these meters, and perhaps others, in no order.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    fn quarantined(
+        &self,
+        meters: &BTreeSet<MeterId>,
+    ) -> impl Future<Output = Result<BoxStream<'static, Result<RecordBatch, StoreError>>, StoreError>> + Send;
+
+    /// Rewrites small files as few large ones, beside appends; days before `open_from` are closed. No row changes.
+    ///
+    /// # Errors
+    /// When files cannot be read or written; the table is then as it was.
+    fn compact(
+        &self,
+        table: &'static TableSchema,
+        open_from: Day,
+    ) -> impl Future<Output = Result<Compacted, StoreError>> + Send;
+
+    /// Removes what only versions older than `versions_kept` need. Gives the number of data files removed.
+    ///
+    /// # Errors
+    /// When files cannot be listed or removed.
+    fn vacuum(
+        &self,
+        table: &'static TableSchema,
+        versions_kept: Duration,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 }
 
 impl Store for Tables {
@@ -65,5 +100,23 @@ impl Store for Tables {
     ) -> Result<BoxStream<'static, Result<RecordBatch, StoreError>>, StoreError> {
         let batches = Tables::scan(self, table, None).await?;
         Ok(batches.map(|batch| batch.map_err(StoreError::from)).boxed())
+    }
+
+    async fn quarantined(
+        &self,
+        meters: &BTreeSet<MeterId>,
+    ) -> Result<BoxStream<'static, Result<RecordBatch, StoreError>>, StoreError> {
+        let ids = meters.iter().map(|meter| lit(meter.as_str())).collect();
+        let filter = col("meter_id").in_list(ids, false);
+        let batches = Tables::scan(self, &table::QUARANTINE, Some(filter)).await?;
+        Ok(batches.map(|batch| batch.map_err(StoreError::from)).boxed())
+    }
+
+    async fn compact(&self, table: &'static TableSchema, open_from: Day) -> Result<Compacted, StoreError> {
+        Ok(Tables::compact(self, table, open_from).await?)
+    }
+
+    async fn vacuum(&self, table: &'static TableSchema, versions_kept: Duration) -> Result<u64, StoreError> {
+        Ok(Tables::vacuum(self, table, versions_kept).await?)
     }
 }

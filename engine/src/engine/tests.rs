@@ -84,12 +84,10 @@ impl Bed {
 
 fn total_loss(engine: &Engine, quarter: i64) -> Option<i64> {
     engine.read(|world| {
-        let node = world.network.find_node("D")?;
+        let feeder = world.network.find_node("F1")?;
         let span = quarter_end(quarter - 1)..quarter_end(quarter);
-        world
-            .balances(node, span, crate::world::look::Resolution::Interval, 1)
-            .pop()?
-            .total_loss_wh
+        let (_, interval) = world.feeder_intervals(feeder, span).next()?;
+        interval.feeder.total_loss_wh
     })
 }
 
@@ -183,6 +181,44 @@ async fn delta_tables_hold_what_the_log_said_after_a_restart_too() {
         rows += batch.unwrap().num_rows();
     }
     assert_eq!(rows, 9);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_unknown_meter_said_beyond_the_bound_comes_back_from_the_table_when_it_is_named() {
+    let bed = Bed::new();
+    let folder = tempfile::tempdir().unwrap();
+    let tables = Tables::open(folder.path()).await.unwrap();
+    let config = EngineConfig {
+        tick: Duration::from_millis(5),
+        settings: Settings {
+            held_bytes_max: 0,
+            ..Settings::default()
+        },
+        ..EngineConfig::default()
+    };
+    let engine = Engine::start(config, Arc::clone(&bed.log), tables, Clock::fixed(NOW))
+        .await
+        .unwrap();
+    bed.append_network().await;
+    for (id, quarter) in [("NEW", 1), ("OTHER", 1), ("NEW", 2)] {
+        bed.append(&publish_record(
+            NOW,
+            &publish(id, &[read(quarter_end(quarter), 5)]),
+        ))
+        .await;
+    }
+    engine.checkpoint().await.unwrap();
+    let progress = engine.applied().await.unwrap();
+    assert_eq!(
+        (progress.held, progress.held_spilled, progress.held_bytes),
+        (3, 3, 0)
+    );
+    let named = MasterRows::Meters(vec![meter("NEW", MeterRole::Consumer, None)]);
+    bed.append(&master_record(NOW, &named)).await;
+    let progress = engine.applied().await.unwrap();
+    assert_eq!((progress.held, progress.held_spilled, progress.cells), (1, 1, 2));
+    assert_eq!(engine.read(|world| world.counts.reads_released), 2);
+    engine.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -128,9 +128,30 @@ pub struct Roster {
     pub unmetered: Vec<Unmetered>,
     /// The nodes above the feeder, nearest first.
     pub ancestors: Vec<NodeIx>,
+    /// Where its meters are, sorted.
+    places: Vec<(MeterIx, Option<u32>)>,
 }
 
 impl Roster {
+    /// The DTs on which a meter is a member, `None` for the feeder itself; nothing when it is no member.
+    pub fn places_of(&self, meter: MeterIx) -> impl Iterator<Item = Option<u32>> {
+        let first = self.places.partition_point(|(of, _)| *of < meter);
+        let from = self.places.get(first..).unwrap_or_default();
+        from.iter()
+            .take_while(move |(of, _)| *of == meter)
+            .map(|(_, dt)| *dt)
+    }
+
+    /// The members on a DT, or on the feeder itself.
+    #[must_use]
+    pub fn members_on(&self, dt: Option<u32>) -> &[Member] {
+        // Members stand in the order of their DTs, those of the feeder itself last.
+        let rank = |dt: Option<u32>| dt.unwrap_or(u32::MAX);
+        let first = self.members.partition_point(|member| rank(member.dt) < rank(dt));
+        let end = self.members.partition_point(|member| rank(member.dt) <= rank(dt));
+        self.members.get(first..end).unwrap_or_default()
+    }
+
     /// Whether it has nothing to balance.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -169,6 +190,7 @@ impl Network {
                 members: Vec::new(),
                 unmetered: Vec::new(),
                 ancestors: Vec::new(),
+                places: Vec::new(),
             },
             limits: Vec::new(),
         };
@@ -368,6 +390,9 @@ impl Building<'_> {
             member.import_bound_wh = watt_hours(limits.import_kw * 1_000.0 * hours);
             member.export_bound_wh = watt_hours(limits.export_kw * 1_000.0 * hours);
         }
+        let places = roster.members.iter().map(|member| (member.meter, member.dt));
+        roster.places = places.collect();
+        roster.places.sort_unstable();
         roster
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! A file is small below half of [`FILE_BYTES_TARGET`]. The small files of one partition are rewritten together, sorted by
 //! the table's key, when the day is closed and there are two or more, or when there are [`FILES_PER_PARTITION_MAX`]: so a
-//! day that is being written is read quickly too, and a byte is rewritten a bounded number of times.
+//! day that is being written is read quickly too. A file that is larger than all smaller ones together is left alone, so that a late
+//! read does not rewrite its whole day: each time a byte is rewritten its file at least doubles, from a checkpoint's 10 kB to the target
+//! at most 14 times, and of a day at most about as many files stay.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -21,7 +23,7 @@ use deltalake::{
     datafile::writer::DeltaWriter,
     delta_datafusion::{DeltaScanConfig, DeltaScanNext},
     kernel::{Action, Add, Remove},
-    protocol::DeltaOperation,
+    protocol::{DeltaOperation, checkpoints::cleanup_expired_logs_for},
 };
 use futures::{StreamExt, TryStreamExt};
 use gridtally_schemas::{
@@ -35,6 +37,9 @@ use super::{
     delta::{Outcome, Table},
     files,
 };
+
+#[cfg(test)]
+mod tests;
 
 /// Size at which a compacted file is closed.
 pub const FILE_BYTES_TARGET: u64 = 128 << 20;
@@ -90,7 +95,8 @@ impl Tables {
 
     /// Removes files that no version names any more: those that a compaction replaced, and those of writes that never
     /// were committed, both only once they are older than `keep_for` (readers of an older snapshot need the former,
-    /// writes under way the latter). Gives the number of files removed.
+    /// writes under way the latter). Gives the number of data files removed. Commits go too, once they are as old and a log
+    /// checkpoint holds what they said. Beyond [`super::VERSIONS_KEPT_MAX`] the table itself has forgotten what it replaced.
     ///
     /// # Errors
     /// When files cannot be listed or removed.
@@ -121,27 +127,50 @@ async fn plans(
         .map_err(failed)?
         .snapshot()
         .file_views(log_store.as_ref(), None);
-    let mut partitions: BTreeMap<Option<String>, Plan> = BTreeMap::new();
+    let mut partitions: BTreeMap<Option<String>, Vec<Small>> = BTreeMap::new();
     while let Some(file) = files.try_next().await.map_err(failed)? {
-        if u64::try_from(file.size()).unwrap_or_default() >= FILE_BYTES_TARGET / 2 {
+        let bytes = u64::try_from(file.size()).unwrap_or_default();
+        if bytes >= FILE_BYTES_TARGET / 2 {
             continue;
         }
         let partition = schema
             .partition
             .and_then(|column| file.partition_values_map().remove(column).flatten());
-        partitions
-            .entry(partition)
-            .or_default()
-            .push(file.remove_action(false));
+        partitions.entry(partition).or_default().push(Small {
+            bytes,
+            remove: file.remove_action(false),
+        });
     }
-    let worth = |(partition, plan): (Option<String>, Plan)| {
+    let worth = |(partition, small): (Option<String>, Vec<Small>)| {
         let closed = partition
             .and_then(|text| Day::parse(&text))
             .is_some_and(|day| day < open_from);
         let enough = if closed { 2 } else { FILES_PER_PARTITION_MAX };
-        (plan.len() >= enough).then_some(plan)
+        (small.len() >= enough).then(|| plan_of(small))
     };
-    Ok(partitions.into_iter().filter_map(worth).collect())
+    let plans = partitions.into_iter().filter_map(worth);
+    Ok(plans.filter(|plan| plan.len() >= 2).collect())
+}
+
+/// A file that may be rewritten.
+#[derive(Debug)]
+struct Small {
+    bytes: u64,
+    remove: Remove,
+}
+
+/// Those of a partition's files that are rewritten: all but those larger than all smaller ones together.
+fn plan_of(mut small: Vec<Small>) -> Plan {
+    small.sort_unstable_by(|a, b| (a.bytes, &a.remove.path).cmp(&(b.bytes, &b.remove.path)));
+    let mut smaller_bytes: u64 = small.iter().map(|file| file.bytes).sum();
+    while let Some(largest) = small.pop() {
+        smaller_bytes -= largest.bytes;
+        if largest.bytes <= smaller_bytes {
+            small.push(largest);
+            break;
+        }
+    }
+    small.into_iter().map(|file| file.remove).collect()
 }
 
 /// Writes the rows of the planned files anew, sorted by the table's key.
@@ -301,5 +330,7 @@ async fn vacuum(table: &Table, keep_for: Duration) -> Result<u64, DeltaTableErro
             removed += 1;
         }
     }
+    let oldest_millis = oldest_micros.div_euclid(1_000);
+    cleanup_expired_logs_for(state.version(), table.log_store.as_ref(), oldest_millis, None).await?;
     Ok(removed)
 }

@@ -26,7 +26,10 @@ use tokio::sync::{Mutex, MutexGuard};
 use url::Url;
 use uuid::Uuid;
 
-use super::{APPLICATION, ATTEMPTS_MAX, Appended, COMMITS_PER_CHECKPOINT, LOG_RETENTION, TablesError, files};
+use super::{
+    APPLICATION, ATTEMPTS_MAX, Appended, COMMITS_PER_CHECKPOINT, TablesError, VERSIONS_KEPT_MAX_INTERVAL,
+    files,
+};
 use crate::storage::DurableStore;
 
 /// The newest version of a table that its writer knows.
@@ -223,8 +226,7 @@ impl Table {
         Ok(())
     }
 
-    /// Writes a log checkpoint and removes old commits when it is time. Its failure costs speed, not data: it is logged,
-    /// and the next time tries again.
+    /// Writes a log checkpoint when it is time. Its failure costs speed, not data: it is logged, and the next time tries again.
     pub(super) async fn maintain_log(&self, head: &Head) {
         if !head.version.is_multiple_of(COMMITS_PER_CHECKPOINT) {
             return;
@@ -235,19 +237,11 @@ impl Table {
                 table: self.schema.name,
                 source,
             };
-            checkpoints::create_checkpoint(&delta, None)
-                .await
-                .map_err(failed)?;
-            checkpoints::cleanup_metadata(&delta, None).await.map_err(failed)
+            checkpoints::create_checkpoint(&delta, None).await.map_err(failed)
         };
         match maintained.await {
-            Ok(removed) => {
-                tracing::debug!(
-                    table = self.schema.name,
-                    version = head.version,
-                    removed,
-                    "log checkpoint"
-                );
+            Ok(()) => {
+                tracing::debug!(table = self.schema.name, version = head.version, "log checkpoint");
             }
             Err(error) => tracing::warn!(
                 table = self.schema.name,
@@ -304,7 +298,11 @@ async fn create(schema: &'static TableSchema, log_store: LogStoreRef) -> Result<
             ),
             (
                 "delta.logRetentionDuration".to_owned(),
-                Some(LOG_RETENTION.to_owned()),
+                Some(VERSIONS_KEPT_MAX_INTERVAL.to_owned()),
+            ),
+            (
+                "delta.deletedFileRetentionDuration".to_owned(),
+                Some(VERSIONS_KEPT_MAX_INTERVAL.to_owned()),
             ),
         ])
         .with_save_mode(SaveMode::Ignore)

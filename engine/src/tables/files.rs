@@ -151,7 +151,7 @@ pub(super) fn totals(adds: &[Add]) -> (usize, u64) {
 }
 
 /// An error with its causes, on one line, for an event.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -12,17 +12,21 @@ use datafusion::prelude::{col, lit};
 use futures::TryStreamExt;
 use gridtally_ingest::log::Position;
 use gridtally_schemas::{
-    table::{self, CHECKPOINTS, INTERVAL_READS, NODES, TableSchema},
+    table::{self, INTERVAL_READS, NODES, TableSchema},
     time::Day,
 };
 use tempfile::TempDir;
 
-use super::{Appended, COMMITS_PER_CHECKPOINT, FILES_PER_PARTITION_MAX, Tables, TablesError, files};
+use super::{Appended, COMMITS_PER_CHECKPOINT, Tables, TablesError, files};
 
-const DAY: Day = Day(20_544); // 2026-04-01
+pub(super) const DAY: Day = Day(20_544); // 2026-04-01
 
 /// Rows of any table: every value follows from the row's number.
-fn rows(schema: &TableSchema, numbers: std::ops::Range<i64>, day: impl Fn(i64) -> Day) -> RecordBatch {
+pub(super) fn rows(
+    schema: &TableSchema,
+    numbers: std::ops::Range<i64>,
+    day: impl Fn(i64) -> Day,
+) -> RecordBatch {
     let columns = files::columns_of(schema);
     let arrays = columns
         .fields()
@@ -95,33 +99,33 @@ fn values(
     }
 }
 
-fn reads(numbers: std::ops::Range<i64>) -> RecordBatch {
+pub(super) fn reads(numbers: std::ops::Range<i64>) -> RecordBatch {
     rows(&INTERVAL_READS, numbers, |_| DAY)
 }
 
-async fn open(folder: &TempDir) -> Tables {
+pub(super) async fn open(folder: &TempDir) -> Tables {
     Tables::open(&folder.path().join("tables")).await.unwrap()
 }
 
-async fn append(tables: &Tables, batch: RecordBatch, position: u64) -> Appended {
+pub(super) async fn append(tables: &Tables, batch: RecordBatch, position: u64) -> Appended {
     tables
         .append(&INTERVAL_READS, batch, Position(position))
         .await
         .unwrap()
 }
 
-fn is_committed(appended: Appended) -> bool {
+pub(super) fn is_committed(appended: Appended) -> bool {
     matches!(appended, Appended::Committed { .. })
 }
 
 /// Every row of a table, ordered by all its columns.
-async fn read(tables: &Tables, schema: &'static TableSchema) -> RecordBatch {
+pub(super) async fn read(tables: &Tables, schema: &'static TableSchema) -> RecordBatch {
     let stream = tables.scan(schema, None).await.unwrap();
     let batches: Vec<RecordBatch> = stream.try_collect().await.unwrap();
     ordered(&concat_batches(&files::columns_of(schema), &batches).unwrap())
 }
 
-fn ordered(batch: &RecordBatch) -> RecordBatch {
+pub(super) fn ordered(batch: &RecordBatch) -> RecordBatch {
     let columns: Vec<SortColumn> = batch
         .columns()
         .iter()
@@ -133,7 +137,7 @@ fn ordered(batch: &RecordBatch) -> RecordBatch {
     take_record_batch(batch, &lexsort_to_indices(&columns, None).unwrap()).unwrap()
 }
 
-fn data_files(folder: &Path) -> BTreeSet<std::path::PathBuf> {
+pub(super) fn data_files(folder: &Path) -> BTreeSet<std::path::PathBuf> {
     let mut found = BTreeSet::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -296,114 +300,6 @@ async fn log_checkpoints_keep_the_position_and_the_rows() {
         read(&reopened, &INTERVAL_READS).await,
         ordered(&reads(0..commits * 2))
     );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn compaction_changes_files_and_no_row() {
-    let folder = tempfile::tempdir().unwrap();
-    let tables = open(&folder).await;
-    let tomorrow = DAY.next();
-    for number in 0..4 {
-        let batch = rows(&INTERVAL_READS, number * 100..number * 100 + 100, |row| {
-            if row % 2 == 0 { DAY } else { tomorrow }
-        });
-        append(&tables, batch, u64::try_from(number).unwrap() + 1).await;
-    }
-    let before = read(&tables, &INTERVAL_READS).await;
-    let done = tables.compact(&INTERVAL_READS, tomorrow).await.unwrap();
-    assert_eq!(
-        (
-            done.partitions,
-            done.files_removed,
-            done.files_added,
-            done.dropped
-        ),
-        (1, 4, 1, 0)
-    );
-    assert_eq!(read(&tables, &INTERVAL_READS).await, before);
-    assert_eq!(tables.position_of(&INTERVAL_READS), Some(Position(4)));
-    // The open day stays until it has many files; a second call finds nothing.
-    assert_eq!(
-        tables
-            .compact(&INTERVAL_READS, tomorrow)
-            .await
-            .unwrap()
-            .partitions,
-        0
-    );
-    assert!(is_committed(append(&tables, reads(400..410), 5).await));
-    let reopened = open(&folder).await;
-    assert_eq!(reopened.position_of(&INTERVAL_READS), Some(Position(5)));
-    assert_eq!(read(&reopened, &INTERVAL_READS).await.num_rows(), 410);
-    let directory = tables.directory_of(&INTERVAL_READS);
-    assert_eq!(data_files(&directory).len(), 4 + 4 + 1 + 1);
-    assert_eq!(
-        reopened
-            .vacuum(&INTERVAL_READS, Duration::from_secs(3_600))
-            .await
-            .unwrap(),
-        0
-    );
-    assert_eq!(reopened.vacuum(&INTERVAL_READS, Duration::ZERO).await.unwrap(), 4);
-    assert_eq!(read(&reopened, &INTERVAL_READS).await.num_rows(), 410);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn many_small_files_of_an_unpartitioned_table_are_compacted() {
-    let folder = tempfile::tempdir().unwrap();
-    let tables = open(&folder).await;
-    let commits = i64::try_from(FILES_PER_PARTITION_MAX).unwrap();
-    for number in 0..commits {
-        let batch = rows(&CHECKPOINTS, number..number + 1, |_| DAY);
-        let position = Position(u64::try_from(number).unwrap() + 1);
-        tables.append(&CHECKPOINTS, batch, position).await.unwrap();
-    }
-    let done = tables.compact(&CHECKPOINTS, DAY).await.unwrap();
-    assert_eq!(
-        (done.files_removed, done.files_added),
-        (FILES_PER_PARTITION_MAX, 1)
-    );
-    assert_eq!(
-        read(&tables, &CHECKPOINTS).await,
-        ordered(&rows(&CHECKPOINTS, 0..commits, |_| DAY))
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn appends_and_compactions_beside_each_other_lose_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let tables = open(&folder).await;
-    let appends = async {
-        for number in 0..40_i64 {
-            let appended = append(
-                &tables,
-                reads(number * 10..number * 10 + 10),
-                u64::try_from(number).unwrap() + 1,
-            )
-            .await;
-            assert!(is_committed(appended), "{appended:?}");
-        }
-    };
-    let all_appended = std::cell::Cell::new(false);
-    let appends = async {
-        appends.await;
-        all_appended.set(true);
-    };
-    // As long as there are appends, and once more: by then there are more files than a partition may have.
-    let compactions = async {
-        let mut partitions = 0;
-        loop {
-            let last = all_appended.get();
-            let done = tables.compact(&INTERVAL_READS, DAY.next()).await.unwrap();
-            partitions += done.partitions;
-            if last {
-                return partitions;
-            }
-        }
-    };
-    let ((), partitions) = futures::join!(appends, compactions);
-    assert!(partitions > 0);
-    assert_eq!(read(&tables, &INTERVAL_READS).await, ordered(&reads(0..400)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

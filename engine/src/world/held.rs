@@ -1,10 +1,22 @@
 //! What unknown meters said, held until master data names them.
 
-use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    hash::{DefaultHasher, Hash, Hasher},
+    str::FromStr,
+    sync::Arc,
+};
 
 use gridtally_ingest::log::Position;
-use gridtally_schemas::{MeterId, MeterSpan, Publish, UtcMicros, topic::Publisher, wire};
-use hashbrown::HashMap;
+use gridtally_schemas::{
+    MeterId, MeterSpan, Publish, UtcMicros,
+    network::{MasterRows, MeterRow},
+    record::{self, Body, RecordError},
+    topic::Publisher,
+    wire,
+};
+use hashbrown::{HashMap, HashSet};
 
 use super::{
     World,
@@ -100,18 +112,62 @@ impl Held {
     }
 }
 
+/// Memory of a span beside its payload, bytes: the entry, its keys and its part of the maps.
+const SPAN_BYTES: usize = 256;
+
+impl Held {
+    /// Memory that it takes, bytes.
+    fn bytes(&self) -> usize {
+        SPAN_BYTES + self.payload.len() + 2 * self.meter_id.len()
+    }
+}
+
 /// All of them, by meter; of one meter in the order of the log.
+///
+/// Bound: [`Settings::held_bytes_max`]. What exceeds it goes, oldest first, once its row stands in the `quarantine` table
+/// ([`World::spill`]), and is read again from there when a master record names its meter ([`World::spilled_named_by`]). So the
+/// bound decides where a span waits, never what becomes of it. Of a spilled meter a fingerprint stays, 9 bytes or so.
+///
+/// [`Settings::held_bytes_max`]: super::Settings::held_bytes_max
 #[derive(Debug, Default)]
 pub(crate) struct HeldSpans {
     by_meter: HashMap<String, BTreeMap<SpanId, Held>>,
+    /// Spans in memory.
     count: usize,
+    /// Their memory.
+    bytes: usize,
+    /// Spans that wait in the table alone.
+    spilled: usize,
+    /// Fingerprints of meters with spilled spans; one stays when its spans are put back, for a meter becomes known once.
+    spilled_meters: HashSet<u64>,
+}
+
+fn fingerprint(meter_id: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    meter_id.hash(&mut hasher);
+    hasher.finish()
 }
 
 impl HeldSpans {
     pub(super) fn insert(&mut self, held: Held) {
+        self.insert_new(held);
+    }
+
+    fn insert_new(&mut self, held: Held) -> bool {
+        let bytes = held.bytes();
         let of_meter = self.by_meter.entry(held.meter_id.clone()).or_default();
-        if of_meter.insert(held.id, held).is_none() {
+        let is_new = of_meter.insert(held.id, held).is_none();
+        if is_new {
             self.count += 1;
+            self.bytes += bytes;
+        }
+        is_new
+    }
+
+    /// Takes a spilled span back; one that never left stays.
+    pub(super) fn put_back(&mut self, held: Held) {
+        if self.insert_new(held) {
+            self.spilled = self.spilled.saturating_sub(1);
         }
     }
 
@@ -123,10 +179,47 @@ impl HeldSpans {
             .into_values()
             .collect();
         self.count -= taken.len();
+        self.bytes -= taken.iter().map(Held::bytes).sum::<usize>();
         taken
     }
 
-    /// All held spans, in no order.
+    /// Lets the oldest spans go that stand in the table up to `published`, until the others fit `bytes_max`.
+    fn spill(&mut self, published: Position, bytes_max: usize) -> usize {
+        if self.bytes <= bytes_max {
+            return 0;
+        }
+        let mut oldest: Vec<(SpanId, String)> = self
+            .by_meter
+            .iter()
+            .flat_map(|(meter_id, spans)| spans.keys().map(|id| (*id, meter_id.clone())))
+            .filter(|(id, _)| id.position <= published)
+            .collect();
+        oldest.sort_unstable();
+        let before = self.spilled;
+        for (id, meter_id) in oldest {
+            if self.bytes <= bytes_max {
+                break;
+            }
+            self.spill_one(id, &meter_id);
+        }
+        self.spilled - before
+    }
+
+    fn spill_one(&mut self, id: SpanId, meter_id: &str) {
+        let Some(of_meter) = self.by_meter.get_mut(meter_id) else {
+            return;
+        };
+        let Some(held) = of_meter.remove(&id) else { return };
+        if of_meter.is_empty() {
+            self.by_meter.remove(meter_id);
+        }
+        self.count -= 1;
+        self.bytes -= held.bytes();
+        self.spilled += 1;
+        self.spilled_meters.insert(fingerprint(meter_id));
+    }
+
+    /// All spans in memory, in no order.
     #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = &Held> {
         self.by_meter.values().flat_map(BTreeMap::values)
@@ -134,16 +227,67 @@ impl HeldSpans {
 }
 
 impl World {
-    /// Number of quarantined spans that wait for master data.
+    /// Number of quarantined spans that wait for master data, in memory or in the table.
     #[must_use]
     pub fn held(&self) -> usize {
-        self.held.count
+        self.held.count + self.held.spilled
+    }
+
+    /// Memory of those that wait in memory, bytes.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.held.bytes
+    }
+
+    /// Number of those that wait in the table alone.
+    #[must_use]
+    pub fn held_spilled(&self) -> usize {
+        self.held.spilled
+    }
+
+    /// Lets held spans beyond the bound go, whose rows are in the table up to `published`.
+    pub(crate) fn spill(&mut self, published: Position) {
+        let spilled = self.held.spill(published, self.settings.held_bytes_max);
+        if spilled > 0 {
+            tracing::info!(
+                spilled,
+                held = self.held(),
+                bytes_max = self.settings.held_bytes_max,
+                "spans of unknown meters wait in the quarantine table alone"
+            );
+        }
+    }
+
+    /// The meters that a record makes known and of which spans may have been spilled: they must be put back before it is applied.
+    ///
+    /// # Errors
+    /// [`RecordError`] when the record cannot be read.
+    pub(crate) fn spilled_named_by(&self, bytes: &[u8]) -> Result<BTreeSet<MeterId>, RecordError> {
+        if self.held.spilled == 0 {
+            return Ok(BTreeSet::new());
+        }
+        let Body::MasterRows(MasterRows::Meters(rows)) = record::decode(bytes)?.body else {
+            return Ok(BTreeSet::new());
+        };
+        let is_spilled = |row: &MeterRow| {
+            let found = self.network.find_meter(row.meter_id.as_str());
+            !found.is_some_and(|meter| self.is_known(meter))
+                && self
+                    .held
+                    .spilled_meters
+                    .contains(&fingerprint(row.meter_id.as_str()))
+        };
+        Ok(rows
+            .into_iter()
+            .filter(is_spilled)
+            .map(|row| row.meter_id)
+            .collect())
     }
 
     /// Applies what waited for meters that are known now: their reads are what they would have been had the meter been known when
     /// they came, as of their own arrival; the rows are emitted with the master record at `origin`.
     pub(super) fn release(&mut self, origin: &Origin, mut meters: Vec<MeterIx>) {
-        if self.held.count == 0 {
+        if self.held() == 0 {
             return;
         }
         let id_of = |meter: &MeterIx| self.network.meter(*meter).map(|meter| meter.id.clone());

@@ -1,0 +1,154 @@
+//! The values that a published row says: no figure without its coverage, no loss below the threshold (BAL-2).
+
+use std::hash::{Hash, Hasher};
+
+use crate::{
+    balance::{Coverage, DtFigures, FeederFigures, ratio},
+    world::Sums,
+};
+
+/// The published values of a DT balance: the loss only where it may be shown (BAL-2).
+#[derive(Debug, Clone, Copy, Hash)]
+pub(crate) struct DtValues {
+    pub(crate) minutes: i64,
+    pub(crate) known: [Option<i64>; 5],
+    pub(crate) sums: [i64; 5],
+    pub(crate) coverage: Coverage,
+}
+
+impl Hash for Coverage {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        (self.expected, self.reported, self.estimated).hash(hasher);
+    }
+}
+
+impl DtValues {
+    pub(crate) fn of(figures: &DtFigures, minutes: i64, threshold_pct: f64) -> Self {
+        let loss = figures
+            .loss_wh
+            .filter(|_| figures.coverage.percent() >= threshold_pct);
+        Self {
+            minutes,
+            known: [
+                figures.dt_import_wh,
+                figures.dt_export_wh,
+                figures.injected_wh,
+                figures.delivered_wh,
+                loss,
+            ],
+            sums: [
+                figures.consumer_import_wh,
+                figures.consumer_export_wh,
+                figures.unmetered_wh,
+                figures.loss_bound_wh,
+                figures.loss_bound_above_wh,
+            ],
+            coverage: figures.coverage,
+        }
+    }
+}
+
+/// The published values of a feeder balance.
+#[derive(Debug, Clone, Copy, Hash)]
+pub(crate) struct FeederValues {
+    pub(crate) minutes: i64,
+    pub(crate) known: [Option<i64>; 8],
+    pub(crate) sums: [i64; 10],
+    pub(crate) coverage: Coverage,
+}
+
+impl FeederValues {
+    pub(crate) fn of(figures: &FeederFigures, minutes: i64, threshold_pct: f64) -> Self {
+        let covered = figures.coverage.percent() >= threshold_pct;
+        let loss = |loss: Option<i64>| loss.filter(|_| covered);
+        Self {
+            minutes,
+            known: [
+                figures.feeder_import_wh,
+                figures.feeder_export_wh,
+                figures.boundary_in_wh,
+                figures.boundary_out_wh,
+                figures.input_wh,
+                loss(figures.ht_loss_wh),
+                loss(Some(figures.lt_loss_wh)),
+                loss(figures.total_loss_wh),
+            ],
+            sums: [
+                figures.dt_input_wh,
+                figures.ht_import_wh,
+                figures.ht_export_wh,
+                figures.consumer_import_wh,
+                figures.consumer_export_wh,
+                figures.unmetered_wh,
+                figures.loss_bound_wh,
+                figures.loss_bound_above_wh,
+                figures.dt_metered,
+                figures.dt_total,
+            ],
+            coverage: figures.coverage,
+        }
+    }
+}
+
+/// The published values of a roll-up: losses only where they may be shown (BAL-2).
+#[derive(Debug, Clone, Copy, Hash)]
+pub(crate) struct DayValues {
+    /// Input, injected, delivered, loss bounds below and above, injected where known, intervals expected, intervals computed.
+    pub(crate) sums: [i64; 8],
+    /// HT, LT and total loss.
+    pub(crate) losses: [Option<i64>; 3],
+    pub(crate) coverage: Coverage,
+}
+
+impl DayValues {
+    pub(crate) fn of(sums: &Sums, threshold_pct: f64) -> Self {
+        let shown = sums.is_covered(threshold_pct);
+        Self {
+            sums: [
+                sums.input_wh,
+                sums.injected_wh,
+                sums.delivered_wh,
+                sums.loss_bound_wh,
+                sums.loss_bound_above_wh,
+                sums.injected_where_known_wh,
+                sums.intervals_expected,
+                sums.intervals_computed,
+            ],
+            losses: [sums.ht_loss_wh, sums.lt_loss_wh, sums.total_loss_wh].map(|loss| shown.then_some(loss)),
+            coverage: sums.coverage,
+        }
+    }
+
+    pub(in crate::world) fn loss_pct(&self) -> Option<f64> {
+        let [_, _, _, _, _, injected, ..] = self.sums;
+        loss_pct(self.losses.last().copied().flatten(), Some(injected))
+    }
+}
+
+impl DtValues {
+    pub(in crate::world) fn withdrawn() -> Self {
+        Self {
+            minutes: 0,
+            known: [None; 5],
+            sums: [0; 5],
+            coverage: Coverage::default(),
+        }
+    }
+}
+
+impl FeederValues {
+    pub(in crate::world) fn withdrawn() -> Self {
+        Self {
+            minutes: 0,
+            known: [None; 8],
+            sums: [0; 10],
+            coverage: Coverage::default(),
+        }
+    }
+}
+
+/// Share of `loss` in `injected`, per cent, where both are known and something came in.
+pub(in crate::world) fn loss_pct(loss: Option<i64>, injected: Option<i64>) -> Option<f64> {
+    let (loss, injected) = (loss?, injected.filter(|injected| *injected > 0)?);
+    Some(100.0 * ratio(loss, injected))
+}

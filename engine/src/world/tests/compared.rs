@@ -1,0 +1,296 @@
+//! What two pictures and their tables are compared by, and what holds of any one of them.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use arrow::{array::RecordBatch, util::display::array_value_to_string};
+use gridtally_schemas::{
+    Day,
+    table::{self, TableSchema},
+};
+use proptest::prelude::*;
+
+use crate::{
+    balance::{BalanceSql, DtFigures, MemberReads},
+    network::{MeterIx, NodeIx},
+    rig::{MemoryStore, block_on},
+    state::Quarter,
+    world::{Sums, World},
+};
+
+/// Everything that the picture says, by ids, as text.
+pub(super) fn picture(world: &World) -> BTreeMap<String, String> {
+    let mut said = BTreeMap::new();
+    let meter_id = |meter: MeterIx| world.network.meter(meter).unwrap().id.to_string();
+    let node_id = |node: NodeIx| world.network.node(node).unwrap().id.to_string();
+    for (meter, quarter, value) in world.state.values() {
+        said.insert(
+            format!("value {} {}", meter_id(meter), quarter.0),
+            format!("{value:?}"),
+        );
+    }
+    for (feeder, intervals) in &world.intervals {
+        for (quarter, interval) in intervals {
+            let dts = interval
+                .dts
+                .iter()
+                .map(|dt| (node_id(dt.dt), DtFigures { dt: NodeIx(0), ..*dt }));
+            let ancestors: Vec<String> = interval.ancestors.iter().map(|node| node_id(*node)).collect();
+            let text = format!(
+                "{:?} {:?} {ancestors:?}",
+                interval.feeder,
+                dts.collect::<Vec<_>>()
+            );
+            said.insert(format!("interval {} {}", node_id(*feeder), quarter.0), text);
+        }
+    }
+    for (node, days) in &world.days {
+        for (day, sums) in days {
+            said.insert(format!("day {} {day}", node_id(*node)), format!("{sums:?}"));
+        }
+    }
+    for (node, quarters) in &world.above {
+        for (quarter, sums) in quarters {
+            said.insert(
+                format!("above {} {}", node_id(*node), quarter.0),
+                format!("{sums:?}"),
+            );
+        }
+    }
+    for ((meter, at), (content, _)) in &world.registers {
+        said.insert(
+            format!("register {} {at}", meter_id(*meter)),
+            format!("{content:?}"),
+        );
+    }
+    for (meter, event) in &world.events {
+        said.insert(format!("event {} {event:?}", meter_id(*meter)), String::new());
+    }
+    for ((meter, quarter), report) in &world.reported_missing {
+        let key = format!("missing {} {}", meter_id(*meter), quarter.0);
+        said.insert(key, report.resolved_at.is_some().to_string());
+    }
+    for held in world.held.iter() {
+        said.insert(format!("held {}", held.meter_id), held.reason.to_owned());
+    }
+    said
+}
+
+/// Columns that say how a row came about: which record told it first, when it was written, how many versions it took.
+const PROVENANCE: [&str; 11] = [
+    "recorded_at",
+    "position",
+    "received_at",
+    "source",
+    "published_at",
+    "computed_at",
+    "version",
+    "reason",
+    "status",
+    "at",
+    "resolved_at",
+];
+
+/// Key and newest row of every key of a table, without provenance; withdrawn balances are none.
+pub(super) fn current_rows(store: &MemoryStore, table: &'static TableSchema) -> BTreeMap<String, String> {
+    let mut newest: BTreeMap<String, (Vec<i64>, String)> = BTreeMap::new();
+    for batch in store.batches(table) {
+        for row in 0..batch.num_rows() {
+            let cell = |name: &str| array_value_to_string(batch.column_by_name(name).unwrap(), row).unwrap();
+            let key: Vec<String> = table.key.iter().map(|name| cell(name)).collect();
+            let rank: Vec<i64> = table
+                .newest_by
+                .iter()
+                .map(|name| batch.column_by_name(name).unwrap())
+                .map(|column| arrow::compute::cast(column, &arrow::datatypes::DataType::Int64).unwrap())
+                .map(|column| {
+                    let column =
+                        arrow::array::AsArray::as_primitive::<arrow::datatypes::Int64Type>(&column).clone();
+                    if arrow::array::Array::is_valid(&column, row) {
+                        column.value(row)
+                    } else {
+                        i64::MIN
+                    }
+                })
+                .collect();
+            let is_key = |name: &String| table.key.contains(&name.as_str());
+            let schema = batch.schema();
+            let values: Vec<String> = schema
+                .fields()
+                .iter()
+                .map(|field| field.name())
+                .filter(|name| is_key(name) || !PROVENANCE.contains(&name.as_str()))
+                .map(|name| format!("{name}={}", cell(name)))
+                .collect();
+            let withdrawn = table.column("status").is_some() && cell("status") == "withdrawn";
+            let text = if withdrawn {
+                String::new()
+            } else {
+                values.join(" ")
+            };
+            let entry = newest
+                .entry(key.join("/"))
+                .or_insert((rank.clone(), text.clone()));
+            if rank > entry.0 {
+                *entry = (rank, text);
+            }
+        }
+    }
+    newest
+        .into_iter()
+        .map(|(key, (_, text))| (key, text))
+        .filter(|(_, text)| !text.is_empty())
+        .collect()
+}
+
+/// The tables whose current rows order must not change. Quarantine rows are named by records, which splitting changes.
+pub(super) static COMPARED: [&TableSchema; 10] = [
+    &table::INTERVAL_READS,
+    &table::REGISTER_READS,
+    &table::METER_EVENTS,
+    &table::VEE_EXCEPTIONS,
+    &table::DT_BALANCE,
+    &table::FEEDER_BALANCE,
+    &table::NODE_BALANCE_DAILY,
+    &table::NODES,
+    &table::METERS,
+    &table::CONNECTIONS,
+];
+
+pub(super) fn assert_same(
+    what: &str,
+    a: &BTreeMap<String, String>,
+    b: &BTreeMap<String, String>,
+) -> Result<(), TestCaseError> {
+    for key in a.keys().chain(b.keys()) {
+        prop_assert_eq!(a.get(key), b.get(key), "{}: {}", what, key);
+    }
+    Ok(())
+}
+
+fn rows_where(
+    store: &MemoryStore,
+    table: &'static TableSchema,
+    wanted: impl Fn(&RecordBatch, usize) -> bool,
+) -> u64 {
+    let of_batch = |batch: &RecordBatch| (0..batch.num_rows()).filter(|row| wanted(batch, *row)).count();
+    let rows: usize = store.batches(table).iter().map(of_batch).sum();
+    u64::try_from(rows).unwrap()
+}
+
+pub(super) fn cell(batch: &RecordBatch, row: usize, name: &str) -> String {
+    array_value_to_string(batch.column_by_name(name).unwrap(), row).unwrap()
+}
+
+/// CONS-1: counts reconcile among themselves and with the rows of the tables.
+pub(super) fn assert_conserved(world: &World, store: &MemoryStore) -> Result<(), TestCaseError> {
+    let counts = world.counts;
+    prop_assert_eq!(
+        (
+            counts.reads_unaccounted(),
+            counts.registers_unaccounted(),
+            counts.events_unaccounted()
+        ),
+        (0, 0, 0)
+    );
+    let superseded = |batch: &RecordBatch, row: usize| cell(batch, row, "version") == "0";
+    prop_assert_eq!(
+        rows_where(store, &table::INTERVAL_READS, |b, r| !superseded(b, r)),
+        counts.reads_accepted
+    );
+    prop_assert_eq!(
+        rows_where(store, &table::INTERVAL_READS, superseded),
+        counts.reads_superseded
+    );
+    prop_assert_eq!(
+        rows_where(store, &table::REGISTER_READS, |b, r| !superseded(b, r)),
+        counts.registers_accepted
+    );
+    prop_assert_eq!(
+        rows_where(store, &table::REGISTER_READS, superseded),
+        counts.registers_superseded
+    );
+    prop_assert_eq!(
+        rows_where(store, &table::METER_EVENTS, |_, _| true),
+        counts.events_accepted
+    );
+    Ok(())
+}
+
+/// No key has the same version twice: nothing was written again.
+pub(super) fn assert_written_once(store: &MemoryStore) -> Result<(), TestCaseError> {
+    for table in COMPARED.into_iter().chain([&table::QUARANTINE]) {
+        let mut seen = std::collections::BTreeSet::new();
+        for batch in store.batches(table) {
+            for row in 0..batch.num_rows() {
+                let names = table.key.iter().chain(table.newest_by);
+                let mut id: Vec<String> = names.map(|name| cell(&batch, row, name)).collect();
+                if table.versioned && cell(&batch, row, "version") == "0" {
+                    // Superseded rows of one key are told apart by what they say.
+                    let columns = batch.schema();
+                    id.extend(
+                        columns
+                            .fields()
+                            .iter()
+                            .map(|field| cell(&batch, row, field.name())),
+                    );
+                }
+                prop_assert!(seen.insert(id.clone()), "{} has {:?} twice", table.name, id);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// BAL-1: what stands for a node is the sum of what stands for its feeders, by interval and by day.
+pub(super) fn assert_children_sum_up(world: &World) -> Result<(), TestCaseError> {
+    let Some(discom) = world.network.find_node("D") else {
+        return Ok(());
+    };
+    let mut by_quarter: BTreeMap<Quarter, Sums> = BTreeMap::new();
+    let mut by_day: BTreeMap<Day, Sums> = BTreeMap::new();
+    for intervals in world.intervals.values() {
+        for (quarter, interval) in intervals
+            .iter()
+            .filter(|(_, interval)| interval.ancestors.contains(&discom))
+        {
+            let feeder = &interval.feeder;
+            if let Some(total) = feeder.total_loss_wh {
+                prop_assert_eq!(total, feeder.ht_loss_wh.unwrap() + feeder.lt_loss_wh);
+            }
+            let lt: i64 = interval.dts.iter().filter_map(|dt| dt.loss_wh).sum();
+            prop_assert_eq!(lt, feeder.lt_loss_wh);
+            by_quarter
+                .entry(*quarter)
+                .or_default()
+                .plus(&Sums::of_feeder(feeder));
+            by_day
+                .entry(world.day_of(*quarter))
+                .or_default()
+                .plus(&Sums::of_feeder(feeder));
+        }
+    }
+    prop_assert_eq!(
+        &by_quarter,
+        &world.above.get(&discom).cloned().unwrap_or_default()
+    );
+    prop_assert_eq!(&by_day, &world.days.get(&discom).cloned().unwrap_or_default());
+    Ok(())
+}
+
+/// What stands is what is computed of everything at once: balances of which only a part was computed anew lost nothing.
+pub(super) fn assert_as_computed_at_once(world: &World) -> Result<(), TestCaseError> {
+    let mut members = MemberReads::default();
+    for (feeder, intervals) in &world.intervals {
+        for quarter in intervals.keys() {
+            let roster = Arc::new(world.network.roster(*feeder, quarter.begin()));
+            members.gather(&world.state, &world.settings.zone, &roster, *quarter);
+        }
+    }
+    let computed = block_on(BalanceSql::default().run(members)).unwrap();
+    let standing: usize = world.intervals.values().map(BTreeMap::len).sum();
+    prop_assert_eq!(computed.len(), standing);
+    for (feeder, quarter, interval) in computed {
+        prop_assert_eq!(&interval, world.intervals[&feeder][&quarter].as_ref());
+    }
+    Ok(())
+}

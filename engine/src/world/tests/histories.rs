@@ -1,0 +1,203 @@
+//! Random histories: what meters, master data and their corrections say around a midnight.
+
+use gridtally_schemas::{
+    IntervalMinutes, IntervalRead, Multiplier, PowerEvent, Publish, RegisterRead, UtcMicros,
+    network::{MasterRows, MeterRole, NodeKind},
+};
+use proptest::prelude::*;
+
+use super::{HOUR, NOW};
+use crate::rig::{
+    LONG_AGO, connection, hierarchy, master_record, meter, node, node_id, publish_record, quarter_end,
+};
+
+/// What one record says, before it is split.
+#[derive(Debug, Clone)]
+pub(super) enum Said {
+    Master(MasterRows),
+    Reads(&'static str, Vec<IntervalRead>),
+    Registers(&'static str, Vec<RegisterRead>),
+    Events(&'static str, Vec<PowerEvent>),
+}
+
+pub(super) const METERS: [&str; 8] = ["A", "B", "C", "MT1", "MF1", "MF2", "X", "UNKNOWN"];
+
+fn any_quarter() -> impl Strategy<Value = i64> {
+    // Around a midnight, so that both days are concerned; few, so that versions meet.
+    prop::sample::select(vec![1_i64, 2, 3, 4, 95, 96, 97, 98, 140, 300])
+}
+
+fn any_read() -> impl Strategy<Value = IntervalRead> {
+    let import =
+        prop_oneof![8 => (0_i64..5).prop_map(|wh| Some(wh * 100)), 1 => Just(None), 1 => Just(Some(-5))];
+    (
+        any_quarter(),
+        import,
+        prop::option::of(0_i64..3),
+        0_i32..2,
+        prop::bool::weighted(0.05),
+    )
+        .prop_map(|(quarter, import_wh, export_wh, revision, off)| IntervalRead {
+            export_wh,
+            revision,
+            ..IntervalRead::new(quarter_end(quarter).plus(i64::from(off)), import_wh)
+        })
+}
+
+fn any_master() -> impl Strategy<Value = MasterRows> {
+    let since = prop::sample::select(vec![LONG_AGO, quarter_end(2), quarter_end(96)]);
+    let until = prop::option::weighted(0.2, Just(quarter_end(97)));
+    let place = prop::sample::select(vec!["T1", "T2", "T3", "F1", "F2"]);
+    let meters = (
+        0_usize..4,
+        since.clone(),
+        until.clone(),
+        any::<bool>(),
+        any::<bool>(),
+    )
+        .prop_map(|(id, valid_from, valid_to, thirty, twice)| {
+            let mut row = meter(
+                METERS[id],
+                [MeterRole::Consumer, MeterRole::Generation][usize::from(id == 2)],
+                None,
+            );
+            if id == 3 {
+                row = meter("MT1", MeterRole::Dt, Some("T1"));
+            }
+            row.valid_from = valid_from;
+            row.valid_to = valid_to;
+            row.interval_minutes = if thirty {
+                IntervalMinutes::Thirty
+            } else {
+                IntervalMinutes::Fifteen
+            };
+            row.multiplier = Multiplier::from_thousandths(if twice { 2_000 } else { 1_000 }).unwrap();
+            MasterRows::Meters(vec![row])
+        });
+    let connections =
+        (0_usize..3, place, since.clone(), until).prop_map(|(id, place, valid_from, valid_to)| {
+            let mut row = connection(["CA", "CB", "CC"][id], Some(METERS[id]), place);
+            row.valid_from = valid_from;
+            row.valid_to = valid_to;
+            MasterRows::Connections(vec![row])
+        });
+    let boundary = (any::<bool>(), since.clone()).prop_map(|(turned, valid_from)| {
+        let (own, other) = if turned { ("F2", "F1") } else { ("F1", "F2") };
+        let mut row = meter("X", MeterRole::Boundary, Some(own));
+        row.boundary_to = Some(node_id(other));
+        row.valid_from = valid_from;
+        MasterRows::Meters(vec![row])
+    });
+    let moved = (0_usize..3, any::<bool>(), since).prop_map(|(dt, second, valid_from)| {
+        let mut row = node(
+            ["T1", "T2", "T3"][dt],
+            NodeKind::Dt,
+            Some(if second { "F2" } else { "F1" }),
+        );
+        row.valid_from = valid_from;
+        MasterRows::Nodes(vec![row])
+    });
+    let fixed = prop::sample::select(vec![
+        MasterRows::Nodes(hierarchy()),
+        MasterRows::Meters(vec![
+            meter("MF1", MeterRole::Feeder, Some("F1")),
+            meter("MF2", MeterRole::Feeder, Some("F2")),
+        ]),
+        MasterRows::Meters(vec![
+            meter("A", MeterRole::Consumer, None),
+            meter("B", MeterRole::Consumer, None),
+        ]),
+    ]);
+    prop_oneof![3 => meters, 3 => connections, 1 => boundary, 1 => moved, 3 => fixed]
+}
+
+fn any_said() -> impl Strategy<Value = Said> {
+    let id = || prop::sample::select(METERS.to_vec());
+    let wh = || prop::option::of(0_i64..3);
+    let register = (any_quarter(), wh(), wh(), prop::bool::weighted(0.1)).prop_map(
+        |(quarter, import_wh, export_wh, bad)| RegisterRead {
+            at: quarter_end(quarter),
+            import_wh: if bad { Some(-1) } else { import_wh },
+            export_wh,
+        },
+    );
+    let event = (
+        any_quarter(),
+        prop::sample::select(vec![101, 102, 7]),
+        prop::option::of(0_i64..2),
+    )
+        .prop_map(|(quarter, code, sequence)| PowerEvent {
+            at: quarter_end(quarter),
+            code,
+            sequence,
+        });
+    prop_oneof![
+        4 => any_master().prop_map(Said::Master),
+        6 => (id(), prop::collection::vec(any_read(), 1..6)).prop_map(|(id, reads)| Said::Reads(id, reads)),
+        1 => (id(), prop::collection::vec(register, 1..3)).prop_map(|(id, registers)| Said::Registers(id, registers)),
+        1 => (id(), prop::collection::vec(event, 1..3)).prop_map(|(id, events)| Said::Events(id, events)),
+    ]
+}
+
+/// A history: what was said, each with when it was received. Every fourth publish comes before the interval that it speaks of has
+/// begun, so that some reads are of the future.
+pub(super) fn history() -> impl Strategy<Value = Vec<(UtcMicros, Said)>> {
+    prop::collection::vec(any_said(), 4..28).prop_map(|all| {
+        let received = |at: usize, said: &Said| {
+            let is_early = at.is_multiple_of(4) && !matches!(said, Said::Master(_));
+            NOW.plus(i64::try_from(at).unwrap() - if is_early { 40 * HOUR } else { 0 })
+        };
+        all.into_iter()
+            .enumerate()
+            .map(|(at, said)| (received(at, &said), said))
+            .collect()
+    })
+}
+
+pub(super) fn bytes_of((at, said): &(UtcMicros, Said)) -> Vec<u8> {
+    let mut publish = Publish::default();
+    match said {
+        Said::Master(rows) => return master_record(*at, rows),
+        Said::Reads(id, reads) => {
+            publish.begin_meter(id).unwrap();
+            reads.iter().for_each(|read| publish.push_read(*read));
+        }
+        Said::Registers(id, registers) => {
+            publish.begin_meter(id).unwrap();
+            registers
+                .iter()
+                .for_each(|register| publish.push_register(*register));
+        }
+        Said::Events(id, events) => {
+            publish.begin_meter(id).unwrap();
+            events.iter().for_each(|event| publish.push_event(*event));
+        }
+    }
+    publish_record(*at, &publish)
+}
+
+/// The same said in records of one row each.
+pub(super) fn split(all: &[(UtcMicros, Said)]) -> Vec<(UtcMicros, Said)> {
+    let parts = |said: &Said| -> Vec<Said> {
+        match said {
+            Said::Master(MasterRows::Nodes(rows)) => rows
+                .iter()
+                .map(|row| Said::Master(MasterRows::Nodes(vec![row.clone()])))
+                .collect(),
+            Said::Master(MasterRows::Meters(rows)) => rows
+                .iter()
+                .map(|row| Said::Master(MasterRows::Meters(vec![row.clone()])))
+                .collect(),
+            Said::Master(MasterRows::Connections(rows)) => rows
+                .iter()
+                .map(|row| Said::Master(MasterRows::Connections(vec![row.clone()])))
+                .collect(),
+            Said::Reads(id, reads) => reads.iter().map(|read| Said::Reads(id, vec![*read])).collect(),
+            Said::Registers(id, all) => all.iter().map(|one| Said::Registers(id, vec![*one])).collect(),
+            Said::Events(id, all) => all.iter().map(|one| Said::Events(id, vec![*one])).collect(),
+        }
+    };
+    all.iter()
+        .flat_map(|(at, said)| parts(said).into_iter().map(|part| (*at, part)))
+        .collect()
+}
