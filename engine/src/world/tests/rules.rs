@@ -334,6 +334,43 @@ fn spans_beyond_the_bound_wait_in_the_table_and_are_released_as_if_they_had_not(
     assert_eq!(bounded.world.counts.reads_released, 6);
 }
 
+/// B is on T2 and in service only from the second quarter on: what it says of the first counts in nothing, and T1 stays heard.
+#[test]
+fn a_late_read_that_counts_in_nothing_leaves_the_interval_heard() {
+    let mut records = small_network();
+    let mut later = meter("B", MeterRole::Consumer, None);
+    later.valid_from = quarter_end(1);
+    records.push(master_record(LONG_AGO, &MasterRows::Meters(vec![later])));
+    let at_t2 = vec![connection("CB", Some("B"), "T2")];
+    records.push(master_record(LONG_AGO, &MasterRows::Connections(at_t2)));
+    records.push(publish_record(NOW, &publish("MT1", &[read(quarter_end(1), 450)])));
+    let mut world = world_of(&records, quarter_end(1));
+    let late = publish_record(NOW, &publish("B", &[read(quarter_end(1), 440)]));
+    let position = Position(world.applied().0 + 1);
+    world.apply(position, &late, &mut Publish::default()).unwrap();
+    settle(&mut world);
+    let feeder = world.network.find_node("F1").unwrap();
+    let quarter = Quarter::ending(quarter_end(1)).unwrap();
+    assert!(world.intervals[&feeder][&quarter].heard);
+    assert_eq!(world.counts.reads_not_in_service, 1);
+}
+
+/// A span whose row no table has yet is held whatever the bound: a checkpoint that was begun before it came says nothing of it.
+#[test]
+fn a_span_that_came_while_a_checkpoint_was_written_is_held_on() {
+    let mut records = small_network();
+    for number in 1..=3 {
+        records.push(publish_record(
+            NOW,
+            &publish("NEW", &[read(quarter_end(number), number)]),
+        ));
+    }
+    let mut world = world_of(&records, NOW);
+    world.settings.held_bytes_max = 0;
+    world.spill(Position(world.applied().0 - 1));
+    assert_eq!((world.held(), world.held_spilled()), (3, 2));
+}
+
 /// Cost follows what changed: of a feeder with two DTs a late read computes its own DT and the feeder itself.
 #[test]
 fn a_late_read_is_computed_with_its_dt_and_a_burst_with_its_feeder() {
