@@ -19,6 +19,8 @@ pub const METERS: usize = 1 + DTS + DTS * CONSUMERS;
 pub const MIDNIGHT: UtcMicros = UtcMicros(1_774_981_800_000_000);
 /// 15 minutes, µs.
 pub const QUARTER: i64 = 15 * 60 * 1_000_000;
+/// Since when everything stands.
+const LONG_AGO: UtcMicros = UtcMicros(1_577_836_800_000_000);
 /// Rows of one master record.
 const ROWS_OF_RECORD: usize = 5_000;
 
@@ -54,7 +56,7 @@ fn node(id: &str, kind: NodeKind, parent: Option<String>) -> NodeRow {
         capacity_kva: None,
         allowable_loss_pct: None,
         technical_loss_pct: None,
-        valid_from: UtcMicros(0),
+        valid_from: LONG_AGO,
         valid_to: None,
     }
 }
@@ -67,7 +69,7 @@ fn meter(at: usize, role: MeterRole, node: Option<String>) -> MeterRow {
         boundary_to: None,
         interval_minutes: IntervalMinutes::Fifteen,
         multiplier: Multiplier::ONE,
-        valid_from: UtcMicros(0),
+        valid_from: LONG_AGO,
         valid_to: None,
     }
 }
@@ -84,7 +86,7 @@ fn connection(at: usize, dt: &str) -> ConnectionRow {
         metering: Metering::Prepaid,
         prosumer: Prosumer::None,
         assessed_kwh_month: None,
-        valid_from: UtcMicros(0),
+        valid_from: LONG_AGO,
         valid_to: None,
     }
 }
@@ -127,7 +129,7 @@ pub fn master_records(feeders: usize) -> Vec<Vec<u8>> {
         );
     rows.map(|rows| {
         let mut bytes = Vec::new();
-        record::encode_master_rows(UtcMicros(1), "file:bench.csv", &rows, &mut bytes).unwrap();
+        record::encode_master_rows(LONG_AGO, "file:bench.csv", &rows, &mut bytes).unwrap();
         bytes
     })
     .collect()
