@@ -24,7 +24,7 @@ use std::{
 use gridtally_engine::{Engine, EngineConfig, tables::Tables};
 use gridtally_ingest::log::{Log, LogConfig, Position};
 use gridtally_schemas::Clock;
-use rounds::{Rounds, machine};
+use rounds::{Rounds, machine, per_second};
 use utility::{METERS, master_records, quarter_end, reads_record, resident_bytes};
 
 const ROUNDS: usize = 3;
@@ -108,12 +108,12 @@ fn bytes_of(folder: &Path) -> u64 {
         .sum()
 }
 
-/// Seconds until the balances contain everything.
-async fn recover(folder: &Path, checkpoint: Duration) -> (f64, Instance) {
+/// Seconds until the balances contain everything, and reads a second.
+async fn recover(folder: &Path, checkpoint: Duration) -> ([f64; 2], Instance) {
     let begun = Instant::now();
     let instance = start(folder, checkpoint).await;
     let progress = instance.engine.applied().await.unwrap();
-    let took = begun.elapsed().as_secs_f64();
+    let took = [begun.elapsed().as_secs_f64(), per_second(READS, begun)];
     assert_eq!(progress.applied_position, instance.log.end());
     assert_eq!(progress.cells, READS as u64);
     (took, instance)
@@ -132,20 +132,22 @@ async fn run(folder: PathBuf) {
         log_bytes as f64 / READS as f64
     );
     let mut tail = Rounds::new("from the log's tail", "s");
+    let mut rate = Rounds::new("from the log's tail", "reads/s");
     let mut publish = Rounds::new("publishing what was recovered", "s");
     let mut tables = Rounds::new("from the tables", "s");
     for round in 0..ROUNDS {
         let copy = folder.join(format!("round{round}"));
         copy_folder(&template, &copy);
         let (took, instance) = recover(&copy, Duration::from_secs(30)).await;
-        tail.note(took);
+        tail.note(took[0]);
+        rate.note(took[1]);
         let begun = Instant::now();
         instance.engine.checkpoint().await.unwrap();
         publish.note(begun.elapsed().as_secs_f64());
         instance.engine.stop().await.unwrap();
         drop(instance);
         let (took, instance) = recover(&copy, never).await;
-        tables.note(took);
+        tables.note(took[0]);
         instance.engine.stop().await.unwrap();
         let stored = bytes_of(&copy.join("tables/interval_reads"));
         println!(
@@ -155,7 +157,7 @@ async fn run(folder: PathBuf) {
         );
         std::fs::remove_dir_all(&copy).unwrap();
     }
-    println!("{tail}\n{publish}\n{tables}");
+    println!("{tail}\n{rate}\n{publish}\n{tables}");
 }
 
 fn main() {
