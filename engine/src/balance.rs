@@ -1,6 +1,7 @@
 //! From state to balances: gathers the member reads of dirty (feeder, interval) pairs and runs the SQL of `engine/sql` over them.
 //!
-//! The SQL text is the definition; nothing here adds to it. What a row of `member_reads` is stands in the header of
+//! BAL-1: energies are whole Wh, so the identities of DOMAIN section 2 hold exactly in every row, and sums of rows over nodes and time
+//! are sums of Wh. The SQL text is the definition; nothing here adds to it. What a row of `member_reads` is stands in the header of
 //! `sql/dt_balance.sql`.
 
 use arrow::error::ArrowError;
