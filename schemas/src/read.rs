@@ -115,14 +115,44 @@ impl Publish {
     /// [`IdError`] when `meter_id` is not an id.
     pub fn begin_meter(&mut self, meter_id: &str) -> Result<(), IdError> {
         id::check(meter_id)?;
-        self.ids.push_str(meter_id);
+        self.begin_unnamed();
+        self.name_meter(meter_id)
+    }
+
+    /// Begins the part of a meter whose id comes later, by [`Self::name_meter`].
+    pub(crate) fn begin_unnamed(&mut self) {
         self.ends.push(SpanEnds {
             id: self.ids.len(),
             reads: self.reads.len(),
             registers: self.registers.len(),
             events: self.events.len(),
         });
+    }
+
+    /// Gives the part begun last its meter, once.
+    pub(crate) fn name_meter(&mut self, meter_id: &str) -> Result<(), IdError> {
+        id::check(meter_id)?;
+        if let Some(end) = self.ends.last_mut() {
+            self.ids.push_str(meter_id);
+            end.id = self.ids.len();
+        }
         Ok(())
+    }
+
+    /// Takes the part begun last back when nothing was pushed into it; says whether it did.
+    pub(crate) fn drop_if_empty(&mut self) -> bool {
+        let begin = match self.ends.as_slice() {
+            [.., before, _] => *before,
+            [_] => SpanEnds::default(),
+            [] => return false,
+        };
+        let is_empty = self.reads.len() == begin.reads
+            && self.registers.len() == begin.registers
+            && self.events.len() == begin.events;
+        if is_empty {
+            self.ends.pop();
+        }
+        is_empty
     }
 
     /// Adds an interval read to the meter begun last; without one it is ignored.
@@ -131,6 +161,21 @@ impl Publish {
             self.reads.push(read);
             end.reads = self.reads.len();
         }
+    }
+
+    /// Adds so many reads without content to the meter begun last, to be filled in through [`Self::last_reads_mut`].
+    pub(crate) fn push_blank_reads(&mut self, count: usize) {
+        if let Some(end) = self.ends.last_mut() {
+            let blank = IntervalRead::new(UtcMicros(0), None);
+            self.reads.resize(self.reads.len() + count, blank);
+            end.reads = self.reads.len();
+        }
+    }
+
+    /// The last `count` reads, of whichever meters.
+    pub(crate) fn last_reads_mut(&mut self, count: usize) -> &mut [IntervalRead] {
+        let from = self.reads.len().saturating_sub(count);
+        self.reads.get_mut(from..).unwrap_or_default()
     }
 
     /// Adds a register read to the meter begun last; without one it is ignored.
