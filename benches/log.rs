@@ -30,7 +30,7 @@ use hdrhistogram::Histogram;
 use rounds::{Rounds, machine, per_second};
 
 const ROUNDS: usize = 5;
-const ROUND: Duration = Duration::from_millis(1_500);
+const ROUND: Duration = Duration::from_secs(1);
 const NOW: UtcMicros = UtcMicros(1_775_000_000_000_000);
 
 /// The log record of a gateway's publish for so many meters, one read each.
@@ -207,7 +207,7 @@ fn main() {
         .enable_all()
         .build()
         .unwrap();
-    for appenders in [1, 16, 256, 2_048] {
+    for appenders in [1, 32, 256, 2_048] {
         runtime.block_on(latency(folder, appenders));
     }
     recovery(folder, 100);

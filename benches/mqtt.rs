@@ -45,7 +45,7 @@ use tokio::{
 
 const CONNECTIONS: usize = 1_000;
 const ROUNDS: usize = 5;
-const ROUND: Duration = Duration::from_secs(2);
+const ROUND: Duration = Duration::from_millis(1_500);
 /// Bytes of an MQTT 3.1.1 PUBACK.
 const PUBACK_BYTES: usize = 4;
 

@@ -163,21 +163,6 @@ impl Publish {
         }
     }
 
-    /// Adds so many reads without content to the meter begun last, to be filled in through [`Self::last_reads_mut`].
-    pub(crate) fn push_blank_reads(&mut self, count: usize) {
-        if let Some(end) = self.ends.last_mut() {
-            let blank = IntervalRead::new(UtcMicros(0), None);
-            self.reads.resize(self.reads.len() + count, blank);
-            end.reads = self.reads.len();
-        }
-    }
-
-    /// The last `count` reads, of whichever meters.
-    pub(crate) fn last_reads_mut(&mut self, count: usize) -> &mut [IntervalRead] {
-        let from = self.reads.len().saturating_sub(count);
-        self.reads.get_mut(from..).unwrap_or_default()
-    }
-
     /// Adds a register read to the meter begun last; without one it is ignored.
     pub fn push_register(&mut self, register: RegisterRead) {
         if let Some(end) = self.ends.last_mut() {

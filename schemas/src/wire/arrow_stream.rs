@@ -10,15 +10,14 @@
 //! null where the topic names the meter. Rows of one meter that follow one another become one part.
 
 use std::{
-    ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
 use arrow::{
     array::{
-        Array, ArrayRef, ArrowPrimitiveType, AsArray, Float32Array, Int32Array, Int64Array, PrimitiveArray,
-        RecordBatch, StringArray, TimestampMicrosecondArray,
+        Array, ArrayRef, AsArray, Float32Array, Int32Array, Int64Array, RecordBatch, StringArray,
+        TimestampMicrosecondArray,
     },
     buffer::Buffer,
     compute::cast,
@@ -137,126 +136,69 @@ impl Columns {
     }
 
     fn pour(&self, sink: &mut Sink<'_>) -> Result<(), DecodeError> {
-        if let Some(ends) = &self.interval_end {
-            return self.pour_reads(ends, sink);
-        }
-        let mut next = 0;
-        while next < self.rows {
-            let rows = self.rows_of_one_meter(next, sink)?;
-            next = rows.end;
-            for row in rows {
-                self.pour_row(row, sink)?;
+        let mut last = None;
+        for row in 0..self.rows {
+            let meter = self
+                .meter_id
+                .as_ref()
+                .filter(|ids| ids.is_valid(row))
+                .map(|ids| ids.value(row));
+            if row == 0 || last != meter {
+                sink.begin_meter(meter)?;
+                last = meter;
+            }
+            if self.interval_end.is_some() {
+                sink.publish.push_read(self.read(row)?);
+            } else if self.code.is_some() {
+                let code = required(ENCODING, "code", get(self.code.as_ref(), row))?;
+                sink.publish.push_event(PowerEvent {
+                    at: self.at(row)?,
+                    code,
+                    sequence: get(self.sequence.as_ref(), row),
+                });
+            } else {
+                let (import_wh, export_wh) = (
+                    get(self.import_wh.as_ref(), row),
+                    get(self.export_wh.as_ref(), row),
+                );
+                sink.publish.push_register(RegisterRead {
+                    at: self.at(row)?,
+                    import_wh,
+                    export_wh,
+                });
             }
         }
         Ok(())
     }
 
-    /// The meter of a row; `None` where the payload does not name it.
-    fn meter(&self, row: usize) -> Option<&str> {
-        self.meter_id
-            .as_ref()
-            .filter(|ids| ids.is_valid(row))
-            .map(|ids| ids.value(row))
-    }
-
-    /// Begins the part of the meter at row `first`, which exists; gives the rows that follow one another and belong to it.
-    fn rows_of_one_meter(&self, first: usize, sink: &mut Sink<'_>) -> Result<Range<usize>, DecodeError> {
-        let meter = self.meter(first);
-        sink.begin_meter(meter)?;
-        let end = (first + 1..self.rows)
-            .find(|row| self.meter(*row) != meter)
-            .unwrap_or(self.rows);
-        Ok(first..end)
-    }
-
-    fn pour_row(&self, row: usize, sink: &mut Sink<'_>) -> Result<(), DecodeError> {
+    fn at(&self, row: usize) -> Result<UtcMicros, DecodeError> {
         let at = required(ENCODING, "interval_end or at", get(self.at.as_ref(), row))?;
-        let at = whole_time(ENCODING, "at", at)?;
-        if self.code.is_some() {
-            let code = required(ENCODING, "code", get(self.code.as_ref(), row))?;
-            sink.publish.push_event(PowerEvent {
-                at,
-                code,
-                sequence: get(self.sequence.as_ref(), row),
-            });
-        } else {
-            sink.publish.push_register(RegisterRead {
-                at,
-                import_wh: get(self.import_wh.as_ref(), row),
-                export_wh: get(self.export_wh.as_ref(), row),
-            });
-        }
-        Ok(())
+        whole_time(ENCODING, "at", at)
     }
 
-    /// Reads are poured column by column: several times as fast as row by row.
-    fn pour_reads(&self, ends: &TimestampMicrosecondArray, sink: &mut Sink<'_>) -> Result<(), DecodeError> {
-        if ends.null_count() > 0 {
-            return Err(bad("interval_end is missing"));
-        }
-        check_times("interval_end", ends)?;
-        if let Some(captured_at) = &self.captured_at {
-            check_times("captured_at", captured_at)?;
-        }
-        let mut next = 0;
-        while next < self.rows {
-            let rows = self.rows_of_one_meter(next, sink)?;
-            next = rows.end;
-            sink.publish.push_blank_reads(rows.len());
-        }
-        let reads = sink.publish.last_reads_mut(self.rows);
-        let finite = |number: f32| Some(number).filter(|number| number.is_finite());
-        fill(reads, Some(ends), |read, at| read.interval_end = UtcMicros(at));
-        fill(reads, self.import_wh.as_ref(), |read, wh| {
-            read.import_wh = Some(wh)
-        });
-        fill(reads, self.export_wh.as_ref(), |read, wh| {
-            read.export_wh = Some(wh)
-        });
-        fill(reads, self.import_vah.as_ref(), |read, vah| {
-            read.import_vah = Some(vah)
-        });
-        fill(reads, self.voltage_v.as_ref(), |read, volts| {
-            read.voltage_v = finite(volts)
-        });
-        fill(reads, self.current_a.as_ref(), |read, amperes| {
-            read.current_a = finite(amperes)
-        });
-        fill(reads, self.captured_at.as_ref(), |read, at| {
-            read.captured_at = Some(UtcMicros(at));
-        });
-        fill(reads, self.revision.as_ref(), |read, revision| {
-            read.revision = revision
-        });
-        Ok(())
+    fn read(&self, row: usize) -> Result<IntervalRead, DecodeError> {
+        let end = required(ENCODING, "interval_end", get(self.interval_end.as_ref(), row))?;
+        let captured_at = get(self.captured_at.as_ref(), row);
+        let finite = |number: Option<f32>| number.filter(|number| number.is_finite());
+        Ok(IntervalRead {
+            interval_end: whole_time(ENCODING, "interval_end", end)?,
+            import_wh: get(self.import_wh.as_ref(), row),
+            export_wh: get(self.export_wh.as_ref(), row),
+            import_vah: get(self.import_vah.as_ref(), row),
+            voltage_v: finite(get(self.voltage_v.as_ref(), row)),
+            current_a: finite(get(self.current_a.as_ref(), row)),
+            captured_at: captured_at
+                .map(|at| whole_time(ENCODING, "captured_at", at))
+                .transpose()?,
+            revision: get(self.revision.as_ref(), row).unwrap_or(0),
+        })
     }
 }
 
-fn check_times(name: &str, times: &TimestampMicrosecondArray) -> Result<(), DecodeError> {
-    for at in times.iter().flatten() {
-        whole_time(ENCODING, name, at)?;
-    }
-    Ok(())
-}
-
-/// Sets what a column holds in the reads of its rows; a null sets nothing.
-fn fill<T: ArrowPrimitiveType>(
-    reads: &mut [IntervalRead],
-    column: Option<&PrimitiveArray<T>>,
-    set: impl Fn(&mut IntervalRead, T::Native),
-) {
-    let Some(column) = column else { return };
-    let rows = reads.iter_mut().zip(column.values());
-    match column.nulls().filter(|nulls| nulls.null_count() > 0) {
-        None => rows.for_each(|(read, value)| set(read, *value)),
-        Some(nulls) => rows
-            .zip(nulls)
-            .filter(|(_, is_valid)| *is_valid)
-            .for_each(|((read, value), _)| set(read, *value)),
-    }
-}
-
-fn get<T: ArrowPrimitiveType>(array: Option<&PrimitiveArray<T>>, row: usize) -> Option<T::Native> {
+fn get<T: arrow::datatypes::ArrowPrimitiveType>(
+    array: Option<&arrow::array::PrimitiveArray<T>>,
+    row: usize,
+) -> Option<T::Native> {
     array
         .filter(|array| row < array.len() && array.is_valid(row))
         .map(|array| array.value(row))

@@ -146,15 +146,16 @@ fn a_publish_that_is_decoded_into_again_keeps_its_buffers() {
     }
 }
 
+fn check_refused(publisher: &Publisher, payload: &str, expected: &str) {
+    let mut publish = Publish::default();
+    let error = decode(Encoding::Json, payload.as_bytes(), publisher, &mut publish).unwrap_err();
+    assert_eq!(error.to_string(), expected, "{payload}");
+    assert!(publish.is_empty() && publish.meters().next().is_none());
+}
+
 #[test]
 fn what_cannot_be_read_says_why() {
-    let mut publish = Publish::default();
-    let mut check = |publisher: &Publisher, payload: &str, expected: &str| {
-        let error = decode(Encoding::Json, payload.as_bytes(), publisher, &mut publish).unwrap_err();
-        assert_eq!(error.to_string(), expected, "{payload}");
-        assert!(publish.is_empty() && publish.meters().next().is_none());
-    };
-    let own = meter("M1");
+    let (own, check) = (meter("M1"), check_refused);
     check(
         &own,
         "{",
@@ -202,6 +203,11 @@ fn what_cannot_be_read_says_why() {
         r#"{"meter_id":"M2","reads":[{"interval_end":"2026-04-01T00:30:00Z","import_wh":1}]"#,
         "payload is not JSON: EOF while parsing an object at line 1 column 80",
     );
+}
+
+#[test]
+fn what_json_cannot_say_names_the_field_and_the_place() {
+    let (own, check) = (meter("M1"), check_refused);
     check(
         &own,
         r#"{"reads":[],"reads":[]}"#,

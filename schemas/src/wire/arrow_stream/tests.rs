@@ -72,16 +72,14 @@ fn gateway() -> Publisher {
 #[test]
 fn rows_of_one_meter_that_follow_one_another_are_one_part() {
     let ids = strings(&[Some("M1"), Some("M1"), Some("M2"), Some("M1")]);
+    let volts: ArrayRef = Arc::new(Float32Array::from(vec![1.5, f32::NAN, 3.5, 4.5]));
     let dictionary = DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::LargeUtf8));
     for ids in [Arc::clone(&ids), cast(&ids, &dictionary).unwrap()] {
         let read = [
             ("meter_id", Arc::clone(&ids)),
             ("interval_end", times(&[1, 2, 3, 4])),
             ("import_wh", numbers(&[Some(10), None, Some(30), Some(40)])),
-            (
-                "voltage_v",
-                Arc::new(Float32Array::from(vec![1.5, f32::NAN, 3.5, 4.5])) as ArrayRef,
-            ),
+            ("voltage_v", Arc::clone(&volts)),
         ];
         check(
             &gateway(),
