@@ -188,6 +188,6 @@ fn read_record(bytes: &[u8]) -> Stored {
         Body::Undecodable { reason, payload, .. } => {
             Stored::Undecodable(record.source.to_owned(), reason.to_owned(), payload.to_vec())
         }
-        Body::MasterRows(_) => panic!("no master rows come from a broker"),
+        other => panic!("a broker cannot send this: {other:?}"),
     }
 }
