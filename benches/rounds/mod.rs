@@ -1,4 +1,5 @@
 //! Rounds of one measurement and how their spread is printed.
+#![allow(dead_code, reason = "each bench uses a part of it")]
 
 use std::{fmt, time::Instant};
 

@@ -85,8 +85,6 @@ dated!(NodeRow, MeterRow, ConnectionRow);
 enum Merged<R> {
     /// Nothing: the row was known, or a later recorded one holds its key.
     Known,
-    /// What stands was said again later: a contradiction recorded in between is older than this word.
-    Repeated,
     /// It is the first of its key.
     Added,
     /// It took the place of this one. What that one touched is touched too.
@@ -119,11 +117,11 @@ impl<R: Dated> History<R> {
                     return Merged::Known;
                 };
                 if held.row == new.row {
-                    if new.recorded_at <= held.recorded_at {
-                        return Merged::Known;
-                    }
-                    *held = new;
-                    return Merged::Repeated;
+                    // Said again, so a contradiction recorded in between is older than this word. Only memory knows: a row for
+                    // each repetition would grow the tables with every nightly import of the same files. What that costs: after a
+                    // restart a contradiction that comes late, recorded before the repetition (a clock that was set back), stands.
+                    held.recorded_at = held.recorded_at.max(new.recorded_at);
+                    return Merged::Known;
                 }
                 if !supersedes(&new, held) {
                     return Merged::Known;
@@ -238,8 +236,6 @@ pub struct Touched {
     pub meters_now_known: Vec<MeterIx>,
     /// Rows that changed something.
     pub rows_changed: usize,
-    /// Rows that said again what stands, later than it had been said.
-    pub rows_repeated: usize,
 }
 
 /// All master data.
@@ -309,10 +305,6 @@ impl Network {
         let was_feeder = entry.kind() == Some(NodeKind::Feeder);
         let replaced = match entry.history.merge(new) {
             Merged::Known => return,
-            Merged::Repeated => {
-                touched.rows_repeated += 1;
-                return;
-            }
             Merged::Added => None,
             Merged::Replaced(row) => row.parent_id,
         };
@@ -343,10 +335,6 @@ impl Network {
         let was_known = entry.history.newest().is_some();
         let replaced = match entry.history.merge(new) {
             Merged::Known => return,
-            Merged::Repeated => {
-                touched.rows_repeated += 1;
-                return;
-            }
             Merged::Added => [None, None],
             Merged::Replaced(row) => [row.node_id, row.boundary_to],
         };
@@ -375,10 +363,6 @@ impl Network {
         };
         let replaced = match entry.history.merge(new) {
             Merged::Known => return,
-            Merged::Repeated => {
-                touched.rows_repeated += 1;
-                return;
-            }
             Merged::Added => None,
             Merged::Replaced(row) => Some(row.node_id),
         };

@@ -139,7 +139,8 @@ impl IngestMetrics {
         self.connections_open.load(Ordering::Relaxed)
     }
 
-    /// Interval reads a second, averaged over what was asked within the last 10 s. Ask about once a second; the first answer is 0.
+    /// Interval reads a second, averaged over the last 10 s; over the time since it was last asked when that is longer, so that a
+    /// burst between two questions is never missed. Ask about once a second; the first answer is 0.
     pub fn reads_per_second(&self, now: Instant) -> f64 {
         let reads = self.reads.load(Ordering::Relaxed);
         let mut samples = self.rate.lock().unwrap_or_else(PoisonError::into_inner);

@@ -115,14 +115,44 @@ impl Publish {
     /// [`IdError`] when `meter_id` is not an id.
     pub fn begin_meter(&mut self, meter_id: &str) -> Result<(), IdError> {
         id::check(meter_id)?;
-        self.ids.push_str(meter_id);
+        self.begin_unnamed();
+        self.name_meter(meter_id)
+    }
+
+    /// Begins the part of a meter whose id comes later, by [`Self::name_meter`].
+    pub(crate) fn begin_unnamed(&mut self) {
         self.ends.push(SpanEnds {
             id: self.ids.len(),
             reads: self.reads.len(),
             registers: self.registers.len(),
             events: self.events.len(),
         });
+    }
+
+    /// Gives the part begun last its meter, once.
+    pub(crate) fn name_meter(&mut self, meter_id: &str) -> Result<(), IdError> {
+        id::check(meter_id)?;
+        if let Some(end) = self.ends.last_mut() {
+            self.ids.push_str(meter_id);
+            end.id = self.ids.len();
+        }
         Ok(())
+    }
+
+    /// Takes the part begun last back when nothing was pushed into it; says whether it did.
+    pub(crate) fn drop_if_empty(&mut self) -> bool {
+        let begin = match self.ends.as_slice() {
+            [.., before, _] => *before,
+            [_] => SpanEnds::default(),
+            [] => return false,
+        };
+        let is_empty = self.reads.len() == begin.reads
+            && self.registers.len() == begin.registers
+            && self.events.len() == begin.events;
+        if is_empty {
+            self.ends.pop();
+        }
+        is_empty
     }
 
     /// Adds an interval read to the meter begun last; without one it is ignored.

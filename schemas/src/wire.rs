@@ -81,6 +81,12 @@ struct Sink<'a> {
 impl Sink<'_> {
     /// Begins the part of a meter; `None` where the payload does not name it.
     fn begin_meter(&mut self, named: Option<&str>) -> Result<(), DecodeError> {
+        self.publish.begin_unnamed();
+        self.name_meter(named)
+    }
+
+    /// Names the meter of the part begun last; `None` where the payload does not name it.
+    fn name_meter(&mut self, named: Option<&str>) -> Result<(), DecodeError> {
         let meter_id = match (self.publisher, named) {
             (Publisher::Meter(meter), None) => meter.as_str(),
             (Publisher::Meter(meter), Some(named)) if meter.as_str() != named => {
@@ -92,7 +98,7 @@ impl Sink<'_> {
             (Publisher::Gateway(_), None) => return Err(DecodeError::MeterMissing),
             (Publisher::Meter(_) | Publisher::Gateway(_), Some(named)) => named,
         };
-        self.publish.begin_meter(meter_id).map_err(DecodeError::MeterId)
+        self.publish.name_meter(meter_id).map_err(DecodeError::MeterId)
     }
 }
 

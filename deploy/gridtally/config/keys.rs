@@ -213,7 +213,7 @@ pub(crate) const KEYS: &[Key] = &[
         "ingest.subscribe.group",
         "GRIDTALLY_INGEST_SUBSCRIBE_GROUP",
         "gridtally",
-        "name of the shared subscription",
+        "name of the shared subscription; empty: an ordinary one, which mosquitto keeps over its restart",
     ),
     key(
         "sql.deadline_seconds",

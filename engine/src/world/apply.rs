@@ -455,19 +455,17 @@ impl World {
         self.release(origin, touched.meters_now_known);
     }
 
-    /// Merges rows one by one, so that each row that changed something has its own row in the tables. One that says again what stands
-    /// has one too: until when it was said decides against contradictions that are recorded between and come after a restart (ORD-1).
+    /// Merges rows one by one, so that each row that changed something has its own row in the tables.
     fn merge_master_rows(&mut self, origin: &Origin, rows: MasterRows) -> Touched {
         let mut all = Touched::default();
         for row in MasterRow::split(rows) {
             let touched = self
                 .network
                 .merge(origin.received_at, &origin.source, row.clone().into_rows());
-            if touched.rows_changed + touched.rows_repeated > 0 {
+            if touched.rows_changed > 0 {
                 self.outbox.master.push((row, origin.clone()));
             }
             all.rows_changed += touched.rows_changed;
-            all.rows_repeated += touched.rows_repeated;
             all.feeders.extend(touched.feeders);
             all.meters_now_known.extend(touched.meters_now_known);
         }

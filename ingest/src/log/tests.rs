@@ -9,6 +9,8 @@ use super::{append::block_on, *};
 
 mod crash;
 mod faulty_disk;
+#[cfg(target_os = "linux")]
+mod local_disk;
 
 use faulty_disk::FaultyDisk;
 

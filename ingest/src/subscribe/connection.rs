@@ -10,7 +10,7 @@ use rumqttc::{
         AsyncClient, ConnectionError, Event, EventLoop, Incoming, MqttOptions,
         mqttbytes::{
             QoS,
-            v5::{ConnectProperties, Filter, Publish, SubscribeReasonCode},
+            v5::{ConnectProperties, Filter, Publish, RetainForwardRule, SubscribeReasonCode},
         },
     },
 };
@@ -30,6 +30,9 @@ const TOPICS: [&str; 4] = [
     "ami/v1/gateways/+/reads",
     "ami/v1/gateways/+/events",
 ];
+/// Publishes of one connection that can be unacknowledged: packet ids are 1 to 65,535. A queue of that bound never fills with
+/// QoS 1, whatever the broker makes of our receive maximum, and takes memory only for what is in it.
+const UNACKNOWLEDGED_MAX: usize = 65_535;
 /// Requests that are not acknowledgements: subscribe and disconnect.
 const REQUESTS_BESIDE: usize = 8;
 /// Wait for room in the queue before the connection counts as overrun. Polling, and so the keep-alive, stands still meanwhile.
@@ -86,17 +89,16 @@ pub(super) async fn run(
     shutdown: Pin<&mut (impl Future<Output = ()> + Send)>,
     subscribed: impl FnMut(bool) + Send,
 ) -> End {
-    let receive_maximum = usize::from(config.receive_maximum);
-    let (client, mut event_loop) = AsyncClient::new(options(config), receive_maximum + REQUESTS_BESIDE);
-    let (received_tx, received_rx) = mpsc::channel(receive_maximum);
-    let (stored_tx, stored_rx) = mpsc::channel(receive_maximum);
+    let (client, mut event_loop) = AsyncClient::new(options(config), UNACKNOWLEDGED_MAX + REQUESTS_BESIDE);
+    let (received_tx, received_rx) = mpsc::channel(UNACKNOWLEDGED_MAX);
+    let (stored_tx, stored_rx) = mpsc::channel(UNACKNOWLEDGED_MAX);
+    let room = permits(usize::try_from(config.pending_bytes_max).unwrap_or(usize::MAX));
     let mut poll = Poll {
         config,
         gate,
         client: &client,
-        room: Arc::new(Semaphore::new(permits(
-            usize::try_from(config.pending_bytes_max).unwrap_or(usize::MAX),
-        ))),
+        room: Arc::new(Semaphore::new(room)),
+        room_promised: room / 2,
         received: received_tx,
         session_present: false,
         subscribed,
@@ -147,6 +149,8 @@ struct Poll<'a, F> {
     gate: &'a Gate,
     client: &'a AsyncClient,
     room: Arc<Semaphore>,
+    /// What QoS 0 leaves free.
+    room_promised: usize,
     received: mpsc::Sender<Received>,
     session_present: bool,
     subscribed: F,
@@ -175,7 +179,8 @@ impl<F: FnMut(bool)> Poll<'_, F> {
             Incoming::ConnAck(answer) => {
                 self.session_present = answer.session_present;
                 let properties = answer.properties.as_ref();
-                if properties.and_then(|properties| properties.shared_subscription_available) == Some(0) {
+                let shared = properties.and_then(|properties| properties.shared_subscription_available);
+                if shared == Some(0) && !self.config.group.is_empty() {
                     return Err(LostError::NoSharedSubscriptions);
                 }
                 self.subscribe()
@@ -201,8 +206,19 @@ impl<F: FnMut(bool)> Poll<'_, F> {
     }
 
     fn subscribe(&self) -> Result<(), LostError> {
-        let group = &self.config.group;
-        let filters = TOPICS.map(|topic| Filter::new(format!("$share/{group}/{topic}"), QoS::AtLeastOnce));
+        let filters = TOPICS.map(|topic| {
+            let path = match self.config.group.as_str() {
+                "" => topic.to_owned(),
+                group => format!("$share/{group}/{topic}"),
+            };
+            Filter {
+                path,
+                qos: QoS::AtLeastOnce,
+                // Not again with each connection; a shared subscription has none at all.
+                retain_forward_rule: RetainForwardRule::OnNewSubscribe,
+                ..Filter::default()
+            }
+        });
         // The channel is empty at this point, so there is room; were there none, nothing would ever leave.
         self.client
             .try_subscribe_many(filters)
@@ -232,9 +248,13 @@ impl<F: FnMut(bool)> Poll<'_, F> {
             publishes_qos1: u64::from(promised),
             ..Tally::default()
         };
-        let passed = tokio::time::timeout(ROOM_WAIT, self.pass_on(publish))
-            .await
-            .is_ok();
+        let passed = if promised {
+            tokio::time::timeout(ROOM_WAIT, self.pass_on(publish))
+                .await
+                .is_ok()
+        } else {
+            self.try_pass_on(publish)
+        };
         tally.broker_drops_qos0 = u64::from(!passed && !promised);
         self.gate.metrics.add(&tally);
         if passed || !promised {
@@ -246,12 +266,28 @@ impl<F: FnMut(bool)> Poll<'_, F> {
     }
 
     async fn pass_on(&self, publish: Publish) {
-        let size = u32::try_from(permits(publish.payload.len())).unwrap_or(u32::MAX);
-        if let Ok(room) = Arc::clone(&self.room).acquire_many_owned(size).await {
+        if let Ok(room) = Arc::clone(&self.room)
+            .acquire_many_owned(room_for(&publish))
+            .await
+        {
             // Both ends live as long as the connection.
             let _ = self.received.send(Received { publish, _room: room }).await;
         }
     }
+
+    /// Passes QoS 0 on while at least half of the room stays free; says whether it did.
+    fn try_pass_on(&self, publish: Publish) -> bool {
+        match Arc::clone(&self.room).try_acquire_many_owned(room_for(&publish)) {
+            Ok(room) if self.room.available_permits() >= self.room_promised => {
+                self.received.try_send(Received { publish, _room: room }).is_ok()
+            }
+            Ok(_) | Err(_) => false,
+        }
+    }
+}
+
+fn room_for(publish: &Publish) -> u32 {
+    u32::try_from(permits(publish.payload.len())).unwrap_or(u32::MAX)
 }
 
 /// The stage that stores, in the order received.

@@ -20,6 +20,8 @@ fn a_configuration_that_cannot_be_is_refused() {
         assert_eq!(found, expected);
     };
     check(|_| {}, "");
+    check(|config| config.group.clear(), "");
+    check(|config| config.keep_alive = Duration::from_secs(5), "");
     check(
         |config| config.host.clear(),
         "subscriber configuration: host and port of the broker are required",
@@ -45,8 +47,8 @@ fn a_configuration_that_cannot_be_is_refused() {
         "subscriber configuration: pending_bytes_max must be no less than packet_bytes_max",
     );
     check(
-        |config| config.keep_alive = Duration::from_millis(10),
-        "subscriber configuration: keep_alive must be from 1 s to 65535 s",
+        |config| config.keep_alive = Duration::from_millis(4_999),
+        "subscriber configuration: keep_alive must be from 5 s to 65535 s",
     );
     check(
         |config| config.reconnect_min = Duration::ZERO,

@@ -19,11 +19,13 @@ async fn a_publish_is_acknowledged_and_in_the_log() {
         let record = record::decode(&records[0]).unwrap();
         assert_eq!(record.source, "meter:M1");
         assert!(matches!(record.body, Body::Publish(_)));
+        // Counted right after it was sent.
+        until("the acknowledgement is counted", || {
+            endpoint.metrics.totals().acks_stored == 1
+        })
+        .await;
         let totals = endpoint.metrics.totals();
-        assert_eq!(
-            (totals.publishes_qos1, totals.reads, totals.acks_stored),
-            (1, 1, 1)
-        );
+        assert_eq!((totals.publishes_qos1, totals.reads), (1, 1));
     }
 }
 
@@ -104,6 +106,89 @@ async fn a_gateway_is_refused_for_a_meter_that_is_not_enrolled_behind_it() {
             .publish(1, id, "ami/v1/gateways/G/reads", payload.as_bytes())
             .await;
         assert_eq!(client.packet().await.unwrap(), answer);
+    }
+}
+
+/// A log that takes some twenty records and no more until it is cut.
+async fn with_a_small_log() -> Endpoint {
+    Endpoint::start_with(|settings| settings.log.bytes_max = 1_000).await
+}
+
+/// As a checkpoint does. The segment that was just filled can go once the log has begun the next.
+async fn cut(endpoint: &Endpoint) {
+    until("the log has room", || {
+        endpoint.log.cut(endpoint.log.end()).unwrap();
+        endpoint.log.bytes() < 500
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_mqtt_5_client_is_told_that_the_log_is_full_and_keeps_its_connection() {
+    let endpoint = with_a_small_log().await;
+    let mut client = endpoint.client(V5, "c").await;
+    let mut stored = 0;
+    let refused = loop {
+        let id = stored + 1;
+        client.publish(1, id, TOPIC, PAYLOAD).await;
+        let answer = client.packet().await.unwrap();
+        let [high, low] = id.to_be_bytes();
+        if answer != [0x40, 2, high, low] {
+            break answer;
+        }
+        stored += 1;
+    };
+    assert!(stored > 1, "one record fits easily");
+    assert_eq!(refused, [0x40, 3, 0, u8::try_from(stored + 1).unwrap(), 0x97]);
+    client.publish(2, 900, TOPIC, PAYLOAD).await;
+    assert_eq!(client.packet().await.unwrap(), [0x50, 3, 3, 0x84, 0x97]);
+    assert_eq!(
+        endpoint.records().len(),
+        usize::from(stored),
+        "nothing else was stored"
+    );
+    // Counted right after it was sent.
+    until("the answers are counted", || {
+        endpoint.metrics.totals().acks_log_full == 2
+    })
+    .await;
+    let totals = endpoint.metrics.totals();
+    assert_eq!((totals.acks_stored, totals.log_full), (u64::from(stored), 2));
+    // What was refused is taken now, on the same connection and with the same ids.
+    cut(&endpoint).await;
+    client.publish(1, stored + 1, TOPIC, PAYLOAD).await;
+    assert_eq!(
+        client.packet().await.unwrap(),
+        [0x40, 2, 0, u8::try_from(stored + 1).unwrap()]
+    );
+    client.publish(2, 900, TOPIC, PAYLOAD).await;
+    assert_eq!(client.packet().await.unwrap(), [0x50, 2, 3, 0x84]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_3_1_1_client_loses_its_connection_unacknowledged_when_the_log_is_full() {
+    for qos in [1, 2] {
+        let endpoint = with_a_small_log().await;
+        let mut client = endpoint.client(V311, "c").await;
+        let bytes: Vec<u8> = (1..=100)
+            .flat_map(|id| publish(V311, qos, id, TOPIC, PAYLOAD))
+            .collect();
+        client.send(&bytes).await;
+        let mut acknowledged = 0;
+        while let Some(answer) = client.packet().await {
+            acknowledged += 1;
+            assert_eq!(answer, [if qos == 1 { 0x40 } else { 0x50 }, 2, 0, acknowledged]);
+        }
+        assert_eq!(endpoint.records().len(), usize::from(acknowledged));
+        assert!((2..100).contains(&acknowledged), "{acknowledged} fit");
+        assert_eq!(endpoint.metrics.totals().log_full, 1);
+        // It comes again, and is taken when there is room.
+        cut(&endpoint).await;
+        let mut client = endpoint.client(V311, "c").await;
+        client
+            .publish(1, u16::from(acknowledged) + 1, TOPIC, PAYLOAD)
+            .await;
+        assert_eq!(client.packet().await.unwrap(), [0x40, 2, 0, acknowledged + 1]);
     }
 }
 

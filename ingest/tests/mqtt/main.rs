@@ -22,5 +22,7 @@ mod answers;
 mod bounds;
 mod clients;
 mod durability;
+#[path = "../held_disk/mod.rs"]
+mod held_disk;
 mod hostile;
 mod support;

@@ -1,16 +1,10 @@
 //! An endpoint on a log whose disk can be held back or made to fail, and a client that sends what it is told.
 
-use std::{
-    io,
-    net::SocketAddr,
-    path::Path,
-    sync::{Arc, Condvar, Mutex},
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use gridtally_ingest::{
     gate::{Enrolment, Gate},
-    log::{Disk, LocalDisk, Log, LogBatch, LogConfig, Position, SegmentFile},
+    log::{Log, LogBatch, LogConfig, Position},
     metrics::IngestMetrics,
     mqtt::{self, MqttConfig, MqttError},
 };
@@ -24,110 +18,12 @@ use tokio::{
     time::timeout,
 };
 
-/// Long enough for the slowest machine; nothing waits it out in a passing test.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) use crate::held_disk::{PATIENCE, TestDisk, until};
+
 pub(crate) const TOPIC: &str = "ami/v1/meters/M1/reads";
 pub(crate) const PAYLOAD: &[u8] =
     br#"{"reads":[{"interval_end":"2026-04-01T00:30:00+05:30","import_wh":312}]}"#;
 pub(crate) const GARBAGE: &[u8] = b"{ this is no JSON";
-
-#[derive(Debug, Default)]
-struct DiskState {
-    held: bool,
-    fails: bool,
-    waiting: bool,
-}
-
-/// The machine's disk, whose syncs can be held back and made to fail.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct TestDisk(Arc<(Mutex<DiskState>, Condvar)>);
-
-impl TestDisk {
-    fn change(&self, change: impl FnOnce(&mut DiskState)) {
-        change(&mut self.0.0.lock().unwrap());
-        self.0.1.notify_all();
-    }
-
-    /// From now on no sync returns.
-    pub(crate) fn hold(&self) {
-        self.change(|state| state.held = true);
-    }
-
-    /// Syncs return again.
-    pub(crate) fn release(&self) {
-        self.change(|state| state.held = false);
-    }
-
-    /// Syncs fail.
-    pub(crate) fn fail(&self) {
-        self.change(|state| state.fails = true);
-    }
-
-    fn is_waiting(&self) -> bool {
-        self.0.0.lock().unwrap().waiting
-    }
-
-    /// Waits until a sync has begun that is held back.
-    pub(crate) async fn until_waiting(&self) {
-        until("a sync has begun", || self.is_waiting()).await;
-    }
-}
-
-#[derive(Debug)]
-struct TestFile {
-    inner: Box<dyn SegmentFile>,
-    disk: TestDisk,
-}
-
-impl SegmentFile for TestFile {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.inner.append(bytes)
-    }
-
-    fn truncate(&mut self, length: u64) -> io::Result<()> {
-        self.inner.truncate(length)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        let mut state = self.disk.0.0.lock().unwrap();
-        while state.held {
-            state.waiting = true;
-            state = self.disk.0.1.wait(state).unwrap();
-        }
-        state.waiting = false;
-        if state.fails {
-            return Err(io::Error::other("the disk is gone"));
-        }
-        drop(state);
-        self.inner.sync()
-    }
-}
-
-impl Disk for TestDisk {
-    fn create(&self, path: &Path) -> io::Result<Box<dyn SegmentFile>> {
-        let inner = LocalDisk.create(path)?;
-        Ok(Box::new(TestFile {
-            inner,
-            disk: self.clone(),
-        }))
-    }
-
-    fn open(&self, path: &Path) -> io::Result<Box<dyn SegmentFile>> {
-        let inner = LocalDisk.open(path)?;
-        Ok(Box::new(TestFile {
-            inner,
-            disk: self.clone(),
-        }))
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        LocalDisk.remove(path)
-    }
-
-    fn sync_directory(&self, path: &Path) -> io::Result<()> {
-        LocalDisk.sync_directory(path)
-    }
-}
 
 /// What a test sets.
 pub(crate) struct Settings {
@@ -254,16 +150,11 @@ impl Endpoint {
     }
 }
 
-/// Waits until `holds`, or fails.
-pub(crate) async fn until(what: &str, holds: impl Fn() -> bool) {
-    let waiting = async {
-        while !holds() {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    };
-    timeout(PATIENCE, waiting)
-        .await
-        .unwrap_or_else(|_| panic!("never: {what}"));
+impl Drop for Endpoint {
+    /// A test that failed while the disk was held must not hang.
+    fn drop(&mut self) {
+        self.disk.release();
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

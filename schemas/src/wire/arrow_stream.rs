@@ -282,3 +282,6 @@ pub(super) fn encode_reads(publish: &Publish) -> Result<Vec<u8>, ArrowError> {
     writer.write(&batch)?;
     writer.into_inner()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,11 @@
 //! `application/json`, as in CONTRACT section 1: unknown fields are ignored, the order of fields is free.
 
-use std::borrow::Cow;
-
 use serde::{Deserialize, Serialize};
 
-use super::{DecodeError, Sink, malformed};
-use crate::{IntervalRead, MeterSpan, PowerEvent, Publish, RegisterRead, UtcMicros};
+use super::{DecodeError, Sink};
+use crate::{IntervalRead, MeterSpan, Publish, UtcMicros};
+
+mod reader;
 
 const ENCODING: &str = "JSON";
 
@@ -46,101 +46,19 @@ struct EventFields {
     sequence: Option<i64>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize)]
 struct MeterFields<'a> {
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    meter_id: Option<Cow<'a, str>>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    meter_id: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     reads: Vec<ReadFields>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     registers: Vec<RegisterFields>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    events: Vec<EventFields>,
-}
-
-/// The outermost object: many meters, or the fields of one.
-#[derive(Debug, Deserialize)]
-struct PublishFields<'a> {
-    #[serde(borrow, default)]
-    meters: Vec<MeterFields<'a>>,
-    #[serde(borrow, default)]
-    meter_id: Option<Cow<'a, str>>,
-    #[serde(default)]
-    reads: Vec<ReadFields>,
-    #[serde(default)]
-    registers: Vec<RegisterFields>,
-    #[serde(default)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     events: Vec<EventFields>,
 }
 
 pub(super) fn decode(payload: &[u8], sink: &mut Sink<'_>) -> Result<(), DecodeError> {
-    let outer: PublishFields<'_> =
-        serde_json::from_slice(payload).map_err(|error| malformed(ENCODING, error.to_string()))?;
-    let PublishFields {
-        meters,
-        meter_id,
-        reads,
-        registers,
-        events,
-    } = outer;
-    for meter in &meters {
-        pour(meter, sink)?;
-    }
-    if !(reads.is_empty() && registers.is_empty() && events.is_empty()) {
-        pour(
-            &MeterFields {
-                meter_id,
-                reads,
-                registers,
-                events,
-            },
-            sink,
-        )?;
-    }
-    Ok(())
-}
-
-fn pour(meter: &MeterFields<'_>, sink: &mut Sink<'_>) -> Result<(), DecodeError> {
-    sink.begin_meter(meter.meter_id.as_deref())?;
-    for fields in &meter.reads {
-        let finite = |number: Option<f32>| number.is_none_or(f32::is_finite);
-        if !finite(fields.voltage_v) || !finite(fields.current_a) {
-            return Err(malformed(
-                ENCODING,
-                "voltage_v or current_a is too large a number",
-            ));
-        }
-        sink.publish.push_read(IntervalRead {
-            interval_end: fields.interval_end,
-            import_wh: fields.import_wh,
-            export_wh: fields.export_wh,
-            import_vah: fields.import_vah,
-            voltage_v: fields.voltage_v,
-            current_a: fields.current_a,
-            captured_at: fields.captured_at,
-            revision: fields.revision.unwrap_or(0),
-        });
-    }
-    for RegisterFields {
-        at,
-        import_wh,
-        export_wh,
-    } in &meter.registers
-    {
-        sink.publish.push_register(RegisterRead {
-            at: *at,
-            import_wh: *import_wh,
-            export_wh: *export_wh,
-        });
-    }
-    for EventFields { code, at, sequence } in &meter.events {
-        sink.publish.push_event(PowerEvent {
-            at: *at,
-            code: *code,
-            sequence: *sequence,
-        });
-    }
-    Ok(())
+    reader::decode(payload, sink)
 }
 
 fn fields(span: MeterSpan<'_>) -> MeterFields<'_> {
@@ -155,7 +73,7 @@ fn fields(span: MeterSpan<'_>) -> MeterFields<'_> {
         revision: Some(read.revision).filter(|revision| *revision != 0),
     };
     MeterFields {
-        meter_id: Some(Cow::Borrowed(span.meter_id)),
+        meter_id: span.meter_id,
         reads: span.reads.iter().map(read).collect(),
         registers: span
             .registers

@@ -73,14 +73,89 @@ fn a_meter_may_leave_out_the_wrapper_and_its_id_and_put_it_last() {
 }
 
 #[test]
-fn what_cannot_be_read_says_why() {
+fn fields_of_one_meter_may_stand_beside_those_of_many_in_any_order() {
+    let (own, many) = (
+        r#""reads":[{"interval_end":"2026-04-01T00:30:00Z","import_wh":1}]"#,
+        r#""meters":[{"events":[{"code":101,"at":"2026-04-01T00:00:00Z"}],"meter_id":"M1"}]"#,
+    );
+    let more = r#""registers":[{"at":"2026-04-01T00:00:00Z"}]"#;
     let mut publish = Publish::default();
-    let mut check = |publisher: &Publisher, payload: &str, expected: &str| {
-        let error = decode(Encoding::Json, payload.as_bytes(), publisher, &mut publish).unwrap_err();
-        assert_eq!(error.to_string(), expected, "{payload}");
-        assert!(publish.is_empty() && publish.meters().next().is_none());
+    let mut check = |publisher: &Publisher, payload: String, expected: &[(&str, [usize; 3])]| {
+        decode(Encoding::Json, payload.as_bytes(), publisher, &mut publish).unwrap();
+        let parts: Vec<_> = publish
+            .meters()
+            .map(|span| {
+                let counts = [span.reads.len(), span.registers.len(), span.events.len()];
+                (span.meter_id, counts)
+            })
+            .collect();
+        assert_eq!(parts, expected, "{payload}");
     };
-    let own = meter("M1");
+    let own_meter = meter("M1");
+    check(&own_meter, format!("{{{own},{more}}}"), &[("M1", [1, 1, 0])]);
+    check(
+        &own_meter,
+        format!("{{{many},{own}}}"),
+        &[("M1", [0, 0, 1]), ("M1", [1, 0, 0])],
+    );
+    check(
+        &own_meter,
+        format!("{{{own},{many},{more}}}"),
+        &[("M1", [1, 0, 0]), ("M1", [0, 0, 1]), ("M1", [0, 1, 0])],
+    );
+    check(
+        &gateway(),
+        format!(r#"{{"meter_id":"M2",{own},{many}}}"#),
+        &[("M2", [1, 0, 0]), ("M1", [0, 0, 1])],
+    );
+    // What says nothing needs no meter.
+    check(
+        &gateway(),
+        format!(r#"{{"reads":[],{many},"events":[]}}"#),
+        &[("M1", [0, 0, 1])],
+    );
+}
+
+#[test]
+fn a_publish_that_is_decoded_into_again_keeps_its_buffers() {
+    let mut sent = Publish::default();
+    for meter in 0..20 {
+        sent.begin_meter(&format!("M{meter}")).unwrap();
+        for quarter in 0..50 {
+            sent.push_read(IntervalRead::new(
+                EARLIEST.plus(quarter * 900_000_000),
+                Some(quarter),
+            ));
+        }
+    }
+    let (mut protobuf, mut json) = (Vec::new(), Vec::new());
+    encode_protobuf(&sent, &mut protobuf);
+    encode_json(&sent, &mut json);
+    let stream = encode_arrow_stream(&sent).unwrap();
+    let mut publish = Publish::default();
+    let mut place = |encoding, payload: &[u8]| {
+        decode(encoding, payload, &gateway(), &mut publish).unwrap();
+        assert_eq!(publish.read_count(), 1_000);
+        publish.meters().next().unwrap().reads.as_ptr()
+    };
+    let first = place(Encoding::Protobuf, &protobuf);
+    for _ in 0..3 {
+        assert_eq!(place(Encoding::Json, &json), first);
+        assert_eq!(place(Encoding::Protobuf, &protobuf), first);
+        assert_eq!(place(Encoding::ArrowStream, &stream), first);
+    }
+}
+
+fn check_refused(publisher: &Publisher, payload: &str, expected: &str) {
+    let mut publish = Publish::default();
+    let error = decode(Encoding::Json, payload.as_bytes(), publisher, &mut publish).unwrap_err();
+    assert_eq!(error.to_string(), expected, "{payload}");
+    assert!(publish.is_empty() && publish.meters().next().is_none());
+}
+
+#[test]
+fn what_cannot_be_read_says_why() {
+    let (own, check) = (meter("M1"), check_refused);
     check(
         &own,
         "{",
@@ -117,6 +192,47 @@ fn what_cannot_be_read_says_why() {
         &gateway(),
         r#"{"meters":[{"meter_id":"M 1","reads":[]}]}"#,
         "payload names a meter with an invalid id",
+    );
+    check(
+        &gateway(),
+        r#"{"reads":[{"interval_end":"2026-04-01T00:30:00Z"}],"meters":[],"meter_id":"M1"}"#,
+        "payload of a gateway has a part without meter_id",
+    );
+    check(
+        &own,
+        r#"{"meter_id":"M2","reads":[{"interval_end":"2026-04-01T00:30:00Z","import_wh":1}]"#,
+        "payload is not JSON: EOF while parsing an object at line 1 column 80",
+    );
+}
+
+#[test]
+fn what_json_cannot_say_names_the_field_and_the_place() {
+    let (own, check) = (meter("M1"), check_refused);
+    check(
+        &own,
+        r#"{"reads":[],"reads":[]}"#,
+        "payload is not JSON: duplicate field `reads` at line 1 column 19",
+    );
+    check(
+        &own,
+        r#"{"reads":[{"interval_end":"2026-04-01T00:30:00Z","voltage_v":1e39}]}"#,
+        "payload is not JSON: voltage_v is too large a number at line 1 column 67",
+    );
+    check(
+        &own,
+        r#"{"reads":null}"#,
+        "payload is not JSON: invalid type: null, expected a list of reads at line 1 column 13",
+    );
+    check(
+        &own,
+        "[1]",
+        "payload is not JSON: invalid type: sequence, expected an object with the field meters, or with those of one \
+         meter at line 1 column 0",
+    );
+    check(
+        &own,
+        r#"{"events":[{"code":1,"at":"2026-04-01T00:30:00Z"}]} x"#,
+        "payload is not JSON: trailing characters at line 1 column 53",
     );
 }
 
@@ -249,6 +365,33 @@ proptest! {
                 bytes[at] = *value;
             }
             let _ = decode(encoding, &bytes, &gateway(), &mut read);
+        }
+    }
+
+    #[test]
+    fn dec_1_a_payload_that_was_cut_is_never_read_in_part(
+        publish in publishes(true),
+        reads_only in publishes(false),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let (mut protobuf, mut json) = (Vec::new(), Vec::new());
+        encode_protobuf(&publish, &mut protobuf);
+        encode_json(&publish, &mut json);
+        let stream = encode_arrow_stream(&reads_only).unwrap();
+        let mut read = Publish::default();
+        let json = &json[..cut.index(json.len())];
+        prop_assert!(decode(Encoding::Json, json, &gateway(), &mut read).is_err());
+        // A protobuf message has no end of its own: cut between two meters it is one of fewer meters, and nowhere else.
+        let protobuf = &protobuf[..cut.index(protobuf.len())];
+        if decode(Encoding::Protobuf, protobuf, &gateway(), &mut read).is_ok() {
+            let mut again = Vec::new();
+            encode_protobuf(&read, &mut again);
+            prop_assert_eq!(again, protobuf);
+        }
+        // An Arrow stream may leave out the mark of its end.
+        let stream = &stream[..cut.index(stream.len())];
+        if decode(Encoding::ArrowStream, stream, &gateway(), &mut read).is_ok() {
+            prop_assert_eq!(&read, &reads_only);
         }
     }
 }
