@@ -62,7 +62,10 @@ fn simulate(broker: &str, folder: &Path) -> f64 {
         said.contains("0 refused, 0 unacknowledged, 0 sent again, 0 reconnects"),
         "{said}"
     );
-    let numbers: Vec<u32> = said.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let numbers: Vec<u32> = said
+        .split_whitespace()
+        .filter_map(|word| word.parse().ok())
+        .collect();
     assert!((6_000..10_000).contains(&numbers[1]), "reads: {said}");
     f64::from(numbers[0])
 }
