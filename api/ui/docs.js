@@ -141,8 +141,8 @@ async function begin() {
     }
   }
   root.append(el('h2', {}, 'Problems'), el('p', {}, 'Errors are problem documents (RFC 9457, application/problem+json): type, title, status, detail.'));
-  root.append(el('table', {}, el('tbody', {}, ...(api['x-problems'] ?? []).map((problem) =>
-    el('tr', { id: problem.slug }, el('td', {}, String(problem.status)), el('td', {}, el('code', {}, problem.slug)), el('td', {}, el('b', {}, problem.title), '. ', problem.advice))))));
+  root.append(el('div', { class: 'scroll' }, el('table', {}, el('tbody', {}, ...(api['x-problems'] ?? []).map((problem) =>
+    el('tr', { id: problem.slug }, el('td', {}, String(problem.status)), el('td', {}, el('code', {}, problem.slug)), el('td', {}, el('b', {}, problem.title), '. ', problem.advice)))))));
   root.append(el('h2', {}, 'Schemas'));
   for (const [name, schema] of Object.entries(api.components.schemas)) {
     root.append(el('details', { id: `schema-${name}` }, el('summary', {}, el('code', {}, name), el('span', {}, schema.description ?? '')),

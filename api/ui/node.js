@@ -67,14 +67,14 @@ export function nodeView({ root, place, go }) {
     const body = rows.slice(0, 500).map((row) => el('tr', {},
       el('td', { class: 'node' }, el('a', { href: `#node=${encodeURIComponent(row.node_id)}`, title: row.node_id }, glyph(row.kind), el('span', {}, row.name))),
       number(lossText(row)),
-      el('td', {}, lossBar(row)),
-      number(row.loss_wh == null ? '–' : energyText(row.loss_wh), row.loss_wh == null ? ' null' : ''),
+      el('td', { class: 'less' }, lossBar(row)),
+      number(row.loss_wh == null ? '–' : energyText(row.loss_wh), row.loss_wh == null ? ' null less' : ' less'),
       number(energyText(row.input_wh), ' less'),
       number(energyText(row.delivered_wh), ' optional'),
       el('td', { class: 'number' }, percent(row.coverage_pct), ' ', trust(row.coverage_pct, place().threshold)),
       el('td', {}, state(row.attention)),
     ));
-    const heads = [['Name'], ['Loss', 1], [''], ['Lost', 1], ['Input', 1, 'less'], ['Delivered', 1, 'optional'], ['Coverage', 1], ['State']];
+    const heads = [['Name'], ['Loss', 1], ['', 0, 'less'], ['Lost', 1, 'less'], ['Input', 1, 'less'], ['Delivered', 1, 'optional'], ['Coverage', 1], ['State']];
     parts.below.replaceChildren(
       el('header', {}, el('h2', {}, `${count(rows.length)} ${plural(rows[0]?.kind, rows.length)} below, ${dayText(detail.day)}`),
         el('button', { type: 'button', onclick: () => { parts.order = []; load(); } }, 'Worst first')),

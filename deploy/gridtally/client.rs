@@ -68,6 +68,9 @@ impl Answer {
     pub(crate) fn json(mut self) -> Result<Value, Failure> {
         let text = self
             .body
+            .with_config()
+            // The server bounds the answer; a bound here would cut it off.
+            .limit(u64::MAX)
             .read_to_string()
             .map_err(|source| Failure::work("the answer broke off", source))?;
         serde_json::from_str(&text)

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "every test binary uses its own part of this")]
 
+pub mod broker;
 pub mod publisher;
 
 use std::{
@@ -187,7 +188,12 @@ impl Product {
             .header("content-type", media_type)
             .send(body);
         let mut response = sent.unwrap();
-        let text = response.body_mut().read_to_string().unwrap();
+        let text = response
+            .body_mut()
+            .with_config()
+            .limit(u64::MAX)
+            .read_to_string()
+            .unwrap();
         (
             response.status().as_u16(),
             serde_json::from_str(&text).unwrap_or(Value::String(text)),
@@ -280,6 +286,37 @@ impl Drop for Product {
         if std::thread::panicking() {
             eprintln!("standard error of gridtally:\n{}", self.errors());
         }
+    }
+}
+
+/// A free port that stays the same over restarts. It lies below the ports that systems give out by themselves: a client that
+/// calls a port of those while nobody listens there can be given that very port, and then talks to itself.
+pub fn fixed_port() -> u16 {
+    let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
+    (first..32_000)
+        .find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .unwrap()
+}
+
+/// What looks random follows from a seed, so that a failure can be played again (SplitMix64).
+#[derive(Debug, Clone)]
+pub struct Random(u64);
+
+impl Random {
+    /// From `GRIDTALLY_TEST_SEED`, else `usual`; prints which.
+    pub fn from_seed(usual: u64) -> (u64, Self) {
+        let seed = std::env::var("GRIDTALLY_TEST_SEED").map_or(usual, |text| text.parse().unwrap());
+        eprintln!("GRIDTALLY_TEST_SEED={seed} plays this again");
+        (seed, Self(seed))
+    }
+
+    /// Below `bound`.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (mixed ^ (mixed >> 31)) % bound
     }
 }
 

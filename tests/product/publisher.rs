@@ -1,6 +1,10 @@
 //! A stock MQTT publisher (rumqttc): publishes at QoS 1 and waits for every PUBACK.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use rumqttc::{Client, Event, MqttOptions, Outgoing, Packet, QoS};
 
@@ -33,44 +37,42 @@ pub fn publish_all(broker: SocketAddr, client_id: &str, messages: Vec<(String, V
     drop(feeder.join().unwrap());
 }
 
+/// A message of [`publish_with_retries`].
+#[derive(Debug)]
+pub struct Message {
+    pub topic: String,
+    pub payload: Vec<u8>,
+    /// Set by the PUBACK, the moment that it was read.
+    pub acknowledged: AtomicBool,
+}
+
 /// Publishes `messages` at QoS 1 over MQTT 3.1.1 until each is acknowledged, through as many ends of the connection as there
-/// are: what was not acknowledged is sent again. `acknowledged` counts.
-pub fn publish_with_retries(
-    broker: SocketAddr,
-    client_id: &str,
-    messages: &[(String, Vec<u8>)],
-    acknowledged: &std::sync::atomic::AtomicUsize,
-) {
+/// are: what was not acknowledged is sent again.
+pub fn publish_with_retries(broker: SocketAddr, client_id: &str, messages: &[Message]) {
     const WINDOW: usize = 8;
-    let mut done = vec![false; messages.len()];
-    while let Some(first) = done.iter().position(|done| !done) {
+    let waits = |message: &Message| !message.acknowledged.load(Ordering::SeqCst);
+    while messages.iter().any(waits) {
         let Ok(mut session) = Session::connect(broker, client_id) else {
             std::thread::sleep(Duration::from_millis(20));
             continue;
         };
-        let open: Vec<usize> = (first..messages.len()).filter(|at| !done[*at]).collect();
+        let open: Vec<(u16, &Message)> = (1..=60_000)
+            .cycle()
+            .zip(messages.iter().filter(|message| waits(message)))
+            .collect();
         let (mut sent, mut answered) = (0, 0);
         while answered < open.len() {
-            while sent < open.len() && sent - answered < WINDOW {
-                let (topic, payload) = &messages[open[sent]];
-                if session
-                    .publish(topic, u16::try_from(open[sent] % 60_000 + 1).unwrap(), payload)
-                    .is_err()
-                {
+            while let Some((id, message)) = open.get(sent).filter(|_| sent - answered < WINDOW) {
+                if session.publish(&message.topic, *id, &message.payload).is_err() {
                     break;
                 }
                 sent += 1;
             }
             let Ok(id) = session.puback() else { break };
-            let at = open[answered];
-            assert_eq!(
-                usize::from(id),
-                at % 60_000 + 1,
-                "PUBACKs leave in the order of the publishes"
-            );
-            done[at] = true;
+            let (expected, message) = open[answered];
+            assert_eq!(id, expected, "PUBACKs leave in the order of the publishes");
+            message.acknowledged.store(true, Ordering::SeqCst);
             answered += 1;
-            acknowledged.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         }
     }
 }
