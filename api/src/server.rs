@@ -2,6 +2,7 @@
 
 use std::{future::Future, io, time::Duration};
 
+use futures::future::BoxFuture;
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
@@ -34,6 +35,15 @@ pub async fn serve(
     listener: TcpListener,
     state: ApiState,
     shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), ServeError> {
+    serve_until(listener, state, Box::pin(shutdown)).await
+}
+
+/// Not generic, and so compiled here once instead of in every crate that serves.
+async fn serve_until(
+    listener: TcpListener,
+    state: ApiState,
+    shutdown: BoxFuture<'_, ()>,
 ) -> Result<(), ServeError> {
     let (end, ending) = watch::channel(false);
     let connections_max = state.settings.connections_max;

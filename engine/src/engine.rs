@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
     balance::BalanceError,
+    tables::Tables,
     world::{Settings, World, restore::RestoreError},
 };
 
@@ -221,10 +222,11 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError`] when the tables or the log cannot be read.
-    pub async fn start<S: Store>(
+    // Not generic, and so compiled here once instead of in every crate that starts an engine.
+    pub async fn start(
         config: EngineConfig,
         log: Arc<Log>,
-        tables: S,
+        tables: Tables,
         clock: Clock,
     ) -> Result<Self, EngineError> {
         Self::start_with(config, log, Arc::new(tables), clock).await
@@ -365,7 +367,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError`] when a table cannot be read.
-    pub async fn newest_position<S: Store>(tables: &S) -> Result<Position, EngineError> {
+    pub async fn newest_position(tables: &Tables) -> Result<Position, EngineError> {
         recovery::newest_position(tables).await
     }
 }

@@ -35,7 +35,7 @@
 //! all it answers a QoS 2 publish that is sent again with PUBREC by itself, at once, though the first may not be synced (ACK-1).
 //! rumqttc's codecs are written for clients and allocate as well.
 
-use std::{future::Future, io, num::NonZeroU16, sync::Arc, time::Duration};
+use std::{future::Future, io, num::NonZeroU16, pin::Pin, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -139,6 +139,16 @@ pub async fn run(
     config: MqttConfig,
     gate: Gate,
     shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), MqttError> {
+    run_until(listener, config, gate, Box::pin(shutdown)).await
+}
+
+/// Not generic, and so compiled here once instead of in every crate that runs an endpoint.
+async fn run_until(
+    listener: TcpListener,
+    config: MqttConfig,
+    gate: Gate,
+    shutdown: Pin<Box<dyn Future<Output = ()> + Send + '_>>,
 ) -> Result<(), MqttError> {
     let connections_max = connections_bound(config.connections_max);
     let doors = Doors::new(connections_max, config.half_open_max, Arc::clone(&gate.metrics));

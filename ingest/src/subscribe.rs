@@ -32,7 +32,7 @@
 mod backoff;
 mod connection;
 
-use std::{fmt, future::Future, time::Duration};
+use std::{fmt, future::Future, pin::Pin, time::Duration};
 
 use crate::{
     gate::Gate,
@@ -177,8 +177,16 @@ pub async fn run(
     gate: Gate,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), SubscribeError> {
+    run_until(config, gate, Box::pin(shutdown)).await
+}
+
+/// Not generic, and so compiled here once instead of in every crate that subscribes.
+async fn run_until(
+    config: SubscribeConfig,
+    gate: Gate,
+    mut shutdown: Pin<Box<dyn Future<Output = ()> + Send + '_>>,
+) -> Result<(), SubscribeError> {
     config.check()?;
-    tokio::pin!(shutdown);
     let mut backoff = Backoff::new(config.reconnect_min, config.reconnect_max);
     let mut had_session = false;
     loop {
