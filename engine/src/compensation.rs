@@ -23,6 +23,11 @@
 //! 3. calls [`ledger::Ledger::plan`] with the decisions, publishes the plan's entries and settlements as rows, and, once they
 //!    are durable, [`ledger::Ledger::apply`]s the plan.
 //!
+//! To be restored, a ledger needs of each row what [`ledger::Content`] holds. `compensation_entries` has most of it; it wants
+//! columns for the default (its text; `outage_id` names outages only), the sequence, the standard and the preset's edition, and
+//! `limit_minutes` and `default_minutes` that may be null, for a count has no minutes. `status` and `due_by` are the newest
+//! version's; everything else is the same in every version. Amounts are paise; the table's decimal holds the same integer.
+//!
 //! A plan that was published and then lost by a crash is found again in the table: the same entries carry the same ids, and
 //! planning once more adds nothing. While the log is caught up after a start nothing is planned, else states that have long
 //! passed would leave entries. Decisions of a run that stopped half way need no undoing either, because each plan starts

@@ -117,7 +117,7 @@ pub struct SupplyLoss {
     pub outside_supply_hours: Vec<Span>,
     /// The connection when it began.
     pub connection: Connection,
-    /// The interruptions; at least one, else the loss is as if it were not there.
+    /// The interruptions, without those that are none by OUT-1; at least one, else the loss is as if it were not there.
     pub interruptions: Vec<Interruption>,
 }
 
@@ -138,15 +138,27 @@ pub struct Request {
     pub exemptions: Vec<Exemption>,
 }
 
-/// The voltages of one civil day, each the mean of an interval.
+/// Mean voltage of one interval.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct VoltageReading {
+    /// End of the interval.
+    pub interval_end: UtcMicros,
+    /// Its length.
+    pub interval: IntervalMinutes,
+    /// Mean voltage, V.
+    pub volts: f64,
+}
+
+/// The voltages of one civil day.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct VoltageDay {
     /// The day.
     pub day: Day,
     /// The connection on that day.
     pub connection: Connection,
-    /// Length of the interval and mean voltage in it, V. Intervals without voltage are left out.
-    pub readings: Vec<(IntervalMinutes, f64)>,
+    /// Its intervals with a voltage. Those that an interruption touches may be here: they do not count, for no supply is not
+    /// bad voltage.
+    pub readings: Vec<VoltageReading>,
 }
 
 /// A consumer's claim for one default.
@@ -184,7 +196,8 @@ pub struct Evidence {
     pub voltages: Vec<VoltageDay>,
     /// Claims, in any order; of several for one default the first filed counts, upheld if any was.
     pub claims: Vec<Claim>,
-    /// Fixed charges billed in each financial year.
+    /// Fixed charges of each financial year: what is billed, and for months not billed yet the latest month's charge. With
+    /// the billed months alone a cap would begin low and rise with every bill.
     pub fixed_charges: BTreeMap<FinancialYear, Paise>,
 }
 

@@ -10,6 +10,7 @@
 //! - a count (interruptions, days of bad voltage) falls under the regulation in force on the first day of its period;
 //! - the cap of the year is used up in the order in which defaults began; without fixed charges on file it is not applied,
 //!   and the decision says so;
+//! - an interval that an interruption touches is no supply, not bad voltage;
 //! - an uplift stands on top of the caps.
 
 use std::collections::{BTreeMap, BTreeSet};

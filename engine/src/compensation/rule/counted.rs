@@ -9,8 +9,8 @@ use super::{
     outage::{exemption, spans},
 };
 use crate::compensation::{
-    calendar::{Counting, Period, without},
-    evidence::{Connection, SupplyLoss, VoltageDay},
+    calendar::{Counting, Period, union, without},
+    evidence::{Connection, Span, SupplyLoss, VoltageDay},
     ledger::DefaultKey,
     rate::Excess,
     regulation::{Affected, Case, Covers, Kind, Regulation, Standard, VoltageBand},
@@ -48,10 +48,17 @@ pub(super) fn candidates<'a>(scene: &Scene<'a>) -> Result<Vec<Candidate<'a>>, Ru
             add(scene, &mut counts, (span.from, loss.connection), counts_under);
         }
     }
+    let dark = union(
+        scene
+            .evidence
+            .losses
+            .iter()
+            .flat_map(|loss| spans(loss, scene.as_of)),
+    );
     for day in &scene.evidence.voltages {
         let at = scene.book.zone.start_of(day.day);
         add(scene, &mut counts, (at, day.connection), |standard| {
-            voltage_counts(standard, day)
+            voltage_counts(standard, day, &dark)
         });
     }
     counts
@@ -77,23 +84,30 @@ fn interruption_counts(standard: &Standard, loss: &SupplyLoss, minutes: i64) -> 
     counts.then_some(period)
 }
 
-fn voltage_counts(standard: &Standard, day: &VoltageDay) -> Option<Period> {
+fn voltage_counts(standard: &Standard, day: &VoltageDay, dark: &[Span]) -> Option<Period> {
     match &standard.kind {
-        Kind::VoltageDays { band, period } => out_of_limits(band, day).then_some(*period),
+        Kind::VoltageDays { band, period } => out_of_limits(band, day, dark).then_some(*period),
         Kind::NoSupply(_) | Kind::ScheduledOutage(_) | Kind::InterruptionCount { .. } | Kind::Process => None,
     }
 }
 
-/// Whether the voltage was outside for as many minutes as make the day count. A voltage that is no number is not outside.
-fn out_of_limits(band: &VoltageBand, day: &VoltageDay) -> bool {
+/// Whether the voltage was outside for as many minutes as make the day count. Intervals that a `dark` span touches are left
+/// out: no supply is not bad voltage. A voltage that is no number is not outside.
+fn out_of_limits(band: &VoltageBand, day: &VoltageDay, dark: &[Span]) -> bool {
     let nominal = f64::from(band.nominal_v);
     let low = nominal * f64::from(100 - band.below_pct) / 100.0;
     let high = nominal * f64::from(100 + band.above_pct) / 100.0;
     let outside = day
         .readings
         .iter()
-        .filter(|(_, volts)| *volts < low || *volts > high);
-    let minutes: i64 = outside.map(|(interval, _)| interval.minutes()).sum();
+        .filter(|reading| reading.volts < low || reading.volts > high);
+    let supplied = outside.filter(|reading| {
+        let from = reading.interval_end.plus(-reading.interval.micros());
+        !dark
+            .iter()
+            .any(|span| span.from < reading.interval_end && from < span.to)
+    });
+    let minutes: i64 = supplied.map(|reading| reading.interval.minutes()).sum();
     minutes >= band.minutes_a_day
 }
 

@@ -3,10 +3,11 @@
 use gridtally_schemas::{IntervalMinutes, UtcMicros};
 
 use super::super::{
-    evidence::{Claim, Evidence, Exemption, Request, SupplyLoss, VoltageDay},
+    evidence::{Claim, Evidence, Exemption, Request, SupplyLoss, VoltageDay, VoltageReading},
     ledger::DefaultKey,
     rig::{
-        URBAN_LT, at, book, consumer, day, decide, every_shape, evidence, loss, of, period, request, rupees,
+        URBAN_LT, at, book, consumer, day, decide, every_shape, evidence, loss, minutes_after, of, period,
+        request, rupees,
     },
     rule::{Decision, Nothing, RuleBook, Unit},
 };
@@ -71,40 +72,77 @@ fn interruptions_beyond_the_number_allowed_in_a_month_and_in_a_year() {
     );
 }
 
-#[test]
-fn days_of_bad_voltage_beyond_those_allowed() {
-    let book = whole();
-    let bad = |date: &str, quarters: usize, volts: f64| VoltageDay {
+/// A day of quarter hours: the first `quarters` of them at `volts`, the others at 230 V.
+fn voltages(date: &str, quarters: i64, volts: f64) -> VoltageDay {
+    let reading = |quarter: i64| VoltageReading {
+        interval_end: minutes_after(at(&format!("{date}T00:00")), 15 * (quarter + 1)),
+        interval: IntervalMinutes::Fifteen,
+        volts: if quarter < quarters { volts } else { 230.0 },
+    };
+    VoltageDay {
         day: day(date),
         connection: URBAN_LT,
-        readings: (0..96)
-            .map(|at| {
-                (
-                    IntervalMinutes::Fifteen,
-                    if at < quarters { volts } else { 230.0 },
-                )
-            })
-            .collect(),
-    };
+        readings: (0..96).map(reading).collect(),
+    }
+}
+
+#[test]
+fn days_of_bad_voltage_beyond_those_allowed() {
     let all = Evidence {
         voltages: vec![
-            bad("2026-04-01", 4, 216.1),  // 216.2 V is 230 V less 6 %
-            bad("2026-04-02", 3, 150.0),  // 45 min are not enough
-            bad("2026-04-03", 4, 243.9),  // above 243.8 V
-            bad("2026-04-04", 96, 243.7), // within
-            bad("2026-04-05", 4, 0.0),
-            bad("2026-04-05", 4, 0.0), // told twice
-            bad("2026-04-06", 96, f64::NAN),
-            bad("2026-04-30", 5, 300.0),
+            voltages("2026-04-01", 4, 216.1),  // 216.2 V is 230 V less 6 %
+            voltages("2026-04-02", 3, 150.0),  // 45 min are not enough
+            voltages("2026-04-03", 4, 243.9),  // above 243.8 V
+            voltages("2026-04-04", 96, 243.7), // within
+            voltages("2026-04-05", 4, 0.0),
+            voltages("2026-04-05", 4, 0.0), // told twice
+            voltages("2026-04-06", 96, f64::NAN),
+            voltages("2026-04-30", 5, 300.0),
         ],
         ..Evidence::none(consumer())
     };
-    let owed = of(&decide(&book, &all), &period("voltage", "2026-04-01"))
+    let owed = of(&decide(&whole(), &all), &period("voltage", "2026-04-01"))
         .outcome
         .unwrap();
     assert_eq!(
         (owed.amount, owed.working.measured, owed.working.unit),
         (rupees(200), 4, Unit::Days)
+    );
+}
+
+#[test]
+fn no_supply_is_not_bad_voltage() {
+    let mut all = Evidence {
+        voltages: vec![
+            voltages("2026-04-01", 4, 0.0),
+            voltages("2026-04-02", 4, 0.0),
+            voltages("2026-04-03", 5, 0.0),
+        ],
+        ..Evidence::none(consumer())
+    };
+    let measured = |all: &Evidence| {
+        of(&decide(&whole(), all), &period("voltage", "2026-04-01"))
+            .outcome
+            .unwrap()
+            .working
+            .measured
+    };
+    assert_eq!(measured(&all), 3);
+    // One minute of the fifth quarter hour leaves four: the day still counts.
+    all.losses = vec![loss("O1", "2026-04-03T01:00", 1)];
+    assert_eq!(measured(&all), 3);
+    // One minute of the first of four leaves three.
+    all.losses.push(loss("O2", "2026-04-02T00:14", 1));
+    let kept = of(&decide(&whole(), &all), &period("voltage", "2026-04-01"))
+        .outcome
+        .unwrap_err();
+    assert_eq!(
+        kept,
+        Nothing::WithinLimit {
+            measured: 2,
+            allowed: 2,
+            unit: Unit::Days
+        }
     );
 }
 
