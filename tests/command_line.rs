@@ -183,3 +183,71 @@ fn offline_import_is_there_when_the_server_starts() {
     let product = Product::start(folder.path(), &[("now", "2026-04-28T12:00:00+05:30")]);
     assert_eq!(product.sql_number("SELECT COUNT(*) FROM interval_reads"), 22_872);
 }
+
+#[test]
+fn every_preset_is_carried_and_explained() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/presets");
+    let files = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let presets: Vec<_> = files
+        .filter(|path| path.extension().is_some_and(|end| end == "toml"))
+        .collect();
+    assert!(!presets.is_empty());
+    for path in presets {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let output = run(&["check-config", "--preset", name]);
+        let said = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{name}: {}", text(&output.stderr));
+        assert!(said.starts_with(&format!("{name} (edition ")), "{said}");
+        assert!(said.contains("regulation can be used; gaps: "), "{said}");
+        assert_eq!(
+            text(&run(&["check-config", "--preset", path.to_str().unwrap()]).stdout),
+            said
+        );
+    }
+    let said = text(&run(&["check-config", "--preset", "IN-UP-UPERC-2019"]).stdout);
+    assert!(
+        said.contains("\ngap: standard `dt-failure`: until the crew has said"),
+        "{said}"
+    );
+    assert!(said.ends_with("regulation can be used; gaps: 1\n"), "{said}");
+}
+
+#[test]
+fn a_regulation_that_cannot_be_used_exits_with_2_and_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("own.toml");
+    let path = path.to_str().unwrap();
+    let check = |regulation: Option<String>, expected: &str| {
+        if let Some(regulation) = regulation {
+            std::fs::write(path, regulation).unwrap();
+        }
+        let output = run(&["check-config", "--preset", path]);
+        let complained = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{complained}");
+        assert!(complained.contains(expected), "{complained}");
+        text(&output.stdout)
+    };
+    let merc = include_str!("../deploy/presets/IN-MH-MERC-2021.toml");
+    check(
+        None,
+        "is no preset (IN-DL-DERC-2018, IN-MH-MERC-2021, IN-TG-TSERC-2016, IN-UP-UPERC-2019), and as a file",
+    );
+    check(
+        Some(merc.replace("hours = 18 }", "hours = -18 }")),
+        "`standard.no-supply.limit[2].hours`: -18 is not in 0 to",
+    );
+    check(
+        Some(merc.replace("commission =", "comission =")),
+        "unknown field `comission`",
+    );
+    let said = check(
+        Some(merc.replace("supply = [\"LT\"], ", "")),
+        "regulation IN-MH-MERC-2021 contradicts itself",
+    );
+    assert!(
+        said.contains("overlap: standard `no-supply`: more than one amount for dt_failure, metro, HT"),
+        "{said}"
+    );
+}

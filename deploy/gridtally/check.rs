@@ -1,11 +1,25 @@
-//! `gridtally check-config`: every key, its value and where it came from; exit code 2 when one cannot be used.
+//! `gridtally check-config`: every key, its value and where it came from; or, with `--preset`, a regulation in plain words. Exit
+//! code 2 when one cannot be used.
 
 #![expect(clippy::print_stdout, reason = "a command that answers on standard output")]
 
-use crate::{cli::ConfigArgs, exit::Failure, serve};
+use gridtally_engine::compensation::{coverage, explain};
 
-/// Prints the configuration in force.
-pub(crate) fn run(args: &ConfigArgs) -> Result<(), Failure> {
+use crate::{
+    cli::{CheckArgs, ConfigArgs},
+    exit::Failure,
+    presets, serve,
+};
+
+/// Prints the configuration in force, or a regulation.
+pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
+    match &args.preset {
+        Some(preset) => regulation(preset),
+        None => configuration(&args.config),
+    }
+}
+
+fn configuration(args: &ConfigArgs) -> Result<(), Failure> {
     let config = serve::load(args)?;
     for (key, value, origin) in config.shown() {
         println!("# {} ({})", key.about, key.env);
@@ -16,5 +30,27 @@ pub(crate) fn run(args: &ConfigArgs) -> Result<(), Failure> {
     }
     serve::Plan::of(&config)?;
     println!("configuration can be used");
+    Ok(())
+}
+
+/// Gaps are told and stand, for a part of a regulation is better than none; an overlap means that it cannot be used.
+fn regulation(name_or_path: &str) -> Result<(), Failure> {
+    let regulation = presets::regulation(name_or_path)?;
+    for line in explain::lines(&regulation) {
+        println!("{line}");
+    }
+    let problems = coverage::problems(&regulation);
+    println!();
+    for problem in &problems {
+        println!("{problem}");
+    }
+    let overlaps = problems.iter().filter(|problem| problem.is_overlap()).count();
+    if overlaps > 0 {
+        return Err(Failure::Usage(format!(
+            "regulation {} contradicts itself: {overlaps} of its cases are decided more than once",
+            regulation.preset
+        )));
+    }
+    println!("regulation can be used; gaps: {}", problems.len());
     Ok(())
 }

@@ -27,8 +27,8 @@ pub(crate) enum Command {
     Sql(SqlArgs),
     /// Publish a synthetic fleet to any MQTT 5 broker.
     Simulate(SimulateArgs),
-    /// Check a configuration, and print every key with its value and origin.
-    CheckConfig(ConfigArgs),
+    /// Check a configuration, and print every key with its value and origin; or explain a regulation.
+    CheckConfig(CheckArgs),
     /// Answers one ad-hoc query on standard input and output; started by the server.
     #[command(hide = true)]
     SqlWorker,
@@ -75,6 +75,15 @@ impl ConfigArgs {
             .filter_map(|(key, value)| Some((key.to_owned(), value.clone()?)));
         given.chain(self.set.iter().cloned()).collect()
     }
+}
+
+#[derive(Debug, Default, Args)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// Explain a regulation on compensation instead, in plain words with its gaps: a preset's name, or a TOML file.
+    #[arg(long, value_name = "NAME or FILE")]
+    pub(crate) preset: Option<String>,
 }
 
 fn parse_setting(text: &str) -> Result<(String, String), String> {

@@ -15,6 +15,7 @@ mod demo;
 mod endpoints;
 mod exit;
 mod import;
+mod presets;
 mod serve;
 mod simulate;
 mod sql;

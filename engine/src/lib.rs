@@ -6,10 +6,12 @@
 //! - [`state`]: the validated value of every (meter, interval), an order-free merge
 //! - [`balance`]: the SQL of `engine/sql` over what changed
 //! - [`world`]: the live picture that ties them together
+//! - [`compensation`]: regulations as data, and the ledger of what consumers are owed (pure; not driven yet)
 //! - [`storage`], [`tables`]: Delta tables on storage that really syncs
 //! - [`engine`]: the thread that drives it, checkpoints, recovery
 
 pub mod balance;
+pub mod compensation;
 pub mod engine;
 pub mod meaning;
 pub mod network;
