@@ -86,7 +86,7 @@ struct Stored {
 pub(super) async fn run(
     config: &SubscribeConfig,
     gate: &Gate,
-    shutdown: Pin<&mut (impl Future<Output = ()> + Send)>,
+    shutdown: Pin<&mut (dyn Future<Output = ()> + Send + '_)>,
     subscribed: impl FnMut(bool) + Send,
 ) -> End {
     let (client, mut event_loop) = AsyncClient::new(options(config), UNACKNOWLEDGED_MAX + REQUESTS_BESIDE);
