@@ -8,6 +8,7 @@
 //! - [`world`]: the live picture that ties them together
 //! - [`storage`], [`tables`]: Delta tables on storage that really syncs
 //! - [`engine`]: the thread that drives it, checkpoints, recovery
+//! - [`verify`]: the proof: what is published, computed once more from the raw tables
 
 pub mod balance;
 pub mod engine;
@@ -19,6 +20,7 @@ mod rig;
 pub mod state;
 pub mod storage;
 pub mod tables;
+pub mod verify;
 pub mod world;
 
 pub use engine::{Change, ChangeFeed, Engine, EngineConfig, EngineError, Progress, Upkeep, Upkept};
