@@ -11,7 +11,9 @@
 //! Results stream with bounded memory: a few frames of some megabytes wait between the process and the client.
 //!
 //! SQL names: `{table}` is the newest version per key, `{table}_history` every version, `table_columns` what each column
-//! says, and `information_schema` is there (`SHOW TABLES`, `DESCRIBE interval_reads`).
+//! says, and `information_schema` is there (`SHOW TABLES`, `DESCRIBE interval_reads`). `{table}_as_of('2026-05-01T00:00:00+05:30')`
+//! is exactly what stood published then; of `nodes`, `meters` and `connections` it is the picture of the network at that time, with
+//! a second instant as it was known at that one.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -28,7 +30,9 @@ pub use allow::Refused;
 pub use protocol::FailureKind;
 
 mod allow;
+mod as_of;
 mod catalog;
+mod definition;
 mod encode;
 mod process;
 mod protocol;

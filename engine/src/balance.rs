@@ -16,6 +16,7 @@ mod sql;
 mod tests;
 
 pub use figures::{Coverage, DtFigures, FeederFigures, FeederInterval, ratio};
+pub(crate) use gather::Said;
 pub use gather::{MemberReads, Part, member_reads_schema};
 pub use sql::BalanceSql;
 

@@ -9,6 +9,7 @@
 //! - [`compensation`]: regulations as data, and the ledger of what consumers are owed (pure; not driven yet)
 //! - [`storage`], [`tables`]: Delta tables on storage that really syncs
 //! - [`engine`]: the thread that drives it, checkpoints, recovery
+//! - [`verify`]: the proof: what is published, computed once more from the raw tables
 
 pub mod balance;
 pub mod compensation;
@@ -21,6 +22,7 @@ mod rig;
 pub mod state;
 pub mod storage;
 pub mod tables;
+pub mod verify;
 pub mod world;
 
 pub use engine::{Change, ChangeFeed, Engine, EngineConfig, EngineError, Progress, Upkeep, Upkept};

@@ -482,7 +482,8 @@ impl Network {
         }
     }
 
-    fn feeders_at_or_below(&self, node: NodeIx, feeders: &mut Vec<NodeIx>) {
+    /// The feeders that ever were `node` or below it.
+    pub(crate) fn feeders_at_or_below(&self, node: NodeIx, feeders: &mut Vec<NodeIx>) {
         let mut open = vec![node];
         let mut steps = 0_usize;
         while let Some(next) = open.pop() {

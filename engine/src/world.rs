@@ -28,11 +28,11 @@ pub(crate) mod held;
 pub mod look;
 pub(crate) mod publish;
 pub(crate) mod restore;
-mod rows;
+pub(crate) mod rows;
 mod settle;
 mod sums;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod waiting;
 
 pub(crate) use apply::MissingReport;
@@ -80,7 +80,7 @@ impl Default for Settings {
 }
 
 /// The last quarter that ends at or before `instant`.
-fn quarter_at(instant: UtcMicros) -> Quarter {
+pub(crate) fn quarter_at(instant: UtcMicros) -> Quarter {
     Quarter(u32::try_from(instant.0.div_euclid(QUARTER_MICROS)).unwrap_or(0))
 }
 

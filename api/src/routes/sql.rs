@@ -20,7 +20,8 @@ use crate::{
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Query {
-    /// One SELECT, WITH, EXPLAIN, SHOW TABLES or DESCRIBE. `{table}` is the newest version per key, `{table}_history` every version.
+    /// One SELECT, WITH, EXPLAIN, SHOW TABLES or DESCRIBE. `{table}` is the newest version per key, `{table}_history` every version,
+    /// `{table}_as_of('2026-05-01T00:00:00+05:30')` what stood published then (of nodes, meters and connections: the picture at that time).
     #[schema(example = "SELECT * FROM feeder_balance ORDER BY interval_end DESC LIMIT 10")]
     query: String,
     /// json, csv or arrow. Default: by `Accept`.

@@ -2,7 +2,7 @@
 //!
 //! One statement: a query (SELECT, WITH, VALUES), EXPLAIN of a query, SHOW TABLES, SHOW COLUMNS, SHOW FUNCTIONS or
 //! DESCRIBE. Inside a query, at any depth: no writing part (INSERT, UPDATE, DELETE, MERGE, SELECT INTO), no locks, and no table
-//! functions but those that make up rows. What is not listed is refused; new kinds of statement are so too.
+//! functions but those that make up rows and `{table}_as_of` of a published table. What is not listed is refused; new kinds of statement are so too.
 
 use std::ops::ControlFlow;
 
@@ -11,7 +11,9 @@ use datafusion::sql::{
     sqlparser::ast::{Expr, ObjectName, Query, Select, SetExpr, Statement, TableFactor, Visit, Visitor},
 };
 
-/// Table functions that read nothing.
+use super::as_of;
+
+/// Table functions that read nothing. Beside them there are those of [`as_of`], which read a published table.
 const TABLE_FUNCTIONS: &[&str] = &["generate_series", "range", "unnest"];
 /// Longest statement, bytes.
 pub(super) const STATEMENT_BYTES_MAX: usize = 1 << 20;
@@ -146,7 +148,8 @@ impl Inspector {
     }
 
     fn table_function(name: &str) -> Result<(), Refused> {
-        if TABLE_FUNCTIONS.contains(&name.to_ascii_lowercase().as_str()) {
+        let lower = name.to_ascii_lowercase();
+        if TABLE_FUNCTIONS.contains(&lower.as_str()) || as_of::is_function(&lower) {
             return Ok(());
         }
         Err(Refused::TableFunction {

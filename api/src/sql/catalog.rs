@@ -1,7 +1,7 @@
-//! The names that SQL knows: `{table}`, `{table}_history`, `table_columns`.
+//! The names that SQL knows: `{table}`, `{table}_history`, `table_columns`, and the functions `{table}_as_of`.
 //!
 //! Nothing is read to plan a query: the columns are those of the schema, and a table's snapshot is taken when it is first
-//! scanned, once per query, so that `{table}` and `{table}_history` of one query show the same.
+//! scanned, once per query, so that all names of a table in one query show the same.
 
 use std::{fmt, sync::Arc};
 
@@ -19,11 +19,16 @@ use datafusion::{
     physical_plan::ExecutionPlan,
     prelude::SessionContext,
 };
+use futures::FutureExt;
 use gridtally_engine::tables::TablesReader;
 use gridtally_schemas::table::{self, TableSchema};
 use tokio::sync::OnceCell;
 
-const HISTORY: &str = "_history";
+use super::{
+    as_of::AsOf,
+    definition::{self, HISTORY},
+};
+
 /// What each column of each table says.
 const TABLE_COLUMNS: &str = "table_columns";
 
@@ -50,55 +55,36 @@ impl Published {
         Self { stored, planner }
     }
 
+    /// Registers `{table}_as_of` of every table; `zone` is where an instant without offset is meant.
+    pub(super) fn register_functions(&self, context: &SessionContext, zone: &str) {
+        let zone: Arc<str> = Arc::from(zone);
+        for table in &self.stored {
+            let function = AsOf::new(Arc::clone(table), self.planner.clone(), Arc::clone(&zone));
+            context.register_udtf(&function.name(), Arc::new(function));
+        }
+    }
+
     fn find(&self, name: &str) -> Option<&Arc<StoredTable>> {
         self.stored.iter().find(|table| table.schema.name == name)
     }
-
-    async fn view(&self, table: &Arc<StoredTable>) -> Result<Arc<dyn TableProvider>> {
-        let history = format!("{}{HISTORY}", table.schema.name);
-        let definition = newest_rows(table.schema);
-        if !self.planner.table_exist(history.as_str())? {
-            self.planner
-                .register_table(history.as_str(), Arc::<StoredTable>::clone(table))?;
-        }
-        let plan = self.planner.sql(&definition).await?.into_unoptimized_plan();
-        Ok(Arc::new(ViewTable::new(plan, Some(definition))))
-    }
 }
 
-/// The definition of `{table}`: the row of each key that stands now.
-fn newest_rows(schema: &TableSchema) -> String {
-    let columns: Vec<&str> = schema.columns.iter().map(|column| column.name).collect();
-    let columns = columns.join(", ");
-    // A row's day follows from its key; naming it lets a condition on the day skip the other days' files.
-    let key: Vec<&str> = schema
-        .key
-        .iter()
-        .copied()
-        .chain(schema.partition.filter(|column| !schema.key.contains(column)))
-        .collect();
-    let newest: Vec<String> = schema
-        .newest_by
-        .iter()
-        .map(|column| format!("{column} DESC"))
-        .collect();
-    let counted = if schema.versioned {
-        "WHERE version >= 1"
-    } else {
-        ""
-    };
-    let standing = if schema.versioned && schema.column("status").is_some() {
-        " AND status <> 'withdrawn'"
-    } else {
-        ""
-    };
-    format!(
-        "SELECT {columns} FROM (SELECT {columns}, ROW_NUMBER() OVER (PARTITION BY {} ORDER BY {}) AS newest_first \
-         FROM {}{HISTORY} {counted}) WHERE newest_first = 1{standing}",
-        key.join(", "),
-        newest.join(", "),
-        schema.name,
-    )
+/// A view of a table's history. Planning reads nothing, so that it is done at the first poll.
+pub(super) fn plan_view(
+    planner: &SessionContext,
+    table: &Arc<StoredTable>,
+    definition: String,
+) -> Result<Arc<dyn TableProvider>> {
+    let history = format!("{}{HISTORY}", table.schema.name);
+    if !planner.table_exist(history.as_str())? {
+        planner.register_table(history.as_str(), Arc::<StoredTable>::clone(table))?;
+    }
+    let planned = planner
+        .sql(&definition)
+        .now_or_never()
+        .ok_or_else(|| DataFusionError::Internal("planning a view waited for something".to_owned()))?;
+    let plan = planned?.into_unoptimized_plan();
+    Ok(Arc::new(ViewTable::new(plan, Some(definition))))
 }
 
 #[async_trait]
@@ -122,7 +108,7 @@ impl SchemaProvider for Published {
             return Ok(Some(if table.schema.newest_by.is_empty() {
                 Arc::<StoredTable>::clone(table)
             } else {
-                self.view(table).await?
+                plan_view(&self.planner, table, definition::standing(table.schema, None))?
             }));
         }
         let history = name.strip_suffix(HISTORY).and_then(|name| self.find(name));
@@ -136,7 +122,7 @@ impl SchemaProvider for Published {
 }
 
 /// A table on disk, whose snapshot is taken at the first scan.
-struct StoredTable {
+pub(super) struct StoredTable {
     schema: &'static TableSchema,
     columns: SchemaRef,
     reader: TablesReader,
@@ -157,6 +143,10 @@ impl StoredTable {
             reader,
             snapshot: OnceCell::new(),
         }
+    }
+
+    pub(super) const fn schema(&self) -> &'static TableSchema {
+        self.schema
     }
 
     async fn snapshot(&self) -> Result<&Arc<dyn TableProvider>> {

@@ -160,7 +160,9 @@ fn context(request: &Request, threads: usize) -> Result<SessionContext, DataFusi
         .map_err(|error| DataFusionError::External(Box::new(error)))?;
     let context = SessionContext::new_with_config_rt(config, runtime);
     let catalog = MemoryCatalogProvider::new();
-    catalog.register_schema(SCHEMA, Arc::new(Published::new(&reader, planner)))?;
+    let published = Published::new(&reader, planner);
+    published.register_functions(&context, &request.zone);
+    catalog.register_schema(SCHEMA, Arc::new(published))?;
     context.register_catalog(CATALOG, Arc::new(catalog));
     Ok(context)
 }

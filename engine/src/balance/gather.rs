@@ -61,12 +61,17 @@ pub struct MemberReads {
 
 /// What one meter said in one balance interval.
 #[derive(Debug, Default, Clone, Copy)]
-struct Said {
-    import_wh: i64,
-    export_wh: i64,
-    expected: i64,
-    present: i64,
-    estimated: i64,
+pub(crate) struct Said {
+    /// Wh, as the meter counts.
+    pub(crate) import_wh: i64,
+    /// Wh.
+    pub(crate) export_wh: i64,
+    /// Reads that the interval takes: 1 or 2.
+    pub(crate) expected: i64,
+    /// Of these, reads that have a value.
+    pub(crate) present: i64,
+    /// Of these, reads that are estimated.
+    pub(crate) estimated: i64,
 }
 
 impl MemberReads {
@@ -116,6 +121,34 @@ impl MemberReads {
             quarter,
             heard,
             kept,
+        });
+    }
+
+    /// Adds an interval whose members said what `said` tells: for who has no state to ask.
+    pub(crate) fn gather_said(
+        &mut self,
+        zone: &Zone,
+        roster: &Arc<Roster>,
+        quarter: Quarter,
+        said: impl Fn(&Member) -> Said,
+    ) {
+        let (key, mut heard) = (self.next_key(), false);
+        for member in &roster.members {
+            let said = said(member);
+            heard |= said.present > 0;
+            self.push(roster, key, member, said);
+        }
+        if !roster.unmetered.is_empty() {
+            let place = place_in_month(zone, quarter, roster.minutes);
+            for unmetered in &roster.unmetered {
+                self.push_unmetered(roster, key, *unmetered, place);
+            }
+        }
+        self.entries.push(Entry {
+            roster: Arc::clone(roster),
+            quarter,
+            heard,
+            kept: Vec::new(),
         });
     }
 

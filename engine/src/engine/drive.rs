@@ -8,7 +8,7 @@ use std::{
 };
 
 use gridtally_ingest::log::{Log, LogBatch, LogReader, Position};
-use gridtally_schemas::{Clock, MeterId, Publish};
+use gridtally_schemas::{Clock, MeterId, Publish, UtcMicros};
 use tokio::{
     runtime::{Builder, Handle},
     sync::{mpsc, watch},
@@ -81,6 +81,8 @@ pub(super) struct Driver<S> {
     /// How far some table was at the start: nothing is published before that is applied, so that no table goes back.
     replay_through: Position,
     next_tick: Instant,
+    /// What the clock said at the last tick: the moment of the picture, and of the checkpoint that is taken of it.
+    ticked_at: UtcMicros,
     next_checkpoint: Instant,
     rate: Rate,
     stopped: bool,
@@ -127,6 +129,7 @@ impl<S: Store> Driver<S> {
             store,
             next_checkpoint: now + config.checkpoint,
             next_tick: now,
+            ticked_at: clock.now(),
             config,
             log,
             clock,
@@ -261,6 +264,7 @@ impl<S: Store> Driver<S> {
     /// Brings every balance up to what is applied.
     async fn tick(&mut self) -> Result<(), EngineError> {
         let (started, now) = (Instant::now(), self.clock.now());
+        self.ticked_at = now;
         self.write(|world| world.advance(now));
         let mut changed: Vec<(NodeIx, Quarter)> = Vec::new();
         let mut computed_any = false;
@@ -388,7 +392,8 @@ impl<S: Store> Driver<S> {
     }
 
     fn begin_checkpoint(&mut self, mut checkpointer: Checkpointer<S>, asked: Vec<Command>, scope: Scope) {
-        let (started, now) = (Instant::now(), self.clock.now());
+        // Which intervals are closed was decided at the tick: a later moment would name a picture that was not taken.
+        let (started, now) = (Instant::now(), self.ticked_at);
         self.next_checkpoint = started + self.config.checkpoint;
         let mut due = self.write(|world| world.take_due(now));
         while self.write(|world| world.take_more(now, scope, PUBLISH_INTERVALS, &mut due)) {}

@@ -16,7 +16,6 @@ use crate::{network::NodeIx, outbox::Outbox, state::Quarter};
 
 mod values;
 
-pub(super) use values::loss_pct;
 pub(crate) use values::{DayValues, DtValues, FeederValues};
 
 /// How far a published value has come.

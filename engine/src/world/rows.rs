@@ -3,7 +3,7 @@
 use arrow::{array::RecordBatch, error::ArrowError};
 use gridtally_schemas::{table, table::TableSchema};
 
-use super::publish::{Due, Version, loss_pct};
+use super::publish::{Due, Version};
 use crate::{
     balance::Coverage,
     outbox::{self, Columns, Stamp},
@@ -82,13 +82,7 @@ impl Due {
                 "interval_minutes",
                 rows.iter().map(|row| Some(row.values.minutes)),
             )
-            .number(
-                "loss_pct",
-                rows.iter().map(|row| {
-                    let [_, _, injected, _, loss] = row.values.known;
-                    loss_pct(loss, injected)
-                }),
-            );
+            .number("loss_pct", rows.iter().map(|row| row.values.loss_pct()));
         for (at, name) in DT_KNOWN.into_iter().enumerate() {
             columns = columns.whole(name, known(at));
         }
@@ -116,14 +110,7 @@ impl Due {
                 "interval_minutes",
                 rows.iter().map(|row| Some(row.values.minutes)),
             )
-            .number(
-                "loss_pct",
-                rows.iter().map(|row| {
-                    let [_, _, _, _, input, _, _, total] = row.values.known;
-                    let [_, _, _, _, export, ..] = row.values.sums;
-                    loss_pct(total, input.map(|input| input + export))
-                }),
-            );
+            .number("loss_pct", rows.iter().map(|row| row.values.loss_pct()));
         for (at, name) in FEEDER_KNOWN.into_iter().enumerate() {
             columns = columns.whole(name, known(at));
         }

@@ -6,10 +6,10 @@ use gridtally_schemas::UtcMicros;
 use crate::rig::{MIDNIGHT, QUARTER};
 
 mod compared;
-mod histories;
+pub(crate) mod histories;
 mod order;
 mod rules;
 
 const HOUR: i64 = 4 * QUARTER;
 /// Noon of 2026-04-02: the first day is closed, the second half gone.
-const NOW: UtcMicros = UtcMicros(MIDNIGHT.0 + 36 * HOUR);
+pub(crate) const NOW: UtcMicros = UtcMicros(MIDNIGHT.0 + 36 * HOUR);

@@ -80,7 +80,7 @@ pub static METERS: TableSchema = TableSchema {
 pub static CONNECTIONS: TableSchema = TableSchema {
     name: "connections",
     about: "consumer's connection: where it hangs and how it is metered, effective-dated",
-    key: &["consumer_id", "valid_from"],
+    key: &["consumer_id", "meter_id", "valid_from"],
     newest_by: NEWEST_RECORDED,
     versioned: false,
     partition: None,

@@ -7,7 +7,7 @@ pub static CHECKPOINTS: TableSchema = TableSchema {
     name: "checkpoints",
     about: "checkpoint: every table holds what the log said up to its position; counts are since the tables were empty",
     key: &["position"],
-    newest_by: &["position"],
+    newest_by: &["position", "published_at"],
     versioned: false,
     partition: None,
     published: true,

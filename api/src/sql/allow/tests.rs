@@ -17,6 +17,8 @@ fn reading_statements_run() {
         "SELECT * FROM generate_series(1, 10)",
         "SELECT * FROM unnest([1, 2])",
         "SELECT * FROM information_schema.tables",
+        "SELECT * FROM dt_balance_as_of('2026-05-01T00:00:00+05:30')",
+        "SELECT * FROM Nodes_As_Of('2026-05-01', now()) AS then JOIN meters_as_of(now()) m ON m.node_id = then.node_id",
         "SELECT (SELECT max(version) FROM dt_balance_history), count(*) FROM dt_balance d JOIN nodes n ON n.node_id = d.dt_id",
     ] {
         assert_eq!(check(statement), Ok(()), "{statement}");
@@ -103,6 +105,18 @@ const REFUSED: &[(&str, &str)] = &[
     (
         "SELECT * FROM TABLE(read_csv('x'))",
         "table function read_csv is refused",
+    ),
+    (
+        "SELECT * FROM outages_as_of('2026-05-01')",
+        "table function outages_as_of is refused",
+    ),
+    (
+        "SELECT * FROM _as_of('2026-05-01')",
+        "table function _as_of is refused",
+    ),
+    (
+        "SELECT * FROM nodes_history_as_of('2026-05-01')",
+        "table function nodes_history_as_of is refused",
     ),
     ("SELECT 1; SELECT 2", "one statement at a time: this is 2"),
     ("SELECT 1; DROP TABLE nodes", "one statement at a time: this is 2"),

@@ -19,6 +19,8 @@ use super::{
     run,
 };
 
+mod as_of;
+
 /// An answer as the front would see it.
 #[derive(Debug)]
 struct Answer {
@@ -362,9 +364,9 @@ fn errors_say_what_is_wrong() {
             "not found",
         ),
         (
-            "SELECT * FROM nodes_as_of('x')",
+            "SELECT * FROM outages_as_of('2026-05-01')",
             FailureKind::Plan,
-            "nodes_as_of is refused",
+            "outages_as_of is refused",
         ),
     ] {
         let answer = ask(&root, query);

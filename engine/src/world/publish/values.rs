@@ -46,6 +46,11 @@ impl DtValues {
             coverage: figures.coverage,
         }
     }
+
+    pub(crate) fn loss_pct(&self) -> Option<f64> {
+        let [_, _, injected, _, loss] = self.known;
+        loss_pct(loss, injected)
+    }
 }
 
 /// The published values of a feeder balance.
@@ -88,6 +93,12 @@ impl FeederValues {
             coverage: figures.coverage,
         }
     }
+
+    pub(crate) fn loss_pct(&self) -> Option<f64> {
+        let [_, _, _, _, input, _, _, total] = self.known;
+        let [_, _, _, _, export, ..] = self.sums;
+        loss_pct(total, input.map(|input| input + export))
+    }
 }
 
 /// The published values of a roll-up: losses only where they may be shown (BAL-2).
@@ -119,7 +130,7 @@ impl DayValues {
         }
     }
 
-    pub(in crate::world) fn loss_pct(&self) -> Option<f64> {
+    pub(crate) fn loss_pct(&self) -> Option<f64> {
         let [_, _, _, _, _, injected, ..] = self.sums;
         loss_pct(self.losses.last().copied().flatten(), Some(injected))
     }
@@ -148,7 +159,7 @@ impl FeederValues {
 }
 
 /// Share of `loss` in `injected`, per cent, where both are known and something came in.
-pub(in crate::world) fn loss_pct(loss: Option<i64>, injected: Option<i64>) -> Option<f64> {
+fn loss_pct(loss: Option<i64>, injected: Option<i64>) -> Option<f64> {
     let (loss, injected) = (loss?, injected.filter(|injected| *injected > 0)?);
     Some(100.0 * ratio(loss, injected))
 }

@@ -13,7 +13,7 @@ use crate::rig::{
 
 /// What one record says, before it is split.
 #[derive(Debug, Clone)]
-pub(super) enum Said {
+pub(crate) enum Said {
     Master(MasterRows),
     Reads(&'static str, Vec<IntervalRead>),
     Registers(&'static str, Vec<RegisterRead>),
@@ -141,7 +141,7 @@ fn any_said() -> impl Strategy<Value = Said> {
 
 /// A history: what was said, each with when it was received. Every fourth publish comes before the interval that it speaks of has
 /// begun, so that some reads are of the future.
-pub(super) fn history() -> impl Strategy<Value = Vec<(UtcMicros, Said)>> {
+pub(crate) fn history() -> impl Strategy<Value = Vec<(UtcMicros, Said)>> {
     prop::collection::vec(any_said(), 4..28).prop_map(|all| {
         let received = |at: usize, said: &Said| {
             let is_early = at.is_multiple_of(4) && !matches!(said, Said::Master(_));
@@ -154,7 +154,7 @@ pub(super) fn history() -> impl Strategy<Value = Vec<(UtcMicros, Said)>> {
     })
 }
 
-pub(super) fn bytes_of((at, said): &(UtcMicros, Said)) -> Vec<u8> {
+pub(crate) fn bytes_of((at, said): &(UtcMicros, Said)) -> Vec<u8> {
     let mut publish = Publish::default();
     match said {
         Said::Master(rows) => return master_record(*at, rows),

@@ -1,0 +1,236 @@
+//! Which of several rows of one (meter, interval) is valid, by rank; and whether the column `version` says the same.
+//!
+//! Of all rows the greatest stands, in the order (quality, revision, `captured_at`, content: import, export, kVAh, volts, amperes).
+//! The rows that stood one after the other are versions 1, 2, …, each greater than the one before; rows that never stood have
+//! version 0. No row is there twice.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::{
+    array::{
+        Array, Float32Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    },
+    datatypes::{Float32Type, Int32Type, Int64Type},
+};
+use datafusion::prelude::{Expr, col, lit};
+use futures::StreamExt;
+use gridtally_schemas::{UtcMicros, table};
+
+use super::{
+    VerifyError,
+    cells::{Cells, Read},
+    differences::Differences,
+    reads::{Fault, MeterFinder, TABLE, Wanted, energy, place_of, quality},
+    selection::Work,
+    snapshot::{array, failed, texts, times},
+};
+use crate::state::Quality;
+
+const COLUMNS: [&str; 11] = [
+    "meter_id",
+    "interval_end",
+    "import_wh",
+    "export_wh",
+    "import_vah",
+    "voltage_v",
+    "current_a",
+    "quality",
+    "revision",
+    "captured_at",
+    "version",
+];
+/// Most meters that are named in the query: beyond that the whole day is read.
+const METERS_NAMED_MAX: usize = 2_048;
+
+/// What decides between two rows; the greater stands. Numbers compare by their bits, a missing one is the least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    quality: Quality,
+    revision: i32,
+    captured_at: Option<i64>,
+    content: (u32, Option<u32>, Option<u32>, Option<u32>, Option<u32>),
+}
+
+/// A row of a contested cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Row {
+    rank: Rank,
+    version: i64,
+}
+
+/// Puts the valid row into every contested cell.
+pub(super) async fn decide(
+    work: &Arc<Work>,
+    wanted: &Wanted,
+    filter: Expr,
+    cells: &mut Cells,
+    differences: &mut Differences,
+) -> Result<(), VerifyError> {
+    let mut contested: BTreeMap<usize, Vec<Row>> = cells
+        .contested()
+        .iter()
+        .map(|place| (*place, Vec::new()))
+        .collect();
+    let filter = narrowed(work, wanted, &contested, filter);
+    let rows = work.snapshot.rows(&table::INTERVAL_READS, Some(filter))?;
+    let mut batches = rows.columns(&COLUMNS)?.stream().await?;
+    let mut finder = MeterFinder::new(work, wanted);
+    while let Some(batch) = batches.next().await {
+        let batch = batch.map_err(|source| failed(TABLE, source))?;
+        let columns = Columns::of(&batch)?;
+        for row in 0..batch.num_rows() {
+            let end = UtcMicros(columns.interval_end.value(row));
+            // What is wrong with a row was said when it was read first.
+            let place = place_of(work, wanted, finder.find(columns.meter_id.value(row)), end);
+            if let Ok(Some(place)) = place
+                && let Some(rows) = contested.get_mut(&place)
+                && let Ok(row) = columns.row(row)
+            {
+                rows.push(row);
+            }
+        }
+    }
+    for (place, rows) in contested {
+        let fault = decide_one((place, rows), cells);
+        let of = wanted.frame.cell(place);
+        let meter = of.and_then(|(meter, quarter)| Some((work.network.meter(meter)?, quarter)));
+        // The quarter before the day belongs to the day before, which says what is wrong with it.
+        if let (Some(fault), Some((meter, quarter))) = (fault, meter)
+            && wanted.frame.own().contains(&quarter)
+            && work.looks_after(meter.id.as_str(), wanted.unit)
+        {
+            differences.push(fault.difference(work, (meter.id.as_str(), quarter.end())));
+        }
+    }
+    Ok(())
+}
+
+/// Asks for the contested meters only, where they are few.
+fn narrowed(work: &Work, wanted: &Wanted, contested: &BTreeMap<usize, Vec<Row>>, filter: Expr) -> Expr {
+    let mut meters: Vec<_> = contested
+        .keys()
+        .filter_map(|place| wanted.frame.cell(*place))
+        .map(|(meter, _)| meter)
+        .collect();
+    meters.sort_unstable();
+    meters.dedup();
+    if meters.len() > METERS_NAMED_MAX {
+        return filter;
+    }
+    let ids = meters
+        .iter()
+        .filter_map(|meter| work.network.meter(*meter))
+        .map(|meter| lit(meter.id.as_str()));
+    filter.and(col("meter_id").in_list(ids.collect(), false))
+}
+
+struct Columns {
+    meter_id: StringArray,
+    interval_end: TimestampMicrosecondArray,
+    import_wh: Int64Array,
+    export_wh: Int64Array,
+    import_vah: Int64Array,
+    voltage_v: Float32Array,
+    current_a: Float32Array,
+    quality: StringArray,
+    revision: Int32Array,
+    captured_at: TimestampMicrosecondArray,
+    version: Int64Array,
+}
+
+impl Columns {
+    fn of(batch: &RecordBatch) -> Result<Self, VerifyError> {
+        let whole = |column| array::<Int64Type>(TABLE, batch, column);
+        let number = |column| array::<Float32Type>(TABLE, batch, column);
+        Ok(Self {
+            meter_id: texts(TABLE, batch, "meter_id")?,
+            interval_end: times(TABLE, batch, "interval_end")?,
+            import_wh: whole("import_wh")?,
+            export_wh: whole("export_wh")?,
+            import_vah: whole("import_vah")?,
+            voltage_v: number("voltage_v")?,
+            current_a: number("current_a")?,
+            quality: texts(TABLE, batch, "quality")?,
+            revision: array::<Int32Type>(TABLE, batch, "revision")?,
+            captured_at: times(TABLE, batch, "captured_at")?,
+            version: whole("version")?,
+        })
+    }
+
+    fn row(&self, row: usize) -> Result<Row, Fault> {
+        let known = |column: &'static str, array: &Int64Array| {
+            array
+                .is_valid(row)
+                .then(|| energy(column, array.value(row)))
+                .transpose()
+        };
+        let bits = |array: &Float32Array| array.is_valid(row).then(|| array.value(row).to_bits());
+        Ok(Row {
+            rank: Rank {
+                quality: quality(self.quality.value(row))?,
+                revision: self.revision.value(row),
+                captured_at: self
+                    .captured_at
+                    .is_valid(row)
+                    .then(|| self.captured_at.value(row)),
+                content: (
+                    energy("import_wh", self.import_wh.value(row))?,
+                    known("export_wh", &self.export_wh)?,
+                    known("import_vah", &self.import_vah)?,
+                    bits(&self.voltage_v),
+                    bits(&self.current_a),
+                ),
+            },
+            version: self.version.value(row),
+        })
+    }
+}
+
+/// Puts the valid row of one cell into it, and says what is wrong with its rows.
+fn decide_one((place, mut rows): (usize, Vec<Row>), cells: &mut Cells) -> Option<Fault> {
+    rows.sort_unstable();
+    let valid = rows.last()?.rank;
+    let (import_wh, export_wh, ..) = valid.content;
+    cells.decide(&Read {
+        place,
+        import_wh,
+        export_wh: export_wh.unwrap_or(0),
+        quality: valid.quality,
+        is_first: true,
+    });
+    fault_of(&rows)
+}
+
+/// What is wrong with the versions of one cell, whose rows are in order of rank.
+fn fault_of(rows: &[Row]) -> Option<Fault> {
+    let is_twice = rows
+        .windows(2)
+        .any(|pair| matches!(pair, [one, next] if one.rank == next.rank));
+    if is_twice {
+        return Some(Fault::new("row", "the same read twice", "each read once"));
+    }
+    let stood: Vec<i64> = rows
+        .iter()
+        .map(|row| row.version)
+        .filter(|version| *version != 0)
+        .collect();
+    let is_counted = stood.iter().zip(1_i64..).all(|(version, at)| *version == at);
+    let is_newest = rows.last().is_some_and(|valid| valid.version != 0);
+    if is_counted && is_newest {
+        return None;
+    }
+    let listed = rows
+        .iter()
+        .map(|row| row.version.to_string())
+        .collect::<Vec<_>>()
+        .join(", ");
+    Some(Fault::new(
+        "version",
+        &format!("{listed} (in order of rank)"),
+        "1, 2, … in order of rank, 0 for what never stood, and the greatest rank is the newest version",
+    ))
+}
+
+#[cfg(test)]
+mod tests;
