@@ -115,12 +115,15 @@ fn import_offline(data_dir: &Path, paths: &[&Path]) {
     );
 }
 
+/// The cells of one row, by name.
+type Cells<'a> = dyn Fn(&str) -> String + 'a;
+
 /// Writes a table anew with one whole number added to one cell of the first row that is wanted; gives that row's cells by name.
 fn alter(
     data_dir: &Path,
     table: &'static TableSchema,
     column: &str,
-    wanted: &dyn Fn(&dyn Fn(&str) -> String) -> bool,
+    wanted: &dyn Fn(&Cells<'_>) -> bool,
 ) -> impl Fn(&str) -> String + use<> {
     let root = data_dir.join("tables");
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -358,12 +361,8 @@ fn what_was_answered_once_is_answered_again_and_a_running_instance_can_be_verifi
         moments.push((at, answers.into_iter().map(|(rows, _)| rows).collect()));
     }
     assert!(moments[0].1.iter().all(|rows| !rows.is_empty()));
-    for at in 0..4 {
-        assert_ne!(
-            moments[0].1[at], moments[1].1[at],
-            "{}: the second half changed it",
-            names[at]
-        );
+    for ((name, first), second) in names.iter().zip(&moments[0].1).zip(&moments[1].1) {
+        assert_ne!(first, second, "{name}: the second half changed it");
     }
     let again = |product: &Product| {
         for (at, answers) in &moments {
