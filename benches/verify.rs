@@ -15,7 +15,6 @@
     reason = "a bench is an edge and ends by panicking"
 )]
 
-#[allow(dead_code, reason = "each bench uses its own part of this")]
 mod rounds;
 mod utility;
 
