@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use gridtally_engine::vee::CategoryLimits;
 use gridtally_schemas::{Clock, UtcMicros, Zone};
 
 mod keys;
@@ -94,6 +95,8 @@ pub(crate) struct Config {
     values: BTreeMap<&'static str, (String, Origin)>,
     /// `[[ingest.gateways]]` of the file.
     pub(crate) gateways: Vec<GatewayEntry>,
+    /// `[[vee.categories]]` of the file.
+    pub(crate) vee_categories: Vec<CategoryLimits>,
 }
 
 /// What configuration is read from.
@@ -117,6 +120,7 @@ impl Config {
         let mut config = Self {
             values: defaults.collect(),
             gateways: Vec::new(),
+            vee_categories: Vec::new(),
         };
         if let Some(path) = sources.file {
             config.read_file(path)?;
@@ -147,14 +151,27 @@ impl Config {
             path: path.to_owned(),
             source,
         })?;
-        if let Some(gateways) = take_gateways(&mut table) {
+        let form = |key: &str, reason: &str| ConfigError::Form {
+            key: key.to_owned(),
+            path: path.to_owned(),
+            reason: reason.to_owned(),
+        };
+        if let Some(gateways) = take_list(&mut table, "ingest", "gateways") {
             self.gateways = gateways
                 .try_into()
-                .map_err(|error: toml::de::Error| ConfigError::Form {
-                    key: "ingest.gateways".to_owned(),
-                    path: path.to_owned(),
-                    reason: error.message().to_owned(),
-                })?;
+                .map_err(|error: toml::de::Error| form("ingest.gateways", error.message()))?;
+        }
+        if let Some(categories) = take_list(&mut table, "vee", "categories") {
+            self.vee_categories = categories
+                .try_into()
+                .map_err(|error: toml::de::Error| form("vee.categories", error.message()))?;
+            if self
+                .vee_categories
+                .iter()
+                .any(|limits| limits.category.is_empty())
+            {
+                return Err(form("vee.categories", "each needs a `category`"));
+            }
         }
         self.read_table("", &table, path)
     }
@@ -325,9 +342,9 @@ impl Config {
     }
 }
 
-fn take_gateways(table: &mut toml::Table) -> Option<toml::Value> {
-    match table.get_mut("ingest") {
-        Some(toml::Value::Table(ingest)) => ingest.remove("gateways"),
+fn take_list(table: &mut toml::Table, part: &str, name: &str) -> Option<toml::Value> {
+    match table.get_mut(part) {
+        Some(toml::Value::Table(part)) => part.remove(name),
         Some(_) | None => None,
     }
 }

@@ -4,6 +4,7 @@
 //! recovery is "tables, then the log's tail". In data-path order:
 //! - [`network`]: the network as it was at any instant
 //! - [`state`]: the validated value of every (meter, interval), an order-free merge
+//! - [`vee`]: what is wrong with what meters said, and what stands where they said nothing
 //! - [`balance`]: the SQL of `engine/sql` over what changed
 //! - [`world`]: the live picture that ties them together
 //! - [`compensation`]: regulations as data, and the ledger of what consumers are owed (pure; not driven yet)
@@ -22,6 +23,7 @@ mod rig;
 pub mod state;
 pub mod storage;
 pub mod tables;
+pub mod vee;
 pub mod verify;
 pub mod world;
 

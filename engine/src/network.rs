@@ -15,11 +15,13 @@ use gridtally_schemas::{
 use hashbrown::HashMap;
 
 mod roster;
+mod service;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use roster::LEVELS_MAX;
 pub use roster::{Member, MemberRole, Roster, Unmetered};
+pub use service::Service;
 
 macro_rules! index {
     ($(#[$doc:meta])* $name:ident) => {
@@ -410,6 +412,11 @@ impl Network {
         });
         self.node_index.insert(id.clone(), index);
         index
+    }
+
+    /// The index of a meter that something names, whether or not a row of it is known.
+    pub(crate) fn name_meter(&mut self, id: &MeterId) -> MeterIx {
+        self.meter_named(id)
     }
 
     fn meter_named(&mut self, id: &MeterId) -> MeterIx {

@@ -23,6 +23,7 @@ use gridtally_schemas::{
 
 use crate::{
     state::{Quarter, Value},
+    vee::Rule,
     world::MissingReport,
 };
 
@@ -85,7 +86,7 @@ pub(crate) struct VeeRow {
 }
 
 /// Rule of [`VeeRow`].
-pub(crate) const REPORTED_MISSING: &str = "reported_missing";
+pub(crate) const REPORTED_MISSING: &str = Rule::ReportedMissing.as_str();
 
 /// A row of `quarantine`.
 #[derive(Debug, Clone)]
@@ -390,9 +391,9 @@ pub(crate) fn events_batch(rows: &[EventRow], stamp: Stamp<'_>) -> Result<Record
         .finish()
 }
 
-/// Id of the exception that a meter's own report of a missing read makes.
-pub(crate) fn missing_exception_id(meter_id: &MeterId, quarter: Quarter) -> String {
-    format!("{meter_id}/{}/{REPORTED_MISSING}", quarter.end().0 / 1_000_000)
+/// Id of an exception: meter, end of the interval as seconds of UTC since 1970, rule.
+pub(crate) fn exception_id(meter_id: &MeterId, quarter: Quarter, rule: &str) -> String {
+    format!("{meter_id}/{}/{rule}", quarter.end().0 / 1_000_000)
 }
 
 pub(crate) fn vee_batch(rows: &[VeeRow], stamp: Stamp<'_>) -> Result<RecordBatch, ArrowError> {
@@ -401,7 +402,7 @@ pub(crate) fn vee_batch(rows: &[VeeRow], stamp: Stamp<'_>) -> Result<RecordBatch
         .text(
             "exception_id",
             rows.iter()
-                .map(|row| Some(missing_exception_id(&row.meter_id, row.quarter))),
+                .map(|row| Some(exception_id(&row.meter_id, row.quarter, REPORTED_MISSING))),
         )
         .text("meter_id", rows.iter().map(|row| Some(row.meter_id.as_str())))
         .time("interval_end", rows.iter().map(|row| Some(row.quarter.end())))

@@ -143,15 +143,20 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
         .block_on(future)
 }
 
-/// Computes every balance.
+/// Computes every balance and judges every day.
 pub(crate) fn settle(world: &mut World) {
     settle_with(&BalanceSql::default(), world);
 }
 
 fn settle_with(sql: &BalanceSql, world: &mut World) {
-    while let Some(members) = world.gather(10_000) {
-        let computed = block_on(sql.run(members)).unwrap();
-        world.settle(computed);
+    loop {
+        while let Some(members) = world.gather(10_000) {
+            let computed = block_on(sql.run(members)).unwrap();
+            world.settle(computed);
+        }
+        if world.judge(7).days == 0 {
+            break;
+        }
     }
     assert!(world.is_settled());
 }
@@ -161,6 +166,7 @@ fn settle_with(sql: &BalanceSql, world: &mut World) {
 pub(crate) struct MemoryStore {
     tables: Mutex<BTreeMap<&'static str, Vec<RecordBatch>>>,
     positions: Mutex<BTreeMap<&'static str, Position>>,
+    derived: Mutex<BTreeMap<&'static str, Position>>,
     commits_left: Mutex<Option<usize>>,
 }
 
@@ -191,9 +197,10 @@ impl MemoryStore {
     }
 }
 
-impl Store for MemoryStore {
-    async fn append(
+impl MemoryStore {
+    fn commit(
         &self,
+        positions: &Mutex<BTreeMap<&'static str, Position>>,
         table: &'static TableSchema,
         rows: RecordBatch,
         position: Position,
@@ -201,7 +208,7 @@ impl Store for MemoryStore {
         if let Some(left) = self.commits_left.lock().unwrap().as_mut() {
             *left = left.checked_sub(1).ok_or_else(|| Box::new(Killed))?;
         }
-        let mut positions = self.positions.lock().unwrap();
+        let mut positions = positions.lock().unwrap();
         if positions.get(table.name).is_some_and(|held| *held >= position) {
             return Ok(false);
         }
@@ -213,6 +220,30 @@ impl Store for MemoryStore {
             .or_default()
             .push(rows);
         Ok(true)
+    }
+}
+
+impl Store for MemoryStore {
+    async fn append(
+        &self,
+        table: &'static TableSchema,
+        rows: RecordBatch,
+        position: Position,
+    ) -> Result<bool, StoreError> {
+        self.commit(&self.positions, table, rows, position)
+    }
+
+    async fn append_derived(
+        &self,
+        table: &'static TableSchema,
+        rows: RecordBatch,
+        number: Position,
+    ) -> Result<bool, StoreError> {
+        self.commit(&self.derived, table, rows, number)
+    }
+
+    async fn derived_position_of(&self, table: &'static TableSchema) -> Result<Option<Position>, StoreError> {
+        Ok(self.derived.lock().unwrap().get(table.name).copied())
     }
 
     async fn position_of(&self, table: &'static TableSchema) -> Result<Option<Position>, StoreError> {
@@ -281,6 +312,11 @@ impl Process {
             checkpointer,
             now,
         }
+    }
+
+    /// Moves its clock.
+    pub(crate) fn set_now(&mut self, now: UtcMicros) {
+        self.now = now;
     }
 
     /// Applies the records of `log` from where the picture stands up to `through`.

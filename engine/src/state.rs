@@ -11,6 +11,7 @@
 //!
 //! A meter keeps its home until the process ends; rosters refer to meters, so moving a consumer moves nothing here. A cell (meter
 //! and interval) of plain import reads takes 5 bytes, with export and voltage 13; one with several versions about 150 more.
+//! An estimate is no version: it is shown in a cell that nobody said a value of, and gives way to whatever comes (`state/estimate.rs`).
 //! Nothing here knows the network: whether a value counts in a balance is decided when the balance is gathered, so a change of
 //! master data never changes the state.
 
@@ -20,18 +21,21 @@ use hashbrown::HashMap;
 use crate::network::{MeterIx, NodeIx};
 
 mod chunk;
+mod estimate;
 #[cfg(test)]
 mod tests;
 mod value;
+mod window;
 
 pub use value::{HardFailure, Quality, Value};
+pub use window::BlockWindow;
 
 use chunk::{Chunk, DirtySlots, NO_ENERGY};
 
 /// Most meters in a block.
 const BLOCK_METERS_MAX: usize = 1_024;
 /// Number of a quarter hour since 1970: when an interval ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Quarter(pub u32);
 
 impl Quarter {
@@ -153,7 +157,7 @@ impl State {
             return Merged::Duplicate;
         };
         let chunk = block.chunks.entry(quarter).or_default();
-        let outcome = match chunk.get(slot) {
+        let outcome = match chunk.own(slot) {
             None => {
                 let entry = self.versions.get_mut(&(meter, quarter));
                 self.cells += 1;
@@ -201,7 +205,7 @@ impl State {
             return;
         };
         let chunk = block.chunks.entry(quarter).or_default();
-        let held = chunk.get(slot);
+        let held = chunk.own(slot);
         // One row of version 1 is the common case, and needs no list of versions.
         if held.is_some() || version != 1 {
             let first = || Versions {

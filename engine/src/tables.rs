@@ -34,7 +34,7 @@ use gridtally_ingest::log::Position;
 use gridtally_schemas::table::{self, TableSchema};
 
 use crate::storage::DurableStore;
-use delta::Table;
+use delta::{Stream, Table};
 
 pub use compaction::{Compacted, FILE_BYTES_TARGET, FILES_PER_PARTITION_MAX};
 pub(crate) use files::chain;
@@ -50,6 +50,9 @@ mod tests;
 
 /// The application id of our transactions in every table.
 pub const APPLICATION: &str = "gridtally";
+/// The application id of the transactions of derived rows (estimates, exceptions) in tables that the log says: such a commit says
+/// nothing about how far of the log a table stands.
+pub const APPLICATION_DERIVED: &str = "gridtally derived";
 /// Commits between two checkpoints of a table's Delta log.
 pub const COMMITS_PER_CHECKPOINT: u64 = 50;
 /// Longest horizon that [`Tables::vacuum`] can be given: for so long every table remembers the files it has replaced. Rows stay
@@ -269,7 +272,28 @@ impl Tables {
         batch: RecordBatch,
         position: Position,
     ) -> Result<Appended, TablesError> {
-        self.table(schema)?.append(batch, position).await
+        self.table(schema)?.append(batch, Stream::Log, position).await
+    }
+
+    /// Appends derived rows as one commit under the transaction `number` of their own stream.
+    ///
+    /// # Errors
+    /// When the rows do not fit the table or cannot be committed; the table is then as it was.
+    pub async fn append_derived(
+        &self,
+        schema: &'static TableSchema,
+        batch: RecordBatch,
+        number: Position,
+    ) -> Result<Appended, TablesError> {
+        self.table(schema)?.append(batch, Stream::Derived, number).await
+    }
+
+    /// The last transaction of a table's derived rows; `None` before the first.
+    ///
+    /// # Errors
+    /// When the table is not published.
+    pub async fn derived_position_of(&self, schema: &TableSchema) -> Result<Option<Position>, TablesError> {
+        Ok(self.table(schema)?.derived_position().await)
     }
 
     /// Streams every row of a table (all versions), or those that `filter` lets through, in no particular order and with

@@ -20,6 +20,7 @@ use crate::{
     network::{MeterIx, Network, NodeIx, Roster},
     outbox::Outbox,
     state::{BlockNumber, Quarter, State},
+    vee::VeeLimits,
 };
 
 mod apply;
@@ -33,14 +34,17 @@ mod settle;
 mod sums;
 #[cfg(test)]
 pub(crate) mod tests;
+pub(crate) mod vee;
 mod waiting;
 
 pub(crate) use apply::MissingReport;
 pub use counts::Counts;
 pub use sums::Sums;
+pub use vee::Judged;
 
 use held::HeldSpans;
 use publish::Published;
+use vee::Validation;
 use waiting::Dirty;
 
 /// What the engine decides by; never what a result is, save `coverage_threshold_pct`.
@@ -61,6 +65,8 @@ pub struct Settings {
     /// Memory of what unknown meters said, bytes; what exceeds it waits in the `quarantine` table alone. It decides where something
     /// waits, never what a result is. Default 256 MiB.
     pub held_bytes_max: usize,
+    /// What validation measures against, and when gaps are estimated.
+    pub vee: VeeLimits,
 }
 
 const MINUTE_MICROS: i64 = 60_000_000;
@@ -75,6 +81,7 @@ impl Default for Settings {
             future_micros: 24 * 60 * MINUTE_MICROS,
             roll_up_micros: 60 * MINUTE_MICROS,
             held_bytes_max: 256 << 20,
+            vee: VeeLimits::default(),
         }
     }
 }
@@ -130,6 +137,7 @@ pub struct World {
     events: HashSet<(MeterIx, PowerEvent)>,
     held: HeldSpans,
     quarantined: BTreeMap<String, u64>,
+    vee: Validation,
     /// Rows on their way to the tables.
     pub(crate) outbox: Outbox,
     applied: Position,
@@ -165,6 +173,7 @@ impl World {
             events: HashSet::new(),
             held: HeldSpans::default(),
             quarantined: BTreeMap::new(),
+            vee: Validation::default(),
             outbox: Outbox::default(),
             applied: Position::default(),
         }

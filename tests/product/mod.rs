@@ -57,6 +57,8 @@ impl Product {
                 "--data-dir",
             ])
             .arg(data_dir);
+        // Tests compare with sums of what was sent; one that is about estimates sets this itself, later and so with precedence.
+        command.args(["--set", "vee.estimate_after_hours=never"]);
         for (key, value) in settings {
             command.arg("--set").arg(format!("{key}={value}"));
         }

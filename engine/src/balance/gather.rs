@@ -274,7 +274,7 @@ impl<'a> Gathering<'a> {
                 let Some((quality, import_wh, export_wh)) = energy else {
                     continue;
                 };
-                self.heard = true;
+                self.heard |= quality != Quality::Estimated;
                 said.import_wh += i64::from(import_wh);
                 said.export_wh += i64::from(export_wh);
                 said.present += 1;

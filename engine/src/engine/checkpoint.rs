@@ -36,7 +36,14 @@ pub(crate) static FROM_TIME: [&TableSchema; 4] = [
     &table::CHECKPOINTS,
 ];
 
-/// Last transaction of every table.
+/// Tables that the log says and that hold derived rows too: estimates and exceptions. Those are the difference between the picture and
+/// the table, as balances are, so they are commits of their own with transactions of their own, under this name.
+pub(crate) static DERIVED: [(&TableSchema, &str); 2] = [
+    (&table::INTERVAL_READS, "interval_reads derived"),
+    (&table::VEE_EXCEPTIONS, "vee_exceptions derived"),
+];
+
+/// Last transaction of every table, and of the derived rows of [`DERIVED`].
 pub(crate) type Transactions = HashMap<&'static str, Position>;
 
 /// A finished checkpoint.
@@ -84,6 +91,14 @@ impl<S: Store> Checkpointer<S> {
             zone: &zone,
         };
         let rows = due.rows();
+        // Before what the log says: a read's version counts the estimates before it, so these must never be the ones to be missing.
+        for (table, batch) in due
+            .derived
+            .batches(due.position, stamp)
+            .map_err(EngineError::Rows)?
+        {
+            self.append_derived(table, batch, due.position).await?;
+        }
         for (table, batch) in due.batches(stamp).map_err(EngineError::Rows)? {
             self.append(table, batch, due.position).await?;
         }
@@ -98,6 +113,29 @@ impl<S: Store> Checkpointer<S> {
 
     fn transaction(&self, table: &TableSchema) -> Position {
         self.transactions.get(table.name).copied().unwrap_or_default()
+    }
+
+    async fn append_derived(
+        &mut self,
+        table: &'static TableSchema,
+        batch: arrow::array::RecordBatch,
+        position: Position,
+    ) -> Result<(), EngineError> {
+        let name = DERIVED
+            .iter()
+            .find(|(of, _)| of.name == table.name)
+            .map_or(table.name, |(_, name)| *name);
+        let standing = self.transactions.get(name).copied().unwrap_or_default();
+        let transaction = position.max(Position(standing.0.saturating_add(1)));
+        let appended = self.store.append_derived(table, batch, transaction).await;
+        if !appended.map_err(|source| EngineError::Commit {
+            table: table.name,
+            source,
+        })? {
+            return Err(EngineError::ForeignWriter { table: table.name });
+        }
+        self.transactions.insert(name, transaction);
+        Ok(())
     }
 
     async fn append(

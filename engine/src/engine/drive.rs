@@ -35,6 +35,10 @@ use crate::{
 const APPLY_BYTES: usize = 256 * 1024;
 /// Member reads gathered under one lock and computed by one run of the SQL.
 const GATHER_ROWS: usize = 200_000;
+/// Meter-days judged under one lock: a few milliseconds.
+const JUDGE_DAYS: usize = 200;
+/// Parts of [`JUDGE_DAYS`] that a tick judges at most while nobody waits for a checkpoint.
+const JUDGE_PARTS: usize = 20;
 /// Feeder-intervals taken for publication under one lock.
 const PUBLISH_INTERVALS: usize = 512;
 
@@ -268,10 +272,22 @@ impl<S: Store> Driver<S> {
         self.write(|world| world.advance(now));
         let mut changed: Vec<(NodeIx, Quarter)> = Vec::new();
         let mut computed_any = false;
-        while let Some(members) = self.write(|world| world.gather(GATHER_ROWS)) {
-            let computed = self.sql.run(members).await.map_err(EngineError::Balance)?;
-            changed.extend(self.write(|world| world.settle(computed)));
-            computed_any = true;
+        let mut parts_left = if self.is_checkpoint_asked() {
+            usize::MAX
+        } else {
+            JUDGE_PARTS
+        };
+        loop {
+            while let Some(members) = self.write(|world| world.gather(GATHER_ROWS)) {
+                let computed = self.sql.run(members).await.map_err(EngineError::Balance)?;
+                changed.extend(self.write(|world| world.settle(computed)));
+                computed_any = true;
+            }
+            // Estimates make balances dirty, so these are computed last.
+            if parts_left == 0 || !self.judge_part() {
+                break;
+            }
+            parts_left -= 1;
         }
         let took = started.elapsed();
         // A tick that takes long leaves as much time again for the log.
@@ -291,6 +307,21 @@ impl<S: Store> Driver<S> {
             );
         }
         Ok(())
+    }
+
+    /// Judges some of the meter-days that wait; `false`: there were none, or the tables are ahead of what is applied.
+    fn judge_part(&self) -> bool {
+        let is_behind = self.read(World::applied) < self.replay_through;
+        !is_behind && self.write(|world| world.judge(JUDGE_DAYS)).days > 0
+    }
+
+    /// Whether somebody waits for the tables to hold everything.
+    fn is_checkpoint_asked(&self) -> bool {
+        let is_checkpoint = |command: &Command| match command {
+            Command::Checkpoint { .. } | Command::Stop { .. } => true,
+            Command::Apply { .. } => false,
+        };
+        self.asked.iter().any(is_checkpoint)
     }
 
     fn note_tick(&mut self, now: Instant, took: Option<Duration>) {

@@ -12,7 +12,7 @@ use gridtally_schemas::{
 
 use super::{
     EngineError, Store, StoreError,
-    checkpoint::{FROM_LOG, FROM_TIME, Transactions},
+    checkpoint::{DERIVED, FROM_LOG, FROM_TIME, Transactions},
 };
 use crate::world::{
     Settings, World,
@@ -38,17 +38,9 @@ pub(crate) async fn recover<S: Store>(
     settings: Settings,
     log_begin: Position,
 ) -> Result<Recovered, EngineError> {
-    let mut transactions = Transactions::new();
-    for table in FROM_LOG.into_iter().chain(FROM_TIME) {
-        let position = store
-            .position_of(table)
-            .await
-            .map_err(|source| EngineError::Read {
-                table: table.name,
-                source,
-            })?;
-        transactions.extend(position.map(|position| (table.name, position)));
-    }
+    let transactions = transactions(store).await?;
+    let said = FROM_LOG.iter().filter_map(|table| transactions.get(table.name));
+    let said_through = said.max().copied().unwrap_or_default();
     let last = last_checkpoint(&collect(store, &table::CHECKPOINTS).await?).map_err(EngineError::Restore)?;
     let (position, published_at, counts) = last.map_or(
         (Position(0), None, Default::default()),
@@ -63,7 +55,8 @@ pub(crate) async fn recover<S: Store>(
     })
     .await?;
     each(store, &table::INTERVAL_READS, |rows| {
-        world.restore_reads(rows, as_of)
+        world.restore_reads(rows, as_of)?;
+        world.restore_estimates(rows)
     })
     .await?;
     each(store, &table::REGISTER_READS, |rows| {
@@ -75,7 +68,8 @@ pub(crate) async fn recover<S: Store>(
     })
     .await?;
     each(store, &table::VEE_EXCEPTIONS, |rows| {
-        world.restore_vee(rows, as_of)
+        world.restore_vee(rows, as_of)?;
+        world.restore_exceptions(rows)
     })
     .await?;
     each(store, &table::QUARANTINE, |rows| {
@@ -89,11 +83,38 @@ pub(crate) async fn recover<S: Store>(
     .await?;
     each(store, &table::NODE_BALANCE_DAILY, |rows| world.restore_days(rows)).await?;
     world.resume(as_of, counts);
+    world.judge_from(said_through);
     Ok(Recovered {
         world,
         transactions,
         published_at,
     })
+}
+
+/// Last transaction of every table, and of every part of a table that has its own.
+async fn transactions<S: Store>(store: &S) -> Result<Transactions, EngineError> {
+    let mut transactions = Transactions::new();
+    for table in FROM_LOG.into_iter().chain(FROM_TIME) {
+        let position = store
+            .position_of(table)
+            .await
+            .map_err(|source| EngineError::Read {
+                table: table.name,
+                source,
+            })?;
+        transactions.extend(position.map(|position| (table.name, position)));
+    }
+    for (table, name) in DERIVED {
+        let position = store
+            .derived_position_of(table)
+            .await
+            .map_err(|source| EngineError::Read {
+                table: table.name,
+                source,
+            })?;
+        transactions.extend(position.map(|position| (name, position)));
+    }
+    Ok(transactions)
 }
 
 /// The highest log position that any table has rows of: a log whose folder was lost must number on from there.

@@ -38,6 +38,26 @@ pub trait Store: Send + Sync + 'static {
         table: &'static TableSchema,
     ) -> impl Future<Output = Result<Option<Position>, StoreError>> + Send;
 
+    /// Commits derived rows of a table that the log says: as [`Store::append`], under transactions of their own.
+    ///
+    /// # Errors
+    /// When they cannot be committed; the table is then as it was.
+    fn append_derived(
+        &self,
+        table: &'static TableSchema,
+        rows: RecordBatch,
+        number: Position,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// The last transaction of a table's derived rows; `None` before the first.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    fn derived_position_of(
+        &self,
+        table: &'static TableSchema,
+    ) -> impl Future<Output = Result<Option<Position>, StoreError>> + Send;
+
     /// Every row of the table, in no order.
     ///
     /// # Errors
@@ -92,6 +112,22 @@ impl Store for Tables {
 
     async fn position_of(&self, table: &'static TableSchema) -> Result<Option<Position>, StoreError> {
         Ok(Tables::position_of(self, table))
+    }
+
+    async fn append_derived(
+        &self,
+        table: &'static TableSchema,
+        rows: RecordBatch,
+        number: Position,
+    ) -> Result<bool, StoreError> {
+        match Tables::append_derived(self, table, rows, number).await? {
+            Appended::Committed { .. } | Appended::Empty => Ok(true),
+            Appended::Skipped { .. } => Ok(false),
+        }
+    }
+
+    async fn derived_position_of(&self, table: &'static TableSchema) -> Result<Option<Position>, StoreError> {
+        Ok(Tables::derived_position_of(self, table).await?)
     }
 
     async fn scan(

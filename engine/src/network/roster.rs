@@ -429,7 +429,7 @@ fn assessed_wh(row: &ConnectionRow) -> i64 {
 }
 
 /// Rounds to whole Wh; 0 for what is not a sensible energy.
-fn watt_hours(wh: f64) -> i64 {
+pub(super) fn watt_hours(wh: f64) -> i64 {
     if !(0.0..1e15).contains(&wh) {
         return 0;
     }

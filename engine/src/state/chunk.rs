@@ -97,6 +97,11 @@ impl Chunk {
         })
     }
 
+    /// The value that was said or edited; an estimate is none.
+    pub(super) fn own(&self, slot: usize) -> Option<Value> {
+        self.get(slot).filter(|value| value.quality > Quality::Estimated)
+    }
+
     pub(super) fn put(&mut self, slot: usize, value: &Value) {
         set(&mut self.quality, slot, Some(value.quality), Quality::Missing);
         set(&mut self.import_wh, slot, Some(value.import_wh), 0);

@@ -27,8 +27,8 @@ use url::Url;
 use uuid::Uuid;
 
 use super::{
-    APPLICATION, ATTEMPTS_MAX, Appended, COMMITS_PER_CHECKPOINT, TablesError, VERSIONS_KEPT_MAX_INTERVAL,
-    files,
+    APPLICATION, APPLICATION_DERIVED, ATTEMPTS_MAX, Appended, COMMITS_PER_CHECKPOINT, TablesError,
+    VERSIONS_KEPT_MAX_INTERVAL, files,
 };
 use crate::storage::DurableStore;
 
@@ -37,6 +37,34 @@ use crate::storage::DurableStore;
 pub(super) struct Head {
     pub(super) version: u64,
     position: Option<Position>,
+    derived: Option<Position>,
+}
+
+/// Which of a table's rows a commit holds; each stream counts its own transactions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stream {
+    /// Rows that the log says.
+    Log,
+    /// Rows that are derived from them.
+    Derived,
+}
+
+impl Stream {
+    const fn application(self) -> &'static str {
+        match self {
+            Self::Log => APPLICATION,
+            Self::Derived => APPLICATION_DERIVED,
+        }
+    }
+}
+
+impl Head {
+    const fn standing(&self, stream: Stream) -> Option<Position> {
+        match stream {
+            Stream::Log => self.position,
+            Stream::Derived => self.derived,
+        }
+    }
 }
 
 /// Whether a commit took its version.
@@ -134,9 +162,15 @@ impl Table {
         self.reader.lock().await.clone()
     }
 
+    /// The last transaction of derived rows.
+    pub(super) async fn derived_position(&self) -> Option<Position> {
+        self.lock().await.derived
+    }
+
     pub(super) async fn append(
         &self,
         batch: RecordBatch,
+        stream: Stream,
         position: Position,
     ) -> Result<Appended, TablesError> {
         let transaction = i64::try_from(position.0).map_err(|_| TablesError::Position { position })?;
@@ -144,7 +178,7 @@ impl Table {
             return Ok(Appended::Empty);
         }
         let mut head = self.lock().await;
-        if let Some(standing) = head.position.filter(|standing| *standing >= position) {
+        if let Some(standing) = head.standing(stream).filter(|standing| *standing >= position) {
             return Ok(Appended::Skipped { position: standing });
         }
         let adds = files::write(self, batch).await?;
@@ -152,11 +186,16 @@ impl Table {
         let actions: Vec<Action> = adds.iter().cloned().map(Action::Add).collect();
         for _ in 0..ATTEMPTS_MAX {
             let operation = self.append_operation();
-            let commit = vec![Transaction::new(APPLICATION, transaction)];
+            let commit = vec![Transaction::new(stream.application(), transaction)];
             match self.commit(&mut head, actions.clone(), operation, commit).await? {
                 Outcome::Committed => {
-                    head.position = Some(position);
-                    self.position.store(position.0, Ordering::Release);
+                    match stream {
+                        Stream::Log => {
+                            head.position = Some(position);
+                            self.position.store(position.0, Ordering::Release);
+                        }
+                        Stream::Derived => head.derived = Some(position),
+                    }
                     self.maintain_log(&head).await;
                     return Ok(Appended::Committed {
                         version: head.version,
@@ -166,7 +205,7 @@ impl Table {
                 }
                 Outcome::Taken => self.reload(&mut head).await?,
             }
-            if let Some(standing) = head.position.filter(|standing| *standing >= position) {
+            if let Some(standing) = head.standing(stream).filter(|standing| *standing >= position) {
                 files::discard(self, &adds).await;
                 return Ok(Appended::Skipped { position: standing });
             }
@@ -315,15 +354,21 @@ async fn head_of(schema: &'static TableSchema, delta: &DeltaTable) -> Result<Hea
         source,
     };
     let state = delta.snapshot().map_err(failed)?;
-    let transaction = state
-        .transaction_version(delta.log_store().as_ref(), APPLICATION)
-        .await
-        .map_err(failed)?;
+    let mut standing = [None; 2];
+    for (place, stream) in standing.iter_mut().zip([Stream::Log, Stream::Derived]) {
+        let transaction = state
+            .transaction_version(delta.log_store().as_ref(), stream.application())
+            .await
+            .map_err(failed)?;
+        *place = transaction
+            .and_then(|position| u64::try_from(position).ok())
+            .map(Position);
+    }
+    let [position, derived] = standing;
     Ok(Head {
         version: state.version(),
-        position: transaction
-            .and_then(|position| u64::try_from(position).ok())
-            .map(Position),
+        position,
+        derived,
     })
 }
 

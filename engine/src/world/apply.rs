@@ -26,6 +26,7 @@ use crate::{
     network::{MeterIx, Touched},
     outbox::{EventRow, MANUAL, Made, MasterRow, Origin, QuarantineRow, ReadRow, RegisterRow, VeeRow},
     state::{Feeders, HardFailure, Merged, Quarter, Value},
+    vee::Rule,
 };
 
 pub(super) fn count(length: usize) -> u64 {
@@ -167,14 +168,22 @@ impl World {
 
     /// Hard validation (DOMAIN section 3): which interval a read is for and the value it carries, or why it cannot stand.
     fn admit(&self, origin: &Origin, read: &IntervalRead) -> Result<(Quarter, Option<Value>), &'static str> {
-        let quarter = Quarter::ending(read.interval_end).ok_or("off_interval_grid")?;
+        let quarter = Quarter::ending(read.interval_end).ok_or(Rule::OffIntervalGrid.as_str())?;
         if read.interval_end > origin.received_at.plus(self.settings.future_micros) {
-            return Err("future");
+            return Err(Rule::Future.as_str());
+        }
+        let oldest = self
+            .settings
+            .vee
+            .too_old_micros
+            .map(|age| origin.received_at.plus(-age));
+        if oldest.is_some_and(|oldest| read.interval_end < oldest) {
+            return Err(Rule::TooOld.as_str());
         }
         match Value::of_read(read) {
             Ok(value) => Ok((quarter, value)),
-            Err(HardFailure::Negative) => Err("negative"),
-            Err(HardFailure::OutOfRange) => Err("out_of_range"),
+            Err(HardFailure::Negative) => Err(Rule::Negative.as_str()),
+            Err(HardFailure::OutOfRange) => Err(Rule::OutOfRange.as_str()),
         }
     }
 
@@ -189,6 +198,7 @@ impl World {
             Merged::Accepted { version } => {
                 self.counts.reads_accepted += 1;
                 self.resolve_missing(origin, meter, quarter);
+                self.vee.note(meter, quarter);
                 version
             }
             Merged::Superseded => {
@@ -260,7 +270,7 @@ impl World {
         if self.reported_missing.contains_key(&(meter, quarter)) {
             return;
         }
-        let known = self.state.value(meter, quarter).is_some();
+        let known = self.state.own_value(meter, quarter).is_some();
         let report = MissingReport {
             at: origin.received_at,
             resolved_at: known.then_some(origin.received_at),
@@ -318,7 +328,7 @@ impl World {
                 events: &[],
                 ..span
             };
-            self.refuse(arrival, span, "negative");
+            self.refuse(arrival, span, Rule::Negative.as_str());
         }
         for register in span.registers.iter().filter(|register| !is_negative(register)) {
             self.apply_register(arrival.origin, meter, register);
@@ -349,6 +359,7 @@ impl World {
         };
         if version > 0 {
             self.registers.insert((meter, register.at), (content, version));
+            self.note_register(meter, register.at);
             self.counts.registers_accepted += 1;
         }
         let Some(meter_id) = self.network.meter(meter).map(|meter| meter.id.clone()) else {
@@ -482,6 +493,7 @@ impl World {
         for feeder in &touched.feeders {
             let before = self.rosters.remove(feeder).unwrap_or_default();
             self.stale.entry(*feeder).or_insert(before);
+            self.vee.note_feeder(*feeder);
         }
     }
 }

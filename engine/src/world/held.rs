@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// Reason of a held span.
-pub(crate) const UNKNOWN_METER: &str = "unknown_meter";
+pub(crate) const UNKNOWN_METER: &str = crate::vee::Rule::UnknownMeter.as_str();
 
 /// A span by the record that carried it and its place in it: `{position}-{at}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -11,7 +11,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use gridtally_ingest::log::Position;
 use gridtally_schemas::{Day, NodeId, UtcMicros, network::NodeKind};
 
-use super::{Counts, World};
+use super::{Counts, World, vee::Derived};
 use crate::{network::NodeIx, outbox::Outbox, state::Quarter};
 
 mod values;
@@ -151,6 +151,7 @@ pub(crate) struct Due {
     /// The counts as of that record.
     pub(crate) counts: Counts,
     pub(crate) outbox: Outbox,
+    pub(crate) derived: Derived,
     pub(super) dts: Vec<Row<Quarter, DtValues>>,
     pub(super) feeders: Vec<Row<Quarter, FeederValues>>,
     pub(super) days: Vec<Row<Day, DayValues>>,
@@ -173,6 +174,7 @@ impl World {
             position: self.applied,
             counts: self.counts,
             outbox,
+            derived: self.take_derived(now),
             ..Due::default()
         };
         self.take_withdrawn(now, &mut due);

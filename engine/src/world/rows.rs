@@ -66,7 +66,7 @@ impl Due {
 
     /// Number of rows in it.
     pub(crate) fn rows(&self) -> usize {
-        self.outbox.len() + self.dts.len() + self.feeders.len() + self.days.len()
+        self.outbox.len() + self.derived.len() + self.dts.len() + self.feeders.len() + self.days.len()
     }
 
     fn dt_batch(&self, stamp: Stamp<'_>) -> Result<RecordBatch, ArrowError> {

@@ -87,6 +87,7 @@ impl World {
         let sums = Sums::of_feeder(&interval.feeder);
         for dt in &interval.dts {
             self.roll_up_day(dt.dt, day, &Sums::of_dt(dt), step);
+            self.vee.note_dt(dt.dt, quarter, day);
         }
         self.roll_up_day(feeder, day, &sums, step);
         for node in &interval.ancestors {

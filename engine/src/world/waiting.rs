@@ -109,12 +109,14 @@ impl World {
             let count = self.heard.entry((feeder, day)).or_default();
             *count += 1;
             if *count == 1 {
+                self.vee.note_feeder_day(feeder, day);
                 self.mark_absent(feeder, day, Quarter(0), self.closed_through);
             }
         } else if let Some(count) = self.heard.get_mut(&(feeder, day)) {
             *count -= 1;
             if *count == 0 {
                 self.heard.remove(&(feeder, day));
+                self.vee.note_feeder_day(feeder, day);
                 let span = self.quarters_of_day(day);
                 if let Some(intervals) = self.intervals.get(&feeder) {
                     self.dirty.extend(
@@ -175,6 +177,7 @@ impl World {
             }
             self.settle_days(from);
         }
+        self.advance_validation(now);
     }
 
     /// Takes up to about `rows_max` member reads of dirty balances, ready for the SQL; `None` when nothing is dirty.

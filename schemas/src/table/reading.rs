@@ -28,8 +28,15 @@ pub static INTERVAL_READS: TableSchema = TableSchema {
         Column::new("import_vah", ColumnType::Long, "VAh", "apparent energy taken").or_null(NOT_SENT),
         Column::new("voltage_v", ColumnType::Float, "V", "average voltage").or_null(NOT_SENT),
         Column::new("current_a", ColumnType::Float, "A", "average current").or_null(NOT_SENT),
-        text("quality", "best first: edited, actual, estimated, missing"),
-        text("method", "how the value was made: manual (a person set it)").or_null("the meter's own value"),
+        text(
+            "quality",
+            "best first: edited, actual, estimated, missing (an estimate was withdrawn: the energies count in nothing)",
+        ),
+        text(
+            "method",
+            "how the value was made: manual (a person set it), or how it was estimated; `reason` says why or from what",
+        )
+        .or_null("the meter's own value"),
         Column::new(
             "revision",
             ColumnType::Integer,

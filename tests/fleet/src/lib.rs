@@ -9,6 +9,7 @@
 //! - [`calendar`], [`shape`]: quarter hours with what they mean for load and sunshine
 //! - [`layout`], [`feeder`]: the network, from the discom down to the meter
 //! - [`flow`]: energies of one feeder in one quarter hour
+//! - [`defect`]: what is wrong with meters, for validation to find
 //! - [`delivery`]: which reads arrive on time, late, twice, corrected or never
 //! - [`truth`]: what the balances are, and what they must be given what was delivered
 //! - [`files`]: master data and truth on disk
@@ -17,6 +18,7 @@
 
 pub mod calendar;
 pub mod config;
+pub mod defect;
 pub mod delivery;
 pub mod feeder;
 pub mod files;

@@ -18,13 +18,13 @@ use super::RestoreError;
 use crate::state::Quarter;
 
 /// A batch with its table's name, for reading columns by name.
-pub(super) struct Rows<'a> {
+pub(in crate::world) struct Rows<'a> {
     pub(super) table: &'static str,
     batch: &'a RecordBatch,
 }
 
 impl<'a> Rows<'a> {
-    pub(super) fn of(table: &TableSchema, batch: &'a RecordBatch) -> Self {
+    pub(in crate::world) fn of(table: &TableSchema, batch: &'a RecordBatch) -> Self {
         Self {
             table: table.name,
             batch,
@@ -50,15 +50,15 @@ impl<'a> Rows<'a> {
         cast(array, wanted).map_err(error)
     }
 
-    pub(super) fn text(&self, column: &'static str) -> Result<StringArray, RestoreError> {
+    pub(in crate::world) fn text(&self, column: &'static str) -> Result<StringArray, RestoreError> {
         Ok(self.column(column, &DataType::Utf8)?.as_string::<i32>().clone())
     }
 
-    pub(super) fn whole(&self, column: &'static str) -> Result<Int64Array, RestoreError> {
+    pub(in crate::world) fn whole(&self, column: &'static str) -> Result<Int64Array, RestoreError> {
         Ok(self.column(column, &DataType::Int64)?.as_primitive().clone())
     }
 
-    pub(super) fn number(&self, column: &'static str) -> Result<Float64Array, RestoreError> {
+    pub(in crate::world) fn number(&self, column: &'static str) -> Result<Float64Array, RestoreError> {
         Ok(self.column(column, &DataType::Float64)?.as_primitive().clone())
     }
 
@@ -66,7 +66,10 @@ impl<'a> Rows<'a> {
         Ok(self.column(column, &DataType::Float32)?.as_primitive().clone())
     }
 
-    pub(super) fn time(&self, column: &'static str) -> Result<TimestampMicrosecondArray, RestoreError> {
+    pub(in crate::world) fn time(
+        &self,
+        column: &'static str,
+    ) -> Result<TimestampMicrosecondArray, RestoreError> {
         let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
         Ok(self.column(column, &utc)?.as_primitive().clone())
     }
@@ -85,7 +88,11 @@ impl<'a> Rows<'a> {
             .collect())
     }
 
-    pub(super) fn parse<T: FromStr>(&self, column: &'static str, text: &str) -> Result<T, RestoreError> {
+    pub(in crate::world) fn parse<T: FromStr>(
+        &self,
+        column: &'static str,
+        text: &str,
+    ) -> Result<T, RestoreError> {
         text.parse().map_err(|_| RestoreError::Cell {
             table: self.table,
             column,
@@ -93,7 +100,7 @@ impl<'a> Rows<'a> {
         })
     }
 
-    pub(super) fn bad(&self, column: &'static str, value: &impl ToString) -> RestoreError {
+    pub(in crate::world) fn bad(&self, column: &'static str, value: &impl ToString) -> RestoreError {
         RestoreError::Cell {
             table: self.table,
             column,
@@ -101,12 +108,12 @@ impl<'a> Rows<'a> {
         }
     }
 
-    pub(super) fn quarter(&self, at: i64) -> Result<Quarter, RestoreError> {
+    pub(in crate::world) fn quarter(&self, at: i64) -> Result<Quarter, RestoreError> {
         Quarter::ending(UtcMicros(at)).ok_or_else(|| self.bad("interval_end", &at))
     }
 }
 
-pub(super) fn known<T>(array: &impl Array, row: usize, value: impl Fn(usize) -> T) -> Option<T> {
+pub(in crate::world) fn known<T>(array: &impl Array, row: usize, value: impl Fn(usize) -> T) -> Option<T> {
     array.is_valid(row).then(|| value(row))
 }
 
@@ -117,7 +124,7 @@ pub(super) struct Recorded {
 }
 
 impl Recorded {
-    pub(super) fn of(rows: &Rows<'_>) -> Result<Self, RestoreError> {
+    pub(in crate::world) fn of(rows: &Rows<'_>) -> Result<Self, RestoreError> {
         Ok(Self {
             at: rows.time("recorded_at")?,
             source: rows.text("source")?,

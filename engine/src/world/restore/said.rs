@@ -36,12 +36,16 @@ impl World {
         );
         let mut last: Option<(String, MeterIx)> = None;
         for (row, _) in rows.emitted(as_of)? {
+            let quality =
+                Quality::parse(quality.value(row)).ok_or_else(|| rows.bad("quality", &quality.value(row)))?;
+            if quality <= Quality::Estimated {
+                continue; // Derived: see `restore_estimates`.
+            }
             let meter = self.meter_of(&rows, id.value(row), &mut last)?;
             let energy =
                 |column: &Int64Array| known(column, row, |row| u32::try_from(column.value(row)).unwrap_or(0));
             let value = Value {
-                quality: Quality::parse(quality.value(row))
-                    .ok_or_else(|| rows.bad("quality", &quality.value(row)))?,
+                quality,
                 revision: i32::try_from(revision.value(row))
                     .map_err(|_| rows.bad("revision", &revision.value(row)))?,
                 captured_at: known(&captured, row, |row| UtcMicros(captured.value(row))),

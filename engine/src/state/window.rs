@@ -1,0 +1,40 @@
+//! A look at a span of quarters of one block: the chunks are found once for all its meters.
+
+use super::{BlockNumber, Quarter, State, Value, chunk::Chunk, position};
+use crate::network::MeterIx;
+
+/// The chunks of one block over a span of quarters.
+#[derive(Debug)]
+pub struct BlockWindow<'a> {
+    chunks: Vec<Option<&'a Chunk>>,
+}
+
+impl State {
+    /// The block and slot of a meter; `None` before its first value.
+    #[must_use]
+    pub fn slot_of(&self, meter: MeterIx) -> Option<(BlockNumber, usize)> {
+        let home = self.homes.get(meter.at()).copied().flatten()?;
+        Some((BlockNumber(home.block), position(home.slot)))
+    }
+
+    /// The chunks of a block in `quarters`.
+    #[must_use]
+    pub fn window(&self, block: BlockNumber, quarters: std::ops::RangeInclusive<Quarter>) -> BlockWindow<'_> {
+        let chunks = self.blocks.get(position(block.0)).map(|block| &block.chunks);
+        let of_quarter = |quarter: u32| chunks?.get(&Quarter(quarter));
+        BlockWindow {
+            chunks: (quarters.start().0..=quarters.end().0).map(of_quarter).collect(),
+        }
+    }
+}
+
+impl BlockWindow<'_> {
+    /// The values of a slot that were said or edited, quarter by quarter, added to `values`.
+    pub fn own_values(&self, slot: usize, values: &mut Vec<Option<Value>>) {
+        values.extend(
+            self.chunks
+                .iter()
+                .map(|chunk| chunk.and_then(|chunk| chunk.own(slot))),
+        );
+    }
+}

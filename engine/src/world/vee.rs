@@ -1,0 +1,306 @@
+//! Validation and estimation in the picture: which days of which meters are judged, and what is found there.
+//!
+//! A day of a meter is judged once it is closed, and again whenever something that it depends on changes: its own values and registers,
+//! those of the days beside it, the values of its DT's meter, the DT's balance, master data, or one of the like days that its
+//! estimates are made of. What stands then is a function of the state alone ([`crate::vee`]); which of it is published is the
+//! difference between that and the tables, as with balances.
+//!
+//! ```text
+//! a value or register of a closed day ─┐
+//! a feeder is heard · a day closes     ├─▶ queue (day, meter) ─▶ World::judge ─▶ exceptions ─▶ vee_exceptions
+//! master data · a DT's daily balance  ─┘                                      └▶ estimates ──▶ state ─▶ balances, interval_reads
+//! ```
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+};
+
+use gridtally_ingest::log::Position;
+use gridtally_schemas::{Day, UtcMicros, network::MeterRole};
+use hashbrown::HashMap;
+
+use super::World;
+use crate::{
+    network::{MeterIx, NodeIx},
+    state::Quarter,
+    vee::{Estimate, Exception, Rule},
+};
+
+mod judge;
+mod restore;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use rows::{Derived, PublishedException};
+
+/// How many days back like days are looked for: three weekends of two days, and a holiday of the last four weeks.
+const LIKE_DAYS_BACK: i32 = 28;
+
+/// An exception as it stands, and as it was last published.
+#[derive(Debug, Default, Clone, PartialEq)]
+struct Standing {
+    live: Option<Measured>,
+    published: Option<PublishedException>,
+}
+
+/// What a rule measured.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Measured {
+    pub(crate) value: Option<f64>,
+    pub(crate) detail: String,
+}
+
+/// An estimate as it stands, and the digest of the one last published (0: taken away).
+#[derive(Debug, Default, Clone)]
+struct Shown {
+    live: Option<Estimate>,
+    published: u64,
+}
+
+/// What is known of one meter.
+#[derive(Debug, Default)]
+struct Findings {
+    exceptions: BTreeMap<(Quarter, Rule), Standing>,
+    estimates: BTreeMap<Quarter, Shown>,
+    /// Days with intervals that have no value of their own and are due to be estimated.
+    blank: BTreeSet<Day>,
+}
+
+impl Findings {
+    fn is_empty(&self) -> bool {
+        self.exceptions.is_empty() && self.estimates.is_empty() && self.blank.is_empty()
+    }
+}
+
+/// The part of the picture that validation and estimation keep.
+#[derive(Debug, Default)]
+pub(crate) struct Validation {
+    /// Last quarter of the last day that is closed.
+    closed_through: Quarter,
+    /// Last quarter of the last day whose gaps are due.
+    gaps_through: Quarter,
+    /// Days of feeders of which every meter is to be judged.
+    feeder_days: BTreeSet<(Day, NodeIx)>,
+    /// Feeders whose master data changed.
+    feeders: BTreeSet<NodeIx>,
+    /// Days of DTs whose balance changed.
+    dt_days: BTreeSet<(Day, NodeIx)>,
+    /// Values of closed days that changed.
+    changed: Vec<(MeterIx, Quarter)>,
+    queue: BTreeSet<(Day, MeterIx)>,
+    findings: HashMap<MeterIx, Findings>,
+    /// What may differ from the tables.
+    unpublished_exceptions: BTreeSet<(MeterIx, Quarter, Rule)>,
+    unpublished_estimates: BTreeSet<(MeterIx, Quarter)>,
+    /// Nothing is judged before this record is applied: some table holds rows up to it already.
+    pub(super) held_until: Position,
+}
+
+/// What became of a call of [`World::judge`].
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Judged {
+    /// Meter-days judged.
+    pub days: usize,
+    /// Meter-days that still wait.
+    pub waiting: usize,
+}
+
+impl Validation {
+    /// Notes a change of a value: cheap, for it is called for every read.
+    pub(super) fn note(&mut self, meter: MeterIx, quarter: Quarter) {
+        if quarter <= self.closed_through {
+            self.changed.push((meter, quarter));
+        }
+    }
+
+    /// Notes that the first value of a feeder's day came, or the last went.
+    pub(super) fn note_feeder_day(&mut self, feeder: NodeIx, day: Day) {
+        self.feeder_days.insert((day, feeder));
+    }
+
+    /// Notes a change of master data that touches a feeder.
+    pub(super) fn note_feeder(&mut self, feeder: NodeIx) {
+        self.feeders.insert(feeder);
+    }
+
+    /// Notes a change of a DT's balance.
+    pub(super) fn note_dt(&mut self, dt: NodeIx, quarter: Quarter, day: Day) {
+        if quarter <= self.closed_through {
+            self.dt_days.insert((day, dt));
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.queue.is_empty()
+            && self.changed.is_empty()
+            && self.dt_days.is_empty()
+            && self.feeders.is_empty()
+            && self.feeder_days.is_empty()
+    }
+}
+
+impl World {
+    /// Days close, and the gaps of days that closed a while ago are due.
+    pub(super) fn advance_validation(&mut self, now: UtcMicros) {
+        let gaps_through = match self.settings.vee.estimate_after_micros {
+            Some(after) => self.end_of_whole_days(super::quarter_at(now.plus(-after))),
+            None => Quarter(0),
+        };
+        let closed_through = self.end_of_whole_days(self.closed_through);
+        for (before, after) in [
+            (self.vee.closed_through, closed_through),
+            (self.vee.gaps_through, gaps_through),
+        ] {
+            if after > before {
+                let heard = self.heard.keys().map(|(feeder, day)| (*day, *feeder));
+                let crossed = heard.filter(|(day, _)| {
+                    let end = *self.quarters_of_day(*day).end();
+                    before < end && end <= after
+                });
+                let crossed: Vec<(Day, NodeIx)> = crossed.collect();
+                self.vee.feeder_days.extend(crossed);
+            }
+        }
+        self.vee.closed_through = self.vee.closed_through.max(closed_through);
+        self.vee.gaps_through = self.vee.gaps_through.max(gaps_through);
+    }
+
+    /// Notes a register: at a midnight it ends one day and begins another.
+    pub(super) fn note_register(&mut self, meter: MeterIx, at: UtcMicros) {
+        let ended = super::quarter_at(at);
+        self.vee.note(meter, ended);
+        self.vee.note(meter, Quarter(ended.0.saturating_add(1)));
+    }
+
+    /// The last quarter of the last civil day that lies wholly at or before `through`.
+    fn end_of_whole_days(&self, through: Quarter) -> Quarter {
+        let next = Quarter(through.0.saturating_add(1));
+        self.quarters_of_day(self.day_of(next)).start().minus(1)
+    }
+
+    /// Turns what was noted into meter-days to judge.
+    fn fill_queue(&mut self) {
+        self.queue_changed();
+        for (day, dt) in std::mem::take(&mut self.vee.dt_days) {
+            let meters = self
+                .network
+                .node(dt)
+                .map_or(&[][..], |node| node.meters.as_slice());
+            self.vee.queue.extend(meters.iter().map(|meter| (day, *meter)));
+        }
+        for feeder in std::mem::take(&mut self.vee.feeders) {
+            let days = self.heard.keys().filter(|(heard, _)| *heard == feeder);
+            let days: Vec<(Day, NodeIx)> = days.map(|(feeder, day)| (*day, *feeder)).collect();
+            self.vee.feeder_days.extend(days);
+            for meter in self.network.meters_ever_on(feeder) {
+                self.queue_findings(meter);
+            }
+        }
+        let mut meters: HashMap<NodeIx, Vec<MeterIx>> = HashMap::new();
+        for (day, feeder) in std::mem::take(&mut self.vee.feeder_days) {
+            if *self.quarters_of_day(day).end() <= self.vee.closed_through {
+                let of_feeder = meters
+                    .entry(feeder)
+                    .or_insert_with(|| self.network.meters_ever_on(feeder));
+                self.vee.queue.extend(of_feeder.iter().map(|meter| (day, *meter)));
+            }
+        }
+    }
+
+    /// Days of a meter in which something was found.
+    fn queue_findings(&mut self, meter: MeterIx) {
+        let Some(findings) = self.vee.findings.get(&meter) else {
+            return;
+        };
+        let quarters = findings
+            .exceptions
+            .keys()
+            .map(|(quarter, _)| *quarter)
+            .chain(findings.estimates.keys().copied());
+        let days: BTreeSet<(Day, MeterIx)> = quarters.map(|quarter| (self.day_of(quarter), meter)).collect();
+        self.vee.queue.extend(days);
+    }
+
+    /// Days that depend on values that changed.
+    fn queue_changed(&mut self) {
+        let mut changed = std::mem::take(&mut self.vee.changed);
+        changed.sort_unstable();
+        let mut last: Option<(MeterIx, RangeInclusive<Quarter>)> = None;
+        for (meter, quarter) in changed {
+            let is_known = last
+                .as_ref()
+                .is_some_and(|(of, day)| *of == meter && day.contains(&quarter));
+            if is_known {
+                continue;
+            }
+            let day = self.day_of(quarter);
+            self.queue_dependents(meter, day);
+            last = Some((meter, self.quarters_of_day(day)));
+        }
+    }
+
+    /// The day itself, the one after it, and those whose estimates are made of it.
+    fn queue_dependents(&mut self, meter: MeterIx, day: Day) {
+        let days = [day, day.next()];
+        self.vee.queue.extend(days.map(|day| (day, meter)));
+        if let Some(findings) = self.vee.findings.get(&meter) {
+            let concerned = findings
+                .blank
+                .range(Day(day.0 - 1)..=Day(day.0.saturating_add(LIKE_DAYS_BACK)));
+            self.vee.queue.extend(concerned.map(|day| (*day, meter)));
+        }
+        let begin = self.quarters_of_day(day).start().begin();
+        let dt = self
+            .network
+            .service(meter, begin, &mut (UtcMicros(i64::MIN)..UtcMicros(i64::MAX)))
+            .filter(|service| service.meter.role == MeterRole::Dt)
+            .and_then(|service| service.node);
+        if let Some(dt) = dt {
+            let consumers = self.network.meters_connected_to(dt);
+            self.vee.queue.extend(consumers.map(|consumer| (day, consumer)));
+        }
+    }
+
+    /// Judges nothing before `position` is applied: some table holds what the log says up to there, so the picture is behind it.
+    pub(crate) fn judge_from(&mut self, position: Position) {
+        self.vee.held_until = position;
+    }
+
+    /// Exceptions that stand now, in no order: meter, interval, rule and what it measured.
+    pub fn exceptions(&self) -> impl Iterator<Item = (MeterIx, Exception)> {
+        self.vee.findings.iter().flat_map(|(meter, findings)| {
+            findings
+                .exceptions
+                .iter()
+                .filter_map(|((quarter, rule), standing)| {
+                    let Measured { value, detail } = standing.live.clone()?;
+                    let exception = Exception {
+                        quarter: *quarter,
+                        rule: *rule,
+                        value,
+                        detail,
+                    };
+                    Some((*meter, exception))
+                })
+        })
+    }
+
+    /// Estimates that stand now, in no order.
+    pub fn estimates(&self) -> impl Iterator<Item = (MeterIx, &Estimate)> {
+        self.vee.findings.iter().flat_map(|(meter, findings)| {
+            let live = findings
+                .estimates
+                .values()
+                .filter_map(|shown| shown.live.as_ref());
+            live.map(|estimate| (*meter, estimate))
+        })
+    }
+
+    /// Whether every closed day has been judged by what was applied.
+    #[must_use]
+    pub fn is_judged(&self) -> bool {
+        self.vee.is_idle()
+    }
+}

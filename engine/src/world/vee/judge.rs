@@ -1,0 +1,397 @@
+//! Judging meter-days: what is known of them is gathered, the rules and the estimation run, and what they say takes the place of what
+//! they said before.
+
+use std::{ops::RangeInclusive, sync::Arc};
+
+use gridtally_schemas::{
+    Day, IntervalMinutes, UtcMicros,
+    network::{MeterRole, NodeKind},
+};
+use hashbrown::HashMap;
+
+use super::{Findings, Judged, LIKE_DAYS_BACK, Measured, Shown, World};
+use crate::{
+    network::{MeterIx, NodeIx, Service},
+    state::{BlockNumber, BlockWindow, Quarter, State, Value},
+    vee::{
+        Context, Estimate, Exception, MeterDay, Part, Rule, VeeLimits,
+        day::{BalanceOfDay, Register},
+        estimate::{Blank, DayKind, LIKE_DAYS, LikeDay, estimate},
+        validate::evaluate,
+    },
+};
+
+/// A day while its meters are judged, with what many of them share.
+struct Bench {
+    day: Day,
+    span: RangeInclusive<Quarter>,
+    /// The day before and the day.
+    both: RangeInclusive<Quarter>,
+    before_quarters: usize,
+    kind: DayKind,
+    /// By DT: whether its meter counted, by quarter; empty: it has none.
+    live: HashMap<NodeIx, Arc<[bool]>>,
+    values: Vec<Option<Value>>,
+    found: Vec<Exception>,
+}
+
+/// What was gathered of one meter-day.
+struct Known<'a> {
+    parts: Vec<Part<'a>>,
+    dt: Option<NodeIx>,
+    balance: Option<BalanceOfDay>,
+    registers: [Option<Register>; 2],
+    gaps_due: bool,
+}
+
+/// What judging one meter-day said, beside its exceptions.
+#[derive(Default)]
+struct Verdict {
+    estimates: Vec<Estimate>,
+    is_blank: bool,
+}
+
+impl World {
+    /// Judges at most `days_max` meter-days that wait, oldest first. What it finds is part of the picture; estimates make balances
+    /// dirty.
+    pub fn judge(&mut self, days_max: usize) -> Judged {
+        let mut judged = Judged::default();
+        if self.applied < self.vee.held_until {
+            return judged;
+        }
+        self.fill_queue();
+        while judged.days < days_max {
+            let Some(day) = self.vee.queue.first().map(|(day, _)| *day) else {
+                break;
+            };
+            let mut meters = Vec::new();
+            while meters.len() < days_max - judged.days
+                && let Some(entry) = self.vee.queue.first().copied().filter(|(of, _)| *of == day)
+            {
+                self.vee.queue.remove(&entry);
+                meters.push(entry.1);
+            }
+            judged.days += meters.len();
+            if *self.quarters_of_day(day).end() <= self.vee.closed_through {
+                self.judge_day(day, meters);
+            }
+        }
+        judged.waiting = self.vee.queue.len();
+        judged
+    }
+
+    fn judge_day(&mut self, day: Day, mut meters: Vec<MeterIx>) {
+        let span = self.quarters_of_day(day);
+        let before = self.quarters_of_day(Day(day.0 - 1));
+        let mut bench = Bench {
+            day,
+            both: *before.start()..=*span.end(),
+            before_quarters: usize::try_from(span.start().0.saturating_sub(before.start().0)).unwrap_or(0),
+            span,
+            kind: DayKind::of(day, &self.settings.vee.holidays),
+            live: HashMap::new(),
+            values: Vec::new(),
+            found: Vec::new(),
+        };
+        // Neighbours in a block share its chunks.
+        meters.sort_unstable_by_key(|meter| (self.state.slot_of(*meter), *meter));
+        let mut verdicts: Vec<(MeterIx, Vec<Exception>, Verdict)> = Vec::new();
+        let mut window: Option<(BlockNumber, BlockWindow<'_>)> = None;
+        for meter in meters {
+            let slot = self.state.slot_of(meter);
+            bench.values.clear();
+            match slot {
+                Some((block, slot)) => {
+                    if window.as_ref().is_none_or(|(of, _)| *of != block) {
+                        window = Some((block, self.state.window(block, bench.both.clone())));
+                    }
+                    if let Some((_, window)) = &window {
+                        window.own_values(slot, &mut bench.values);
+                    }
+                }
+                None => {
+                    let length = bench.both.end().0.saturating_sub(bench.both.start().0) + 1;
+                    bench.values.resize(usize::try_from(length).unwrap_or(0), None);
+                }
+            }
+            let verdict = self.verdict(meter, &mut bench);
+            let is_quiet = bench.found.is_empty() && verdict.estimates.is_empty() && !verdict.is_blank;
+            if !is_quiet || self.vee.findings.contains_key(&meter) {
+                verdicts.push((meter, std::mem::take(&mut bench.found), verdict));
+            }
+        }
+        drop(window);
+        for (meter, found, verdict) in verdicts {
+            self.put_exceptions(meter, &bench.span, found);
+            self.put_estimates(meter, &bench, verdict);
+            if self.vee.findings.get(&meter).is_some_and(Findings::is_empty) {
+                self.vee.findings.remove(&meter);
+            }
+        }
+    }
+
+    /// Runs rules and estimation over the values in `bench`; the exceptions are left there.
+    fn verdict(&self, meter: MeterIx, bench: &mut Bench) -> Verdict {
+        bench.found.clear();
+        if !self.is_heard_with(meter, bench.day) {
+            return Verdict::default();
+        }
+        let known = self.known(meter, bench);
+        let (before, cells) = bench
+            .values
+            .split_at(bench.before_quarters.min(bench.values.len()));
+        let has_zero = cells.iter().flatten().any(|value| value.import_wh == 0);
+        let dt_live = match known.dt {
+            Some(dt) if has_zero => {
+                let live = bench.live.entry(dt);
+                Arc::clone(live.or_insert_with(|| self.live_of_dt(dt, &bench.span)))
+            }
+            Some(_) | None => Arc::from([]),
+        };
+        let day = MeterDay {
+            first: *bench.span.start(),
+            parts: &known.parts,
+            before,
+            cells,
+            registers: known.registers,
+            dt_live: &dt_live,
+            balance: known.balance,
+            gaps_due: known.gaps_due,
+        };
+        evaluate(&day, &mut bench.found);
+        let is_consumer = day
+            .last_context()
+            .is_some_and(|context| matches!(context.role, MeterRole::Consumer | MeterRole::Generation));
+        let is_blank = known.gaps_due && is_consumer && day.expected().any(|(_, _, cell)| cell.is_none());
+        let estimates = if is_blank {
+            self.estimate(meter, (bench.day, bench.kind), &day)
+        } else {
+            Vec::new()
+        };
+        Verdict { estimates, is_blank }
+    }
+
+    fn known(&self, meter: MeterIx, bench: &Bench) -> Known<'_> {
+        let (begin, end) = (bench.span.start().begin(), bench.span.end().end());
+        let (mut dt, mut own_dt) = (None, None);
+        let parts = self.parts(meter, bench, |service| {
+            let is_dt = |node: &NodeIx| {
+                self.network.node(*node).and_then(crate::network::Node::kind) == Some(NodeKind::Dt)
+            };
+            match service.meter.role {
+                MeterRole::Consumer => dt = service.node.filter(is_dt),
+                MeterRole::Dt => own_dt = service.node.filter(is_dt),
+                MeterRole::Generation | MeterRole::Feeder | MeterRole::Boundary => {}
+            }
+        });
+        let gaps_due = *bench.span.end() <= self.vee.gaps_through;
+        let register = |at: UtcMicros| self.registers.get(&(meter, at)).map(|(register, _)| *register);
+        Known {
+            parts,
+            dt,
+            balance: own_dt.and_then(|dt| self.balance_of_dt(dt, bench.day)),
+            registers: [register(begin), register(end)],
+            gaps_due,
+        }
+    }
+
+    /// What is known of the meter in the parts of the day in which that stays the same.
+    fn parts<'a>(
+        &'a self,
+        meter: MeterIx,
+        bench: &Bench,
+        mut see: impl FnMut(&Service<'a>),
+    ) -> Vec<Part<'a>> {
+        let first = *bench.span.start();
+        let mut parts = Vec::with_capacity(1);
+        let mut at = first;
+        while at <= *bench.span.end() {
+            let mut span = UtcMicros(i64::MIN)..UtcMicros(i64::MAX);
+            let service = self.network.service(meter, at.begin(), &mut span);
+            if let Some(service) = &service {
+                see(service);
+            }
+            parts.push(Part {
+                from: usize::try_from(at.0.saturating_sub(first.0)).unwrap_or(0),
+                context: service.map(|service| context(&service, &self.settings.vee)),
+            });
+            // Master rows begin on the grid; the next part begins with the quarter that begins where this one ends.
+            if span.end >= bench.span.end().end() {
+                break;
+            }
+            let next = crate::world::quarter_at(span.end);
+            at = Quarter(next.0.saturating_add(1)).max(Quarter(at.0.saturating_add(1)));
+        }
+        parts
+    }
+
+    /// Whether one of the feeders that the meter ever was on was heard in the day: of a feeder that said nothing, nothing is judged.
+    fn is_heard_with(&self, meter: MeterIx, day: Day) -> bool {
+        let mut feeders = Vec::new();
+        self.network.feeders_of_meter(meter, &mut feeders);
+        feeders
+            .iter()
+            .any(|feeder| self.heard.contains_key(&(*feeder, day)))
+    }
+
+    /// A DT's balance of the day, where it has the coverage that a loss needs.
+    fn balance_of_dt(&self, dt: NodeIx, day: Day) -> Option<BalanceOfDay> {
+        let sums = self.days.get(&dt)?.get(&day)?;
+        sums.is_covered(self.settings.coverage_threshold_pct)
+            .then_some(BalanceOfDay {
+                injected_wh: sums.injected_where_known_wh,
+                loss_wh: sums.total_loss_wh,
+            })
+    }
+
+    fn live_of_dt(&self, dt: NodeIx, span: &RangeInclusive<Quarter>) -> Arc<[bool]> {
+        let meters: Vec<MeterIx> = self.network.meters_of_dt(dt, span.start().begin()).collect();
+        if meters.is_empty() {
+            return Arc::from([]);
+        }
+        let quarters = (span.start().0..=span.end().0).map(Quarter);
+        let counts = |quarter: Quarter| {
+            meters.iter().any(|meter| {
+                let minutes = self.network.interval_of(*meter, quarter.begin());
+                let end = quarter.ceil_to(minutes.map_or(1, IntervalMinutes::quarters));
+                let value = self.state.own_value(*meter, end);
+                value.is_some_and(|value| value.import_wh > 0 || value.export_wh.is_some_and(|wh| wh > 0))
+            })
+        };
+        quarters.map(counts).collect()
+    }
+
+    fn estimate(&self, meter: MeterIx, (day, kind): (Day, DayKind), of_day: &MeterDay<'_>) -> Vec<Estimate> {
+        let like = self.like_days(meter, (day, kind), of_day);
+        let like_days: Vec<LikeDay<'_>> = like
+            .iter()
+            .map(|(day, cells)| LikeDay { day: *day, cells })
+            .collect();
+        let quarters = of_day.last_context().map_or(1, |context| context.quarters);
+        let length = u32::try_from(of_day.cells.len()).unwrap_or(0);
+        let next = Quarter(of_day.first.0.saturating_add(length));
+        estimate(&Blank {
+            day: of_day,
+            after: self.state.own_value(meter, next.ceil_to(quarters)),
+            like_days: &like_days,
+            dead: &[],
+        })
+    }
+
+    /// Days of the same kind with values, the most recent first: as many as give every missing interval its mean.
+    fn like_days(
+        &self,
+        meter: MeterIx,
+        (day, kind): (Day, DayKind),
+        of_day: &MeterDay<'_>,
+    ) -> Vec<(Day, Vec<Option<Value>>)> {
+        let mut days = Vec::new();
+        let Some((block, slot)) = self.state.slot_of(meter) else {
+            return days;
+        };
+        let mut wanted: Vec<(usize, usize)> = of_day
+            .expected()
+            .filter(|(_, _, cell)| cell.is_none())
+            .map(|(position, ..)| (position, LIKE_DAYS))
+            .collect();
+        for back in 1..=LIKE_DAYS_BACK {
+            let like = Day(day.0 - back);
+            if DayKind::of(like, &self.settings.vee.holidays) != kind {
+                continue;
+            }
+            let cells = own_values(&self.state, (block, slot), self.quarters_of_day(like));
+            if cells.iter().all(Option::is_none) {
+                continue;
+            }
+            for (position, count) in &mut wanted {
+                *count -= usize::from(cells.get(*position).is_some_and(Option::is_some));
+            }
+            wanted.retain(|(_, count)| *count > 0);
+            days.push((like, cells));
+            if wanted.is_empty() {
+                break;
+            }
+        }
+        days
+    }
+
+    fn put_exceptions(&mut self, meter: MeterIx, span: &RangeInclusive<Quarter>, found: Vec<Exception>) {
+        let findings = self.vee.findings.entry(meter).or_default();
+        let (first, last) = (Rule::ALL.first(), Rule::ALL.last());
+        let (Some(first), Some(last)) = (first, last) else {
+            return;
+        };
+        let keys = (*span.start(), *first)..=(*span.end(), *last);
+        for (key, standing) in findings.exceptions.range_mut(keys) {
+            let stays = found.iter().any(|now| (now.quarter, now.rule) == *key);
+            if standing.live.is_some() && !stays {
+                standing.live = None;
+                self.vee.unpublished_exceptions.insert((meter, key.0, key.1));
+            }
+        }
+        for Exception {
+            quarter,
+            rule,
+            value,
+            detail,
+        } in found
+        {
+            let standing = findings.exceptions.entry((quarter, rule)).or_default();
+            let measured = Some(Measured { value, detail });
+            if standing.live != measured {
+                standing.live = measured;
+                self.vee.unpublished_exceptions.insert((meter, quarter, rule));
+            }
+        }
+    }
+
+    fn put_estimates(&mut self, meter: MeterIx, bench: &Bench, verdict: Verdict) {
+        let feeders = self.feeders_for_home(meter);
+        let findings = self.vee.findings.entry(meter).or_default();
+        if verdict.is_blank {
+            findings.blank.insert(bench.day);
+        } else {
+            findings.blank.remove(&bench.day);
+        }
+        for (quarter, shown) in findings.estimates.range_mut(bench.span.clone()) {
+            let stays = verdict.estimates.iter().any(|now| now.quarter == *quarter);
+            if shown.live.is_some() && !stays {
+                shown.live = None;
+                self.state.show_estimate(meter, feeders, *quarter, None);
+                self.vee.unpublished_estimates.insert((meter, *quarter));
+            }
+        }
+        for estimate in verdict.estimates {
+            let quarter = estimate.quarter;
+            let shown = findings.estimates.entry(quarter).or_insert_with(Shown::default);
+            if shown.live.as_ref() != Some(&estimate) {
+                let energy = (estimate.import_wh, estimate.export_wh);
+                self.state.show_estimate(meter, feeders, quarter, Some(energy));
+                shown.live = Some(estimate);
+                self.vee.unpublished_estimates.insert((meter, quarter));
+            }
+        }
+    }
+}
+
+fn own_values(
+    state: &State,
+    (block, slot): (BlockNumber, usize),
+    span: RangeInclusive<Quarter>,
+) -> Vec<Option<Value>> {
+    let mut values = Vec::new();
+    state.window(block, span).own_values(slot, &mut values);
+    values
+}
+
+fn context<'a>(service: &Service<'_>, limits: &'a VeeLimits) -> Context<'a> {
+    let connection = service.connection;
+    Context {
+        role: service.meter.role,
+        supply: connection.map(|connection| connection.supply),
+        quarters: service.meter.interval_minutes.quarters(),
+        multiplier: service.meter.multiplier,
+        capacity_w: service.capacity_w,
+        limits: limits.of(connection.map(|connection| connection.category.as_str())),
+    }
+}
