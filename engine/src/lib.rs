@@ -5,6 +5,7 @@
 //! - [`network`]: the network as it was at any instant
 //! - [`state`]: the validated value of every (meter, interval), an order-free merge
 //! - [`balance`]: the SQL of `engine/sql` over what changed
+//! - [`outage`]: interruptions of consumers and outages of the network, a pure function of the evidence
 //! - [`world`]: the live picture that ties them together
 //! - [`compensation`]: regulations as data, and the ledger of what consumers are owed (pure; not driven yet)
 //! - [`storage`], [`tables`]: Delta tables on storage that really syncs
@@ -15,6 +16,7 @@ pub mod compensation;
 pub mod engine;
 pub mod meaning;
 pub mod network;
+pub mod outage;
 mod outbox;
 #[cfg(test)]
 mod rig;
