@@ -6,6 +6,7 @@
 //! - [`state`]: the validated value of every (meter, interval), an order-free merge
 //! - [`balance`]: the SQL of `engine/sql` over what changed
 //! - [`outage`]: interruptions of consumers and outages of the network, a pure function of the evidence
+//! - [`reliability`]: the indices that come of them
 //! - [`world`]: the live picture that ties them together
 //! - [`compensation`]: regulations as data, and the ledger of what consumers are owed (pure; not driven yet)
 //! - [`storage`], [`tables`]: Delta tables on storage that really syncs
@@ -18,6 +19,7 @@ pub mod meaning;
 pub mod network;
 pub mod outage;
 mod outbox;
+pub mod reliability;
 #[cfg(test)]
 mod rig;
 pub mod state;
