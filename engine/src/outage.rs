@@ -16,9 +16,10 @@
 //! - compares with what stood before ([`changes`]): each [`Change`] is one version of one row of `outages`;
 //! - adds what the crew said ([`what_the_crew_says`]), which is found by place and time, not by id.
 //!
-//! It must provide, per feeder: consumers with where they hung and which meters of role consumer they had, since when and until when; the
-//! meters of DTs and of the feeder itself; planned outages; the stretches without supply that [`hours::without_supply`] makes of the
-//! hours of supply; how many feeders the node above has.
+//! It must provide, per feeder: consumers with where they hung and which meters of role consumer they had, since when and until when;
+//! the meters of DTs and of the feeder itself; planned outages; the stretches without supply that [`hours::without_supply`] makes of
+//! the hours of supply; how many feeders the node above has. Events that no clock can have seen yet it must keep back, as it does with
+//! reads of the future.
 //!
 //! Evidence before a calm instant may be forgotten ([`MeterEvidence::forget_before`]) once it is old enough; when a read comes that is
 //! older, the world must bring the evidence back from the tables first.

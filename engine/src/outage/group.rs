@@ -111,6 +111,8 @@ pub struct OutageEvidence {
     pub failed: Moment,
     /// When the node was back; `None`: not yet.
     pub restored: Option<Moment>,
+    /// Whether the node itself was dead, and not only something below it.
+    pub is_node_dead: bool,
     /// Interruptions by what their begin is known from.
     pub known_from: BTreeMap<Source, usize>,
     /// Restoration step by step.
@@ -166,6 +168,15 @@ pub(super) struct Grouping<'a> {
     pub(super) window: Window,
 }
 
+/// When the node of an outage was dead.
+#[derive(Debug, Clone, Copy)]
+struct DeadTime {
+    failed: Moment,
+    restored: Option<Moment>,
+    /// Whether it is the feeder that was.
+    is_feeder: bool,
+}
+
 struct Group<'a> {
     part: Part,
     drafts: Vec<&'a Draft>,
@@ -192,11 +203,11 @@ impl Grouping<'_> {
             (key(a), &a.node, self.consumer_of(a.part)).cmp(&(key(b), &b.node, self.consumer_of(b.part)))
         });
         let (mut interruptions, mut outages) = (Vec::with_capacity(drafts.len()), BTreeMap::new());
-        let middles = self.middles();
+        let dead_times = self.dead_times();
         let mut taken = BTreeSet::new();
         for group in &groups {
             let id = self.name(group, &mut taken);
-            let outage = self.outage(id, group, middles.get(&group.part));
+            let outage = self.outage(id, group, dead_times.get(&group.part));
             interruptions.extend(group.drafts.iter().filter_map(|draft| {
                 let consumer = self.picture.consumers.get(draft.consumer)?.consumer.clone();
                 Some(draft.finish(self.rules, consumer, outage.id.clone(), outage.class))
@@ -255,16 +266,29 @@ impl Grouping<'_> {
         }
     }
 
-    /// The dead time of the node of each part: the first that began, and the last that ended.
-    fn middles(&self) -> BTreeMap<Part, (Moment, Option<Moment>)> {
-        let mut middles: BTreeMap<Part, (Moment, Option<Moment>)> = BTreeMap::new();
-        for cover in self.covers.iter().flatten() {
-            let (failed, restored) = (cover.period.failed, cover.period.restored);
-            let entry = middles.entry(cover.part).or_insert((failed, restored));
-            entry.0 = entry.0.min(failed);
-            entry.1 = entry.1.zip(restored).map(|(a, b)| a.max(b));
+    /// The dead time of the node of each part: from the first that began to the last that ended. Where the feeder was dead its own times
+    /// stand, not those of a DT that came back later.
+    fn dead_times(&self) -> BTreeMap<Part, DeadTime> {
+        let mut found: BTreeMap<Part, DeadTime> = BTreeMap::new();
+        let Some((of_feeder, of_dts)) = self.covers.split_last() else {
+            return found;
+        };
+        let places = [(true, std::slice::from_ref(of_feeder)), (false, of_dts)];
+        for (is_feeder, covers) in places {
+            for cover in covers.iter().flatten() {
+                let time = DeadTime {
+                    failed: cover.period.failed,
+                    restored: cover.period.restored,
+                    is_feeder,
+                };
+                let held = found.entry(cover.part).or_insert(time);
+                if held.is_feeder == is_feeder {
+                    held.failed = held.failed.min(time.failed);
+                    held.restored = held.restored.zip(time.restored).map(|(a, b)| a.max(b));
+                }
+            }
         }
-        middles
+        found
     }
 
     /// The id of a group: feeder and quarter hour of its begin; the second and further ones of one quarter hour say where, too.
@@ -298,12 +322,15 @@ impl Grouping<'_> {
                 return id;
             }
         }
-        let id = OutageId(exact);
-        taken.insert(id.clone());
+        let mut id = OutageId(exact);
+        while !taken.insert(id.clone()) {
+            // Two consumers of one fingerprint at one instant.
+            id.0.push('x');
+        }
         id
     }
 
-    fn outage(&self, id: OutageId, group: &Group<'_>, middle: Option<&(Moment, Option<Moment>)>) -> Outage {
+    fn outage(&self, id: OutageId, group: &Group<'_>, dead: Option<&DeadTime>) -> Outage {
         let counting = || {
             group
                 .drafts
@@ -326,8 +353,8 @@ impl Grouping<'_> {
             (true, _) => Status::PartiallyRestored,
         };
         let first = counting().map(|draft| draft.failed_and_restored()).min();
-        let (failed, restored) = middle
-            .copied()
+        let (failed, restored) = dead
+            .map(|dead| (dead.failed, dead.restored))
             .or(first)
             .unwrap_or((Moment::exact(group.started_at, Source::Neighbours), None));
         Outage {
@@ -343,6 +370,7 @@ impl Grouping<'_> {
             evidence: OutageEvidence {
                 failed,
                 restored,
+                is_node_dead: dead.is_some_and(|dead| dead.is_feeder || group.scope < Scope::Feeder),
                 known_from,
                 steps: steps(self.rules, ends.into_values()),
             },

@@ -134,6 +134,7 @@ fn absorb(rules: &Rules, outage: &mut Outage, other: &Outage) {
     let (evidence, others) = (&mut outage.evidence, &other.evidence);
     evidence.failed = evidence.failed.min(others.failed);
     evidence.restored = evidence.restored.zip(others.restored).map(|(a, b)| a.max(b));
+    evidence.is_node_dead |= others.is_node_dead;
     for (source, count) in &others.known_from {
         *evidence.known_from.entry(*source).or_default() += count;
     }

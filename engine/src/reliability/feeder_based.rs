@@ -15,13 +15,12 @@ pub struct FeederOperation {
 }
 
 impl FeederOperation {
-    /// What an outage was to its feeder, or to each of its feeders; `None`: it was below the feeder, or is not over.
+    /// What an outage of a feeder's own evaluation (before feeders are joined) was to the feeder; `None`: it was below the feeder, or is
+    /// not over.
     #[must_use]
     pub fn of(outage: &Outage) -> Option<Self> {
-        let restored = outage
-            .evidence
-            .restored
-            .filter(|_| outage.scope >= Scope::Feeder)?;
+        let of_feeder = outage.scope >= Scope::Feeder && outage.evidence.is_node_dead;
+        let restored = outage.evidence.restored.filter(|_| of_feeder)?;
         Some(Self {
             micros: restored.at.0.saturating_sub(outage.evidence.failed.at.0),
         })

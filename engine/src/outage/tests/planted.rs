@@ -256,6 +256,7 @@ fn what_was_planted_is_found_and_nothing_else() {
         score(&planted(u64::try_from(seed).unwrap()), &mut total);
     }
     assert!(total.planted > 100, "{total:?}");
+    // One DT outage of 155 s lies within the communication outage of its DT: nobody said a word of it.
     assert!(total.found * 100 >= total.planted * 99, "recall: {total:?}");
     assert!(total.wrong.len() * 100 <= total.claimed, "precision: {total:?}");
     let apart = (total.told_seconds - total.true_seconds).abs();

@@ -1,6 +1,7 @@
 //! Which outage it is: scope, class, status, steps.
 
 use super::*;
+use crate::reliability::{Counted, FeederOperation};
 
 #[test]
 fn one_consumer_is_a_service_line_even_at_the_side_of_another() {
@@ -162,6 +163,58 @@ fn a_dt_that_comes_back_after_its_feeder_keeps_its_silent_out_as_long() {
         "{lines:?}"
     );
     assert_eq!(town.outages(), ["F.20260401T0430 feeder F RESTORED 0..240 15"]);
+}
+
+/// What the feeder itself did, in minutes, as the returns count it.
+fn operations(town: &Town) -> Vec<i64> {
+    let evaluation = town.evaluate();
+    let operations = evaluation.outages.values().filter_map(FeederOperation::of);
+    operations.map(|operation| operation.micros / MINUTE).collect()
+}
+
+#[test]
+fn the_feeder_based_method_sees_the_feeders_own_time_and_nothing_below() {
+    let mut town = Town::of(3, 5);
+    town.everyone_draws_but(0, 300);
+    town.all_out(0, 0, 60).all_out(1, 0, 60).all_out(2, 0, 240);
+    assert_eq!(operations(&town), [60]);
+    // A DT, and a planned outage of the feeder in which only a DT was out.
+    let mut town = Town::of(3, 5);
+    town.everyone_draws_but(0, 300).all_out(0, 0, 60);
+    assert_eq!(operations(&town), Vec::<i64>::new());
+    plan(&mut town, "F", from_to(0, 120), Class::Planned);
+    assert_eq!(
+        town.outages(),
+        ["F.20260401T043000.planned feeder F RESTORED 0..60 5"]
+    );
+    assert_eq!(operations(&town), Vec::<i64>::new());
+    town.all_out(1, 0, 90).all_out(2, 0, 90);
+    assert_eq!(operations(&town), [90]);
+    // Not before it is over.
+    let mut open = Town::of(3, 5);
+    for dt in 0..3 {
+        for name in open.names(dt) {
+            open.says(&name, 0, Signal::Failed);
+        }
+    }
+    assert_eq!(operations(&open), Vec::<i64>::new());
+}
+
+#[test]
+fn only_what_counts_and_is_over_is_counted() {
+    let mut town = Town::of(1, 6);
+    town.everyone_draws_but(0, 75).all_out(0, 20, 60);
+    town.says("D0C0", -5, Signal::CutOff)
+        .says("D0C0", 70, Signal::Connected);
+    // After the last read of the day, so that nothing closes it.
+    town.says("D0C1", 1_500, Signal::Failed);
+    let evaluation = town.evaluate();
+    let counted: Vec<Counted> = evaluation.interruptions.iter().filter_map(Counted::of).collect();
+    let one = Counted {
+        started_at: minute(20),
+        counted_micros: 40 * MINUTE,
+    };
+    assert_eq!((evaluation.interruptions.len(), counted), (7, vec![one; 5]));
 }
 
 fn plan(town: &mut Town, of: &str, span: Span, class: Class) {
