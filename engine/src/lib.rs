@@ -6,6 +6,8 @@
 //! - [`state`]: the validated value of every (meter, interval), an order-free merge
 //! - [`vee`]: what is wrong with what meters said, and what stands where they said nothing
 //! - [`balance`]: the SQL of `engine/sql` over what changed
+//! - [`outage`]: interruptions of consumers and outages of the network, a pure function of the evidence
+//! - [`reliability`]: the indices that come of them
 //! - [`world`]: the live picture that ties them together
 //! - [`compensation`]: regulations as data, and the ledger of what consumers are owed (pure; not driven yet)
 //! - [`storage`], [`tables`]: Delta tables on storage that really syncs
@@ -17,7 +19,9 @@ pub mod compensation;
 pub mod engine;
 pub mod meaning;
 pub mod network;
+pub mod outage;
 mod outbox;
+pub mod reliability;
 #[cfg(test)]
 mod rig;
 pub mod state;

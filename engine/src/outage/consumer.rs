@@ -1,0 +1,195 @@
+//! One consumer: what its meters say of it, one after the other, and when it was off by its own doing.
+
+use gridtally_schemas::UtcMicros;
+
+use super::{
+    Rules,
+    evidence::{Evidence, MeterEvidence, Sign, Signal},
+    picture::{ConsumerPicture, Stint, words},
+    span::Span,
+    spell::{Source, Spell, spells},
+};
+
+words!(
+    /// Why time without supply is no interruption (OUT-1). The words stand in `excluded_because`.
+    Excluded {
+        /// Cut off on exhausted credit (Rules 2020, 9(3)).
+        PrepaidCutOff = "prepaid_cut_off",
+        /// Disconnected: non-payment, or by hand.
+        Disconnected = "disconnected",
+        /// Outside the hours of supply of its category or node (Rules 2020, 10(1)).
+        OutsideSupplyHours = "outside_supply_hours",
+    }
+);
+
+/// Time in which no interruption can be, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct OffTime {
+    pub(super) span: Span,
+    pub(super) why: Excluded,
+}
+
+/// A consumer with what its own meters say.
+#[derive(Debug)]
+pub(super) struct Told<'a> {
+    pub(super) picture: &'a ConsumerPicture,
+    meters: Vec<(&'a MeterEvidence, Span)>,
+    /// Sorted by begin.
+    pub(super) spells: Vec<Spell>,
+    /// When its load switch was open; sorted.
+    pub(super) switched_off: Vec<OffTime>,
+}
+
+impl<'a> Told<'a> {
+    pub(super) fn of<E: Evidence>(rules: &Rules, picture: &'a ConsumerPicture, evidence: &'a E) -> Self {
+        let mut told = Self {
+            picture,
+            meters: Vec::with_capacity(picture.meters.len()),
+            spells: Vec::new(),
+            switched_off: Vec::new(),
+        };
+        for stint in &picture.meters {
+            let Some(meter) = evidence.of(&stint.meter) else {
+                continue;
+            };
+            told.meters.push((meter, stint.span));
+            switched_off(meter, stint.span, &mut told.switched_off);
+            let own = spells(meter, stint.span);
+            told.spells.extend(
+                own.into_iter()
+                    .map(|spell| doubt_replacement(rules, picture, stint, spell)),
+            );
+        }
+        told.switched_off.sort_unstable();
+        let switched_off = &told.switched_off;
+        told.spells
+            .retain(|spell| !(spell.by_voltage && begins_in(spell, switched_off)));
+        if told.meters.len() > 1 {
+            join_overlapping(&mut told.spells);
+        }
+        told
+    }
+
+    /// Whether it has a meter at `at` that can be heard: which said something in `within`, or never anything yet. One that once spoke
+    /// and is silent throughout `within` has lost its communication.
+    pub(super) fn has_voice(&self, at: UtcMicros, within: Span) -> bool {
+        let metered = self.picture.meters.iter().any(|stint| stint.span.contains(at));
+        let mut spoke = false;
+        for (meter, span) in &self.meters {
+            spoke |= !meter.is_empty();
+            if common(*span, within).is_some_and(|within| meter.is_heard_in(within)) {
+                return metered;
+            }
+        }
+        metered && !spoke
+    }
+
+    /// The first block wholly in `within` in which one of its meters had supply.
+    pub(super) fn first_live_block_in(&self, within: Span) -> Option<Span> {
+        self.meters
+            .iter()
+            .filter_map(|(meter, span)| meter.first_block_in(common(*span, within)?, Sign::is_live))
+            .min()
+    }
+
+    /// Whether its meters report no energy for some block in `within`: with the DT dead that says so too.
+    pub(super) fn is_quiet_in(&self, within: Span) -> bool {
+        let quiet = |sign: Sign| !sign.is_live();
+        self.meters
+            .iter()
+            .filter_map(|(meter, span)| meter.first_block_in(common(*span, within)?, quiet))
+            .next()
+            .is_some()
+    }
+}
+
+fn common(one: Span, other: Span) -> Option<Span> {
+    one.overlaps(other)
+        .then(|| Span::new(one.from.max(other.from), one.to.min(other.to)))
+}
+
+/// A meter that falls silent shortly before another takes its place was taken off, not interrupted; unless its DT died then.
+fn doubt_replacement(rules: &Rules, picture: &ConsumerPicture, stint: &Stint, spell: Spell) -> Spell {
+    let taken_off = spell.end.is_some_and(|end| end.from == Source::MeterChange);
+    let replaced = picture.meters.iter().any(|next| {
+        next.span.from > stint.span.from && next.span.from <= stint.span.to.plus(rules.replacement_micros)
+    });
+    let shortly = spell.start.at >= stint.span.to.plus(-rules.replacement_micros);
+    Spell {
+        claimed: spell.claimed && !(taken_off && replaced && shortly),
+        ..spell
+    }
+}
+
+fn begins_in(spell: &Spell, switched_off: &[OffTime]) -> bool {
+    let begin = Span::new(spell.start.earliest, spell.start.latest.plus(1));
+    switched_off.iter().any(|off| off.span.overlaps(begin))
+}
+
+/// When the load switch of a meter was open. A lost 302 is closed by the first block with energy. A lost 301 or 304 is seen by the
+/// 302 that follows, and reaches back to the last block with energy; not over a power event, since meters that close their switch
+/// after an outage say 302 then too.
+fn switched_off(meter: &MeterEvidence, stint: Span, off_times: &mut Vec<OffTime>) {
+    let drawing = |sign: Sign| sign == Sign::Drawing;
+    let mut open: Option<(UtcMicros, Excluded)> = None;
+    let mut push = |from: UtcMicros, to: UtcMicros, why: Excluded| {
+        let to = meter
+            .first_block_in(Span::new(from, to), drawing)
+            .map_or(to, |block| block.from);
+        if from < to {
+            off_times.push(OffTime {
+                span: Span::new(from, to),
+                why,
+            });
+        }
+    };
+    for (at, signal) in meter.signals().iter().filter(|(at, _)| stint.contains(*at)) {
+        let next = match signal {
+            Signal::Failed | Signal::Restored => continue,
+            Signal::Disconnected => Some((*at, Excluded::Disconnected)),
+            Signal::CutOff => Some((*at, Excluded::PrepaidCutOff)),
+            Signal::Connected => None,
+        };
+        match (open, next) {
+            (Some((from, why)), _) => push(from, *at, why),
+            (None, None) => {
+                if let Some(from) = last_drawing_before(meter, stint, *at) {
+                    push(from, *at, Excluded::Disconnected);
+                }
+            }
+            (None, Some(_)) => {}
+        }
+        open = next;
+    }
+    if let Some((from, why)) = open {
+        push(from, stint.to, why);
+    }
+}
+
+fn last_drawing_before(meter: &MeterEvidence, stint: Span, at: UtcMicros) -> Option<UtcMicros> {
+    let runs = meter.runs_in(Span::new(stint.from, at));
+    let last = runs.iter().rev().find(|run| run.sign == Sign::Drawing)?;
+    let since = last.span.to.plus(-last.block_micros);
+    let first = meter.signals().partition_point(|(event, _)| *event < since);
+    let after = meter.signals().partition_point(|(event, _)| *event <= at);
+    let between = meter.signals().get(first..after).unwrap_or_default();
+    let power = |signal: Signal| matches!(signal, Signal::Failed | Signal::Restored);
+    (!between.iter().any(|(_, signal)| power(*signal))).then_some(last.span.to)
+}
+
+/// Two meters of one consumer at one time: it is out once.
+fn join_overlapping(spells: &mut Vec<Spell>) {
+    spells.sort_by_key(|spell| (spell.start, spell.end));
+    spells.dedup_by(|next, held| {
+        let one = next.start.at < held.span().to;
+        if one {
+            held.claimed |= next.claimed;
+            held.by_voltage &= next.by_voltage;
+            held.end = match (held.end, next.end) {
+                (Some(a), Some(b)) => Some(a.max(b)),
+                (None, _) | (_, None) => None,
+            };
+        }
+        one
+    });
+}

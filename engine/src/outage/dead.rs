@@ -1,0 +1,326 @@
+//! When a DT or a feeder was dead: most of what hangs on it out together, or its own meter says so and nothing contradicts.
+
+use std::collections::BTreeMap;
+
+use gridtally_schemas::UtcMicros;
+
+use super::{
+    Rules,
+    consumer::Told,
+    evidence::Evidence,
+    picture::Stint,
+    span::{FOREVER, Span},
+    spell::{Moment, Source, Spell, spells},
+};
+
+const HOUR_MICROS: i64 = 60 * 60 * 1_000_000;
+
+/// Time in which a node was dead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Period {
+    /// From when most were out until most were back: where others' silence is judged by it.
+    pub(super) span: Span,
+    /// When the node failed: its own meter's word, else the middle of those who said so.
+    pub(super) failed: Moment,
+    /// When it was back; `None`: it is not, or nobody who was out has said so.
+    pub(super) restored: Option<Moment>,
+    /// Whether somebody knows exactly when it failed, and when it was back.
+    pub(super) is_firm: (bool, bool),
+    /// It did not fail before this.
+    pub(super) not_before: UtcMicros,
+}
+
+/// Who hangs on a node, and what each says.
+#[derive(Debug)]
+pub(super) struct Hanging<'a> {
+    /// Positions in `told` of who hung on the node at any time.
+    pub(super) consumers: Vec<usize>,
+    pub(super) told: &'a [Told<'a>],
+    /// Claimed spells that began while their consumer hung on the node, by when they were certain.
+    pub(super) begun: Vec<(Spell, usize)>,
+}
+
+impl Hanging<'_> {
+    fn told(&self) -> impl Iterator<Item = &Told<'_>> {
+        self.consumers
+            .iter()
+            .filter_map(|consumer| self.told.get(*consumer))
+    }
+
+    /// The spells that became certain from `together_micros` before `span` until its end.
+    fn begun_in(&self, rules: &Rules, span: Span) -> &[(Spell, usize)] {
+        let from = span.from.plus(-rules.together_micros);
+        let first = self
+            .begun
+            .partition_point(|(spell, _)| spell.certain().from < from);
+        let after = self
+            .begun
+            .partition_point(|(spell, _)| spell.certain().from < span.to);
+        self.begun.get(first..after).unwrap_or_default()
+    }
+}
+
+/// The periods in which a DT was dead, by begin.
+pub(super) fn dt_periods<E: Evidence>(
+    rules: &Rules,
+    dt: usize,
+    members: &Hanging<'_>,
+    meters: (&[Stint], &E),
+) -> Vec<Period> {
+    let mut voices = Voices::default();
+    let need = |at: UtcMicros| {
+        voices.more_than_share(rules, at, |at, within| {
+            let heard = members.told().filter(|told| {
+                told.picture.hang_at(at).is_some_and(|hang| hang.dt == Some(dt)) && told.has_voice(at, within)
+            });
+            heard.count()
+        })
+    };
+    let out = members
+        .begun
+        .iter()
+        .map(|(spell, consumer)| (*consumer, spell.certain()));
+    let spans = out_together(rules, out.collect(), need);
+    with_own_meter(rules, members, (spans, Source::DtMeter), meters)
+}
+
+/// The periods in which a feeder was dead, by begin; `dts` are those of its DTs, by position.
+pub(super) fn feeder_periods<E: Evidence>(
+    rules: &Rules,
+    dts: &[Vec<Period>],
+    members: &Hanging<'_>,
+    meters: (&[Stint], &E),
+) -> Vec<Period> {
+    let mut voices = Voices::default();
+    let need = |at: UtcMicros| {
+        voices.more_than_share(rules, at, |at, within| {
+            let mut speaking: Vec<usize> = members
+                .told()
+                .filter(|told| told.has_voice(at, within))
+                .filter_map(|told| told.picture.hang_at(at)?.dt)
+                .collect();
+            speaking.sort_unstable();
+            speaking.dedup();
+            speaking.len()
+        })
+    };
+    let out = dts
+        .iter()
+        .enumerate()
+        .flat_map(|(dt, periods)| periods.iter().map(move |period| (dt, period.span)));
+    let spans = out_together(rules, out.collect(), need);
+    with_own_meter(rules, members, (spans, Source::FeederMeter), meters)
+}
+
+/// How many must be out for "most" at an instant: more than the share of those who can be heard about that time. Kept by the hour.
+#[derive(Default)]
+struct Voices(BTreeMap<i64, usize>);
+
+impl Voices {
+    fn more_than_share(
+        &mut self,
+        rules: &Rules,
+        at: UtcMicros,
+        count: impl Fn(UtcMicros, Span) -> usize,
+    ) -> usize {
+        let hour = at.0.div_euclid(HOUR_MICROS);
+        let begin = UtcMicros(hour.saturating_mul(HOUR_MICROS));
+        let within = Span::new(
+            begin.plus(-rules.heard_micros),
+            begin.plus(HOUR_MICROS).plus(rules.heard_micros),
+        );
+        let voices = *self.0.entry(hour).or_insert_with(|| count(begin, within));
+        // One alone is never "most": it is a service line.
+        (voices * usize::from(rules.share_pct) / 100 + 1).max(2)
+    }
+}
+
+/// When as many as `need` says were out at once. Who was out shorter than `together_micros` counts for as long as that, so that
+/// clocks which differ do not part what was one flicker; who was out twice meanwhile counts once.
+fn out_together(
+    rules: &Rules,
+    mut out: Vec<(usize, Span)>,
+    mut need: impl FnMut(UtcMicros) -> usize,
+) -> Vec<Span> {
+    for (_, span) in &mut out {
+        span.to = span.to.max(span.from.plus(rules.together_micros));
+    }
+    out.sort_unstable();
+    out.dedup_by(|next, held| {
+        let one = next.0 == held.0 && next.1.from <= held.1.to;
+        if one {
+            held.1.to = held.1.to.max(next.1.to);
+        }
+        one
+    });
+    // At one instant those who come back are counted before those who fail.
+    let mut edges: Vec<(UtcMicros, bool)> = Vec::with_capacity(out.len() * 2);
+    for (_, span) in &out {
+        edges.push((span.from, true));
+        edges.push((span.to, false));
+    }
+    edges.sort_unstable();
+    let (mut count, mut since, mut spans) = (0_usize, None, Vec::new());
+    for (at, fails) in edges {
+        count = if fails { count + 1 } else { count.saturating_sub(1) };
+        if at == FOREVER {
+            break;
+        }
+        let enough = count >= 2 && count >= need(at);
+        match (since, enough) {
+            (None, true) => since = Some(at),
+            (Some(from), false) => {
+                spans.push(Span::new(from, at));
+                since = None;
+            }
+            (None, false) | (Some(_), true) => {}
+        }
+    }
+    spans.extend(since.map(|from| Span::new(from, FOREVER)));
+    spans
+}
+
+/// Puts times to the spans, and adds those that only the node's own meter knows.
+fn with_own_meter<E: Evidence>(
+    rules: &Rules,
+    members: &Hanging<'_>,
+    (spans, own): (Vec<Span>, Source),
+    (stints, evidence): (&[Stint], &E),
+) -> Vec<Period> {
+    let mut periods: Vec<Period> = Vec::with_capacity(spans.len());
+    for span in spans {
+        let period = by_the_middle(span, members.begun_in(rules, span));
+        // Restorations whose last gasps were lost, in the midst of the others' restorations, are no new failure.
+        match periods.last_mut() {
+            Some(last) if !period.is_firm.0 && span.from <= last.span.to.plus(rules.together_micros) => {
+                last.span.to = span.to;
+            }
+            _ => periods.push(period),
+        }
+    }
+    let known = periods.len();
+    for stint in stints {
+        let Some(meter) = evidence.of(&stint.meter) else {
+            continue;
+        };
+        for spell in spells(meter, stint.span).iter().filter(|spell| spell.claimed) {
+            let span = spell.span();
+            let by_majority = periods.get_mut(..known).unwrap_or_default();
+            let first = by_majority.partition_point(|period| period.span.to <= span.from);
+            let mut overlapping = by_majority
+                .iter_mut()
+                .skip(first)
+                .take_while(|period| reaches(rules, period, span))
+                .peekable();
+            if overlapping.peek().is_none() {
+                if is_borne_out(rules, members, span) {
+                    periods.push(by_own_meter(spell, own));
+                }
+                continue;
+            }
+            adopt(rules, overlapping, spell, own);
+        }
+    }
+    periods.sort_by_key(|period| (period.span, period.failed));
+    periods
+}
+
+/// Whether a period that is not over when `span` begins has begun when it ends, as far as clocks tell.
+fn reaches(rules: &Rules, period: &Period, span: Span) -> bool {
+    period.span.from.plus(-rules.together_micros) <= span.to
+}
+
+/// The node's meter knows the node's time better than the middle of the others does: when it failed, if that is about when the others
+/// say, and when it was back.
+fn adopt<'a>(rules: &Rules, periods: impl Iterator<Item = &'a mut Period>, spell: &Spell, own: Source) {
+    let mut last: Option<&mut Period> = None;
+    for period in periods {
+        let apart = spell.start.at.0.abs_diff(period.failed.at.0);
+        if spell.start.is_exact() && i64::try_from(apart).is_ok_and(|apart| apart <= rules.together_micros) {
+            period.failed = Moment::exact(spell.start.at, own);
+            period.is_firm.0 = true;
+        }
+        period.restored = period
+            .restored
+            .map(|restored| restored.not_before(period.failed.at));
+        last = Some(period);
+    }
+    if let (Some(period), Some(end)) = (last, spell.end.filter(|end| end.is_exact()))
+        && period.restored.is_some()
+    {
+        period.restored = Some(Moment::exact(end.at.max(period.failed.at), own));
+        period.is_firm.1 = true;
+    }
+}
+
+fn by_own_meter(spell: &Spell, own: Source) -> Period {
+    let word = |moment: Moment| Moment { from: own, ..moment };
+    let span = spell.span();
+    Period {
+        span: Span::new(span.from, span.to.max(span.from.plus(1))),
+        failed: word(spell.start),
+        restored: spell.end.map(word),
+        not_before: spell.start.earliest,
+        is_firm: (spell.start.is_exact(), spell.end.is_some_and(Moment::is_exact)),
+    }
+}
+
+/// Whether no more consumers had supply in `span` than say they had none.
+fn is_borne_out(rules: &Rules, members: &Hanging<'_>, span: Span) -> bool {
+    let inner = Span::new(
+        span.from.plus(rules.together_micros),
+        if span.to == FOREVER {
+            FOREVER
+        } else {
+            span.to.plus(-rules.together_micros)
+        },
+    );
+    let live = members
+        .told()
+        .filter(|told| inner.from < inner.to && told.first_live_block_in(inner).is_some())
+        .count();
+    let out = members.begun_in(rules, span);
+    let mut out: Vec<usize> = out.iter().map(|(_, consumer)| *consumer).collect();
+    out.sort_unstable();
+    out.dedup();
+    live <= out.len()
+}
+
+fn by_the_middle(span: Span, begun: &[(Spell, usize)]) -> Period {
+    let failed = middle(begun.iter().map(|(spell, _)| spell.start).collect());
+    let restored = if span.to == FOREVER {
+        None
+    } else {
+        middle(begun.iter().filter_map(|(spell, _)| spell.end).collect())
+    };
+    let failed = failed.unwrap_or(Moment::exact(span.from, Source::Neighbours));
+    let mut earliest: Vec<UtcMicros> = begun.iter().map(|(spell, _)| spell.start.earliest).collect();
+    earliest.sort_unstable();
+    Period {
+        span,
+        failed,
+        restored: restored.map(|restored| restored.not_before(failed.at)),
+        not_before: earliest.get(earliest.len() / 2).copied().unwrap_or(span.from),
+        is_firm: (
+            begun.iter().any(|(spell, _)| spell.start.is_exact()),
+            begun
+                .iter()
+                .any(|(spell, _)| spell.end.is_some_and(Moment::is_exact)),
+        ),
+    }
+}
+
+/// The (lower) median of the exact moments, of all where none is exact, between the first and the last of them.
+fn middle(mut moments: Vec<Moment>) -> Option<Moment> {
+    if moments.iter().any(|moment| moment.is_exact()) {
+        moments.retain(|moment| moment.is_exact());
+    }
+    moments.sort_unstable();
+    let half = moments.len().checked_sub(1)? / 2;
+    Some(Moment {
+        at: moments.get(half)?.at,
+        from: Source::Neighbours,
+        earliest: moments.first()?.at,
+        latest: moments.last()?.at,
+    })
+}
