@@ -8,8 +8,10 @@
 --           reads_expected, reads_present, reads_estimated   1 a meter; 2 for a 15-minute meter in a 30-minute balance
 --           import_bound_wh, export_bound_wh   the most that a consumer can draw and a prosumer or generator give in the interval
 --           assessed_wh_month, interval_of_month, intervals_in_month   unmetered connections only, else 0, 0, 1
--- Gives:  one row per DT and interval. With every meter heard the loss would lie between loss_wh - loss_bound_wh (absent consumers
---         drew all they can) and loss_wh + loss_bound_above_wh (absent prosumers and generators gave all they can). NULL: the DT's own meter did not report, so that what depends on it is unknown.
+-- Gives:  one row per DT and interval. With every meter heard the loss would lie between loss_wh - loss_bound_wh and loss_wh +
+--         loss_bound_above_wh: an absent consumer could have drawn all it can carry, an absent prosumer or generator given as much,
+--         and an estimate be wrong by what lies between it and nothing, or all.
+--         NULL: the DT's own meter did not report, so that what depends on it is unknown.
 -- Source: injected, delivered and loss as DOMAIN section 2, with the AMISP model bidding document (section 6.1) for what counts.
 --         House choices: multiplied energy is rounded half up to whole Wh per read; an assessed month is spread evenly over the
 --         month's intervals so that they sum to it exactly; a generation meter's import is not counted.
@@ -26,10 +28,28 @@ WITH network_reads AS (
         CASE WHEN role <> 'unmetered' THEN 1 ELSE 0 END AS expected,
         CASE WHEN role <> 'unmetered' AND reads_present = reads_expected THEN 1 ELSE 0 END AS present,
         CASE WHEN role <> 'unmetered' AND reads_present = reads_expected AND reads_estimated > 0 THEN 1 ELSE 0 END AS estimated,
-        CASE WHEN role <> 'unmetered' AND reads_present < reads_expected THEN import_bound_wh ELSE 0 END AS import_bound_wh,
-        CASE WHEN role <> 'unmetered' AND reads_present < reads_expected THEN export_bound_wh ELSE 0 END AS export_bound_wh
+        CASE WHEN role <> 'unmetered' AND reads_present < reads_expected THEN 1 ELSE 0 END AS absent,
+        import_bound_wh,
+        export_bound_wh
     FROM member_reads
     WHERE dt_key IS NOT NULL
+),
+bounded AS (
+    SELECT
+        *,
+        CASE
+            WHEN absent = 1 THEN import_bound_wh
+            WHEN estimated = 1 THEN export_wh + CASE WHEN import_bound_wh > import_wh THEN import_bound_wh - import_wh ELSE 0 END
+            ELSE 0
+        END AS bound_below_wh,
+        CASE
+            WHEN absent = 1 THEN export_bound_wh
+            WHEN estimated = 1
+                THEN CASE WHEN import_bound_wh > 0 THEN import_wh ELSE 0 END
+                    + CASE WHEN export_bound_wh > export_wh THEN export_bound_wh - export_wh ELSE 0 END
+            ELSE 0
+        END AS bound_above_wh
+    FROM network_reads
 ),
 summed AS (
     SELECT
@@ -46,9 +66,9 @@ summed AS (
         SUM(expected) AS meters_expected,
         SUM(present) - SUM(estimated) AS meters_reported,
         SUM(estimated) AS meters_estimated,
-        SUM(import_bound_wh) AS loss_bound_wh,
-        SUM(export_bound_wh) AS loss_bound_above_wh
-    FROM network_reads
+        SUM(bound_below_wh) AS loss_bound_wh,
+        SUM(bound_above_wh) AS loss_bound_above_wh
+    FROM bounded
     GROUP BY feeder_key, dt_key, interval_key
 ),
 metered AS (

@@ -23,10 +23,28 @@ WITH own_reads AS (
         CASE WHEN role <> 'unmetered' THEN 1 ELSE 0 END AS expected,
         CASE WHEN role <> 'unmetered' AND reads_present = reads_expected THEN 1 ELSE 0 END AS present,
         CASE WHEN role <> 'unmetered' AND reads_present = reads_expected AND reads_estimated > 0 THEN 1 ELSE 0 END AS estimated,
-        CASE WHEN role <> 'unmetered' AND reads_present < reads_expected THEN import_bound_wh ELSE 0 END AS import_bound_wh,
-        CASE WHEN role <> 'unmetered' AND reads_present < reads_expected THEN export_bound_wh ELSE 0 END AS export_bound_wh
+        CASE WHEN role <> 'unmetered' AND reads_present < reads_expected THEN 1 ELSE 0 END AS absent,
+        import_bound_wh,
+        export_bound_wh
     FROM member_reads
     WHERE dt_key IS NULL
+),
+bounded AS (
+    SELECT
+        *,
+        CASE
+            WHEN absent = 1 THEN import_bound_wh
+            WHEN estimated = 1 THEN export_wh + CASE WHEN import_bound_wh > import_wh THEN import_bound_wh - import_wh ELSE 0 END
+            ELSE 0
+        END AS bound_below_wh,
+        CASE
+            WHEN absent = 1 THEN export_bound_wh
+            WHEN estimated = 1
+                THEN CASE WHEN import_bound_wh > 0 THEN import_wh ELSE 0 END
+                    + CASE WHEN export_bound_wh > export_wh THEN export_bound_wh - export_wh ELSE 0 END
+            ELSE 0
+        END AS bound_above_wh
+    FROM own_reads
 ),
 parts AS (
     SELECT
@@ -48,14 +66,14 @@ parts AS (
         assessed_wh AS unmetered_wh,
         assessed_wh AS unmetered_on_feeder_wh,
         0 AS lt_loss_wh,
-        import_bound_wh AS loss_bound_wh,
-        export_bound_wh AS loss_bound_above_wh,
+        bound_below_wh AS loss_bound_wh,
+        bound_above_wh AS loss_bound_above_wh,
         0 AS dt_metered,
         0 AS dt_total,
         expected AS meters_expected,
         present - estimated AS meters_reported,
         estimated AS meters_estimated
-    FROM own_reads
+    FROM bounded
     UNION ALL
     SELECT
         feeder_key,

@@ -288,7 +288,7 @@ fn seen_from_dt(rules: &Rules, mut own: Vec<Cover>, of_feeder: &[Cover]) -> Vec<
     let unseen = of_feeder
         .iter()
         .enumerate()
-        .filter(|(ix, _)| !taken.binary_search(ix).is_ok());
+        .filter(|(ix, _)| taken.binary_search(ix).is_err());
     seen.extend(unseen.map(|(_, cover)| *cover));
     seen.extend(own);
     seen.sort_by_key(|cover| (cover.period.span, cover.part));

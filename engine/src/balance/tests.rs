@@ -51,9 +51,19 @@ impl Bench {
     }
 
     fn say(&mut self, meter_id: &str, quarter: i64, import_wh: u32, export_wh: Option<u32>) {
+        self.say_as(Quality::Actual, (meter_id, quarter), import_wh, export_wh);
+    }
+
+    fn say_as(
+        &mut self,
+        quality: Quality,
+        (meter_id, quarter): (&str, i64),
+        import_wh: u32,
+        export_wh: Option<u32>,
+    ) {
         let meter = self.network.find_meter(meter_id).unwrap();
         let value = Value {
-            quality: Quality::Actual,
+            quality,
             revision: 0,
             captured_at: None,
             import_wh,
@@ -236,6 +246,25 @@ fn a_missing_prosumer_moves_the_loss_both_ways_and_a_generator_only_up() {
     assert_eq!(
         (feeder.loss_bound_wh, feeder.loss_bound_above_wh),
         (t1.loss_bound_wh, t1.loss_bound_above_wh)
+    );
+}
+
+/// An estimate of 300 Wh for a consumer that can draw 1,000: the meter may have counted nothing, or 1,000.
+#[test]
+fn an_estimate_leaves_the_loss_bounded_on_both_sides() {
+    let mut bench = Bench::new();
+    bench.own_meter("MT1", MeterRole::Dt, "T1", 1_000);
+    bench.consumer("A", "T1");
+    bench.say("MT1", 1, 1_000, None);
+    bench.say_as(Quality::Estimated, ("A", 1), 300, None);
+    let t1 = bench.balance("F1", 1).dts[0];
+    let covered = Coverage {
+        estimated: 1,
+        ..coverage(2, 1)
+    };
+    assert_eq!(
+        (t1.loss_wh, t1.loss_bound_wh, t1.loss_bound_above_wh, t1.coverage),
+        (Some(700), 700, 300, covered)
     );
 }
 

@@ -413,6 +413,7 @@ impl Grouping<'_> {
                     evidence: OutageEvidence {
                         failed: Moment::exact(planned.span.from, Source::Announcement),
                         restored: None,
+                        is_node_dead: false,
                         known_from: BTreeMap::new(),
                         steps: Vec::new(),
                     },

@@ -262,7 +262,7 @@ fn a_day_above_the_threshold_of_the_years_before_is_a_major_event_day() {
 fn a_ratio_needs_no_lossy_cast() {
     assert_eq!(ratio(1, 3), 1.0 / 3.0);
     assert_eq!(ratio(-1, 4), -0.25);
-    assert_eq!(ratio(i128::from(i64::MAX), 1), 9.223_372_036_854_775_807e18);
+    assert_eq!(ratio(i128::from(i64::MAX), 1), 9_223_372_036_854_775_808.0);
     assert_eq!(
         ratio(10_000_000_000_000_000_000_001, 10_000_000_000_000_000_000),
         1_000.0

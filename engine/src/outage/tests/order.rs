@@ -121,7 +121,7 @@ fn story() -> impl Strategy<Value = Vec<Said>> {
             0..DTS * CONSUMERS
         };
         let words = members.flat_map(move |meter| {
-            let drift = i64::from(meter as u32 % 3) - 1;
+            let drift = i64::try_from(meter % 3).unwrap() - 1;
             let both = [(from, Signal::Failed), (from + lasts, Signal::Restored)];
             both.into_iter().map(move |(at, signal)| Said {
                 meter,
