@@ -161,62 +161,136 @@ fn a_day_of_the_demo_fleet_has_the_energies_it_always_had() {
 
 const GOLDEN_DAY: &str = "87eec2d805695fcc";
 
+/// A feeder's sixth of April, a Monday.
+#[derive(Default)]
+struct FeederDay {
+    input_wh: i64,
+    lt_sold_wh: i64,
+    ht_sold_wh: i64,
+    technical_wh: i64,
+    line_wh: i64,
+    stolen_wh: i64,
+    peak_w: i64,
+    lowest_decivolts: i64,
+    /// Metered imports of homes.
+    homes_wh: i64,
+}
+
+impl FeederDay {
+    fn of(feeder: &Feeder) -> Self {
+        let mut day = Self {
+            lowest_decivolts: 2_400,
+            ..Self::default()
+        };
+        let mut flow = Flow::default();
+        let first = quarter("2026-04-06T00:15:00+05:30");
+        for number in 0..96 {
+            feeder.flow(&Moment::new(&Zone::kolkata(), first.plus(number)), &mut flow);
+            day.add(feeder, &flow);
+        }
+        day
+    }
+
+    fn add(&mut self, feeder: &Feeder, flow: &Flow) {
+        let own = &flow.feeder;
+        self.input_wh += own.import_wh - own.export_wh + own.boundary_in_wh - own.boundary_out_wh;
+        self.line_wh += own.line_wh;
+        self.ht_sold_wh += own.ht_import_wh - own.ht_export_wh;
+        for dt in &flow.dts {
+            self.lt_sold_wh += dt.consumer_import_wh - dt.consumer_export_wh + dt.unmetered_wh;
+            self.technical_wh += dt.technical_wh;
+            self.stolen_wh += dt.stolen_wh;
+        }
+        self.peak_w = self.peak_w.max(4 * own.import_wh);
+        let mut homes = feeder.dts.iter().flat_map(|dt| dt.consumers.iter());
+        for (meter, count) in feeder.meters().iter().zip(&flow.counts) {
+            if meter.dt.is_some() && count.decivolts > 0 {
+                self.lowest_decivolts = self.lowest_decivolts.min(count.decivolts);
+            }
+            if meter.role == MeterRole::Consumer && meter.dt.is_some() {
+                // Meters come in the order of their consumers, those without a meter left out.
+                let consumer = homes.find(|consumer| consumer.is_metered()).unwrap();
+                self.homes_wh += i64::from(is_home(consumer.category)) * count.import_wh * meter.multiplier;
+            }
+        }
+    }
+}
+
+fn is_home(category: Category) -> bool {
+    matches!(category, Category::DomesticUrban | Category::DomesticRural)
+}
+
+/// What one consumer draws on a day, kWh: a home, and all low-tension consumers together, by the proportions of the kind.
+///
+/// A home in town: 3 to 8 (90 to 240 a month). Beside 790 of 1,000 such homes stand 160 shops of about 12, 35 workshops of about
+/// 70 and 15 street lights of about 11: 8.5 for each low-tension consumer in the year, a tenth more in April. Three HT consumers of
+/// 76 kW each add 5,500 to a feeder of 1,000, and losses a seventh to all of it: some 17,000 a day. In villages a home takes
+/// half. Pump sets of 3 to 7.5 hp (3.9 kW in the mean) take nearly their rating for eight hours, three of four on a given day: 20 for
+/// each, and 16 on a feeder where they fill seven of ten DTs and villages the rest, more or less as the DTs were drawn. Workshops and
+/// factories make up an industrial feeder.
+const fn usual_kwh(kind: FeederKind) -> (std::ops::Range<i64>, std::ops::Range<i64>) {
+    match kind {
+        FeederKind::Urban => (3..8, 7..12),
+        FeederKind::Rural => (2..5, 4..9),
+        FeederKind::Agriculture => (2..5, 12..21),
+        FeederKind::Industrial => (3..8, 24..40),
+    }
+}
+
 #[test]
 fn a_feeder_day_looks_like_one() {
     let fleet = Fleet::new(FleetConfig::new(14, 20_000, FleetConfig::demo().start)).unwrap();
-    let mut flow = Flow::default();
     for feeder in fleet.feeders() {
-        let (mut input, mut sold, mut technical, mut line, mut stolen, mut peak, mut lowest) =
-            (0, 0, 0, 0, 0, 0, 2_400);
-        for number in 0..96 {
-            feeder.flow(
-                &Moment::new(
-                    &Zone::kolkata(),
-                    quarter("2026-04-06T00:15:00+05:30").plus(number),
-                ),
-                &mut flow,
-            );
-            let own = &flow.feeder;
-            input += own.import_wh - own.export_wh + own.boundary_in_wh - own.boundary_out_wh;
-            line += own.line_wh;
-            sold += own.ht_import_wh;
-            for dt in &flow.dts {
-                sold += dt.consumer_import_wh - dt.consumer_export_wh + dt.unmetered_wh;
-                technical += dt.technical_wh;
-                stolen += dt.stolen_wh;
-            }
-            peak = peak.max(own.import_wh * 4 / 1_000);
-            let lit = feeder
-                .meters()
-                .iter()
-                .zip(&flow.counts)
-                .filter(|(meter, count)| meter.dt.is_some() && count.decivolts > 0);
-            lowest = lit.map(|(_, count)| count.decivolts).fold(lowest, i64::min);
-        }
-        let pct = |wh: i64| 100 * wh / input.max(1);
+        let day = FeederDay::of(&feeder);
+        let lt: Vec<&Consumer> = feeder.dts.iter().flat_map(|dt| &dt.consumers).collect();
+        let homes = lt.iter().filter(|consumer| is_home(consumer.category)).count();
+        let each = |wh: i64, consumers: usize| wh / 1_000 / signed(count(consumers.max(1)));
+        let (home, lt_each, ht_each) = (
+            each(day.homes_wh, homes),
+            each(day.lt_sold_wh, lt.len()),
+            each(day.ht_sold_wh, feeder.ht.len()),
+        );
+        let pct = |wh: i64| 100 * wh / day.input_wh.max(1);
+        let sold_wh = day.lt_sold_wh + day.ht_sold_wh;
         let line_of = format!(
-            "{:?} {} consumers: {} kWh in, {} % sold, {} % LT technical, {} % 11 kV, {} % stolen, peak {peak} kW, lowest {lowest} dV",
+            "{:?} {} consumers: {} kWh in, {home} a home, {lt_each} an LT, {ht_each} an HT consumer, {} % sold, {} % LT technical, \
+             {} % 11 kV, {} % stolen, peak {} kW, lowest {} dV",
             feeder.kind(),
             feeder.consumer_count(),
-            input / 1_000,
-            pct(sold),
-            pct(technical),
-            pct(line),
-            pct(stolen)
+            day.input_wh / 1_000,
+            pct(sold_wh),
+            pct(day.technical_wh),
+            pct(day.line_wh),
+            pct(day.stolen_wh),
+            day.peak_w / 1_000,
+            day.lowest_decivolts,
         );
         eprintln!("{line_of}");
-        assert_eq!(input, sold + technical + line + stolen);
-        assert!((78..=95).contains(&pct(sold)), "{line_of}");
-        assert!((1..=8).contains(&pct(technical)), "{line_of}");
-        assert!((1..=9).contains(&pct(line)), "{line_of}");
-        assert!(pct(stolen) <= 12, "{line_of}");
-        assert!(lowest > 2_000, "{line_of}");
-        let expected = match feeder.kind() {
-            FeederKind::Urban => 2_000..20_000,
-            FeederKind::Rural | FeederKind::Agriculture => 1_000..30_000,
-            FeederKind::Industrial => 15_000..100_000,
+        assert_eq!(
+            day.input_wh,
+            sold_wh + day.technical_wh + day.line_wh + day.stolen_wh
+        );
+        // Factories take most of an industrial feeder's energy at 11 kV, where the line's loss is the only one.
+        let sold_max = if feeder.kind() == FeederKind::Industrial {
+            97
+        } else {
+            95
         };
-        assert!(expected.contains(&(input / 1_000)), "{line_of}");
+        assert!((78..=sold_max).contains(&pct(sold_wh)), "{line_of}");
+        assert!((1..=8).contains(&pct(day.technical_wh)), "{line_of}");
+        assert!((1..=9).contains(&pct(day.line_wh)), "{line_of}");
+        assert!(pct(day.stolen_wh) <= 12, "{line_of}");
+        assert!(day.lowest_decivolts > 2_000, "{line_of}");
+        let (home_usual, lt_usual) = usual_kwh(feeder.kind());
+        assert!(home_usual.contains(&home), "{line_of}");
+        assert!(lt_usual.contains(&lt_each), "{line_of}");
+        // 20 to 200 kW on average over the day and the year.
+        assert!(
+            feeder.ht.is_empty() || (400..5_000).contains(&ht_each),
+            "{line_of}"
+        );
+        // 400 A at 11 kV.
+        assert!(day.peak_w < 7_600_000, "{line_of}");
     }
 }
 
