@@ -105,10 +105,14 @@ async fn many_cuts_at_any_moment_lose_nothing() {
     let relay = Relay::start(broker.port).await;
     let mut subscriber = Subscriber::start(relay.port).await;
     let mut publisher = broker.publisher().await;
+    let mut connections = 1;
     for number in 1..=PUBLISHES {
         publisher.publish(&topic(number), &payload(number)).await;
         if number % 97 == 0 {
             relay.cut();
+            // However fast the publisher is, each cut is one of a connection that was up.
+            connections += 1;
+            subscriber.until_subscribed(connections).await;
         }
     }
     let all: Vec<i64> = (1..=PUBLISHES).collect();
