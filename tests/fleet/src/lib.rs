@@ -14,7 +14,6 @@
 //! - [`truth`]: what the balances are, and what they must be given what was delivered
 //! - [`files`]: master data and truth on disk
 //! - [`publish`]: a fleet of real MQTT clients at real time, time-lapse or full speed
-//! - [`load`]: a load generator for benches, on raw sockets
 
 pub mod calendar;
 pub mod config;

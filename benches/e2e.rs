@@ -1,0 +1,277 @@
+//! End to end on one machine: gateway batches of 100 reads at QoS 1 over real sockets into the real process, durable, until they stand in
+//! the live balances; with what a person at the page meets meanwhile, what the reads take on disk, and what a silent meter takes in
+//! memory. The publisher's frames are made before the clock starts; it runs on the same cores and is counted with them.
+//!
+//! `cargo bench --bench e2e -- [--consumers N] [--quarters N] [--runs N] [--connections N]`
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    clippy::too_many_arguments,
+    clippy::large_futures,
+    clippy::needless_pass_by_value,
+    clippy::wildcard_enum_match_arm,
+    clippy::disallowed_methods,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    reason = "a bench fails by panicking, and is an edge"
+)]
+
+#[path = "e2e/load.rs"]
+mod load;
+#[path = "../tests/product/mod.rs"]
+mod product;
+#[path = "e2e/watch.rs"]
+mod watch;
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use gridtally_fleet::{Fleet, FleetConfig, Imperfections};
+use load::{Frames, Gateway};
+use product::Product;
+use watch::{Applied, Tiles};
+
+/// Gateways that publish at full load.
+const GATEWAYS: usize = 4;
+/// Load of the open loop: half of the target, in publishes of 100 reads a second.
+const HALF_LOAD_PER_SECOND: usize = 1_500;
+
+struct Arguments {
+    consumers: u64,
+    quarters: i64,
+    runs: usize,
+    connections: usize,
+}
+
+impl Arguments {
+    fn parse() -> Self {
+        let given: Vec<String> = std::env::args().collect();
+        let number = |name: &str, usual: u64| {
+            let place = given.iter().position(|argument| argument == name);
+            place.map_or(usual, |place| given[place + 1].parse().unwrap())
+        };
+        Self {
+            consumers: number("--consumers", 100_000),
+            quarters: i64::try_from(number("--quarters", 60)).unwrap(),
+            runs: usize::try_from(number("--runs", 3)).unwrap(),
+            connections: usize::try_from(number("--connections", 10_000)).unwrap(),
+        }
+    }
+}
+
+/// What one run gave.
+#[derive(Default)]
+struct Run {
+    reads_per_second: f64,
+    acknowledged_per_second: f64,
+    tile_p50_ms: f64,
+    tile_p99_ms: f64,
+    live_p50_s: f64,
+    live_p99_s: f64,
+    half_tile_p99_ms: f64,
+    bytes_a_read: f64,
+    server_cpu_share: f64,
+    resident_bytes_a_read: f64,
+}
+
+fn main() {
+    let arguments = Arguments::parse();
+    let start = FleetConfig::demo().start;
+    let fleet = Fleet::new(FleetConfig {
+        imperfections: Imperfections::none(),
+        ..FleetConfig::new(1, arguments.consumers, start)
+    })
+    .unwrap();
+    let began = Instant::now();
+    // One half for the full load, the other for the open loop.
+    let frames = Frames::of(&fleet, start, arguments.quarters);
+    let half = Frames::of(
+        &fleet,
+        start.plus(arguments.quarters * 900_000_000),
+        arguments.quarters / 2,
+    );
+    eprintln!(
+        "{} consumers, {} reads and {} reads in frames of {} and {} MB, made in {:.1} s",
+        arguments.consumers,
+        frames.reads(),
+        half.reads(),
+        frames.bytes() >> 20,
+        half.bytes() >> 20,
+        began.elapsed().as_secs_f64()
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let network = folder.path().join("network");
+    fleet.write_files(&network).unwrap();
+    let runs: Vec<Run> = (0..arguments.runs)
+        .map(|number| {
+            let data_dir = folder.path().join(format!("run-{number}"));
+            let run = run(&data_dir, &network, &frames, &half);
+            std::fs::remove_dir_all(&data_dir).unwrap();
+            run
+        })
+        .collect();
+    let idle_bytes = idle_connections(&folder.path().join("idle"), arguments.connections);
+    report(&runs, idle_bytes);
+}
+
+/// A process with the network, whose clock stands after everything that is published.
+fn start(data_dir: &Path, network: &Path) -> Product {
+    std::fs::create_dir_all(data_dir).unwrap();
+    let product = Product::start(data_dir, &[("now", "2026-04-03T00:00:00+05:30")]);
+    for file in ["nodes.csv", "meters.csv", "connections.csv"] {
+        product.import(&network.join(file));
+    }
+    product.checkpoint();
+    product
+}
+
+fn run(data_dir: &Path, network: &Path, frames: &Frames, half: &Frames) -> Run {
+    let product = start(data_dir, network);
+    let mut run = Run::default();
+    let resident = watch::resident_bytes(product.pid());
+    full_load(&product, frames, &mut run);
+    run.resident_bytes_a_read =
+        (watch::resident_bytes(product.pid()) - resident) as f64 / frames.reads() as f64;
+    product.checkpoint();
+    let held = product.sql_number("SELECT COUNT(*) FROM interval_reads");
+    assert_eq!(
+        held,
+        i64::try_from(frames.reads()).unwrap(),
+        "every read is in the table once"
+    );
+    run.bytes_a_read = parquet_bytes(&data_dir.join("tables/interval_reads")) as f64 / held as f64;
+    half_load(&product, half, &mut run);
+    product.kill();
+    run
+}
+
+/// Everything as fast as it is acknowledged.
+fn full_load(product: &Product, frames: &Frames, run: &mut Run) {
+    let (tiles, broker) = (Tiles::watch(product), product.mqtt);
+    let cpu = watch::cpu_time(product.pid());
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        for part in frames.split(GATEWAYS) {
+            scope.spawn(move || Gateway::connect(broker).publish_all(part));
+        }
+    });
+    let acknowledged = began.elapsed();
+    product.wait_applied();
+    let live = began.elapsed();
+    run.server_cpu_share = (watch::cpu_time(product.pid()) - cpu).as_secs_f64() / live.as_secs_f64();
+    let tiles = tiles.end();
+    run.reads_per_second = frames.reads() as f64 / live.as_secs_f64();
+    run.acknowledged_per_second = frames.reads() as f64 / acknowledged.as_secs_f64();
+    (run.tile_p50_ms, run.tile_p99_ms) = (milliseconds(&tiles, 0.5), milliseconds(&tiles, 0.99));
+}
+
+/// An open loop: each publish at its time, whatever the server does. Its delay runs from that time until an event of the stream says
+/// that the balances contain it.
+fn half_load(product: &Product, frames: &Frames, run: &mut Run) {
+    let base = product.wait_applied()["log_position"].as_u64().unwrap();
+    let applied = Applied::watch(product);
+    let tiles = Tiles::watch(product);
+    let pause = Duration::from_secs(1) / u32::try_from(HALF_LOAD_PER_SECOND).unwrap();
+    let began = Gateway::connect(product.mqtt).publish_paced(frames, pause);
+    let last = base + frames.count() as u64;
+    product.wait("the last publish", |summary| {
+        summary["applied_position"].as_u64().unwrap() >= last
+    });
+    let mut delays = hdrhistogram::Histogram::<u64>::new(3).unwrap();
+    let reached = applied.end(last);
+    // One connection: its publishes are the log's records, in order.
+    for number in 0..frames.count() {
+        let due = began + pause * u32::try_from(number).unwrap();
+        let position = base + 1 + number as u64;
+        let place = reached.partition_point(|(applied, _)| *applied < position);
+        delays
+            .record((reached[place].1 - due).as_micros() as u64)
+            .unwrap();
+    }
+    run.live_p50_s = delays.value_at_quantile(0.5) as f64 / 1e6;
+    run.live_p99_s = delays.value_at_quantile(0.99) as f64 / 1e6;
+    run.half_tile_p99_ms = milliseconds(&tiles.end(), 0.99);
+}
+
+fn milliseconds(histogram: &hdrhistogram::Histogram<u64>, quantile: f64) -> f64 {
+    histogram.value_at_quantile(quantile) as f64 / 1e3
+}
+
+fn parquet_bytes(folder: &Path) -> u64 {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        let path = entry.path();
+        if path.is_dir() {
+            bytes += parquet_bytes(&path);
+        } else if path.extension().is_some_and(|extension| extension == "parquet") {
+            bytes += entry.metadata().unwrap().len();
+        }
+    }
+    bytes
+}
+
+/// Resident memory of the process for each MQTT connection that says nothing; the kernel's socket buffers are not in it.
+fn idle_connections(data_dir: &Path, connections: usize) -> f64 {
+    std::fs::create_dir_all(data_dir).unwrap();
+    let product = Product::start(data_dir, &[]);
+    // The first ones fill what is allocated once.
+    let first: Vec<Gateway> = (0..100).map(|_| Gateway::connect(product.mqtt)).collect();
+    let before = watch::resident_bytes(product.pid());
+    let open: Vec<Gateway> = (0..connections).map(|_| Gateway::connect(product.mqtt)).collect();
+    let after = watch::resident_bytes(product.pid());
+    assert_eq!(
+        product.metric("gridtally_ingest_connections_open") as usize,
+        first.len() + open.len()
+    );
+    (after - before) as f64 / open.len() as f64
+}
+
+fn report(runs: &[Run], idle_bytes: f64) {
+    println!("| What | min | median | max | target |");
+    println!("|---|---|---|---|---|");
+    let row = |what: &str, target: &str, digits: usize, of: &dyn Fn(&Run) -> f64| {
+        let mut values: Vec<f64> = runs.iter().map(of).collect();
+        values.sort_by(f64::total_cmp);
+        let (low, middle, high) = (values[0], values[values.len() / 2], values[values.len() - 1]);
+        println!("| {what} | {low:.digits$} | {middle:.digits$} | {high:.digits$} | {target} |");
+    };
+    row("reads a second into live balances", "300,000", 0, &|run| {
+        run.reads_per_second
+    });
+    row("reads a second acknowledged", "", 0, &|run| {
+        run.acknowledged_per_second
+    });
+    row("processor time of the server meanwhile, cores", "", 2, &|run| {
+        run.server_cpu_share
+    });
+    row(
+        "tiles (GET /api/v1/summary) at full load, p50, ms",
+        "",
+        1,
+        &|run| run.tile_p50_ms,
+    );
+    row("tiles at full load, p99, ms", "50", 1, &|run| run.tile_p99_ms);
+    row("publish to live balance at half load, p50, s", "", 2, &|run| {
+        run.live_p50_s
+    });
+    row("publish to live balance at half load, p99, s", "3", 2, &|run| {
+        run.live_p99_s
+    });
+    row("tiles at half load, p99, ms", "50", 1, &|run| {
+        run.half_tile_p99_ms
+    });
+    row("Parquet, bytes a read", "4", 2, &|run| run.bytes_a_read);
+    row("resident memory, bytes a read held", "", 1, &|run| {
+        run.resident_bytes_a_read
+    });
+    println!("| idle MQTT connection, bytes | | {idle_bytes:.0} | | 10,240 |");
+}

@@ -1,0 +1,205 @@
+//! A publisher that is not the limit: frames made beforehand, raw sockets, MQTT 3.1.1.
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    time::{Duration, Instant},
+};
+
+use gridtally_fleet::{Fleet, Quarter, flow::Reads};
+use gridtally_schemas::{Publish, UtcMicros, wire};
+
+const READS_PER_PUBLISH: usize = 100;
+/// Unacknowledged publishes of a connection at most.
+const IN_FLIGHT: usize = 1_000;
+/// Publishes written at once.
+const BURST: usize = 50;
+
+/// PUBLISH packets at QoS 1, ready to be sent, their packet ids in turn from 1 to 50,000.
+pub struct Frames {
+    bytes: Vec<u8>,
+    /// Where each begins, and where the last ends.
+    bounds: Vec<usize>,
+    reads: usize,
+}
+
+/// A run of frames.
+#[derive(Clone, Copy)]
+pub struct Part<'a> {
+    bytes: &'a [u8],
+    bounds: &'a [usize],
+}
+
+impl Frames {
+    /// Every read of the fleet in `quarters` quarter hours from `start` on: what a gateway sends in protobuf, interval by interval.
+    pub fn of(fleet: &Fleet, start: UtcMicros, quarters: i64) -> Self {
+        let mut frames = Self {
+            bytes: Vec::new(),
+            bounds: vec![0],
+            reads: 0,
+        };
+        let feeders: Vec<_> = fleet.feeders().collect();
+        let mut state: Vec<Reads> = feeders.iter().map(|_| Reads::default()).collect();
+        let (mut publish, mut payload, mut id) = (Publish::default(), Vec::new(), String::new());
+        let first = Quarter::containing(start).plus(1);
+        for number in 0..quarters {
+            for (feeder, reads) in feeders.iter().zip(&mut state) {
+                reads.compute(feeder, &fleet.config().zone, first.plus(number));
+                let all: Vec<_> = reads.iter(feeder).collect();
+                for batch in all.chunks(READS_PER_PUBLISH) {
+                    publish.clear();
+                    for (meter, read) in batch {
+                        id.clear();
+                        meter.meter.write_id(&mut id);
+                        publish.begin_meter(&id).unwrap();
+                        publish.push_read(*read);
+                    }
+                    payload.clear();
+                    wire::encode_protobuf(&publish, &mut payload);
+                    frames.push(&payload);
+                    frames.reads += batch.len();
+                }
+            }
+        }
+        frames
+    }
+
+    fn push(&mut self, payload: &[u8]) {
+        const TOPIC: &[u8] = b"ami/v1/gateways/hes-1/reads";
+        let packet_id = u16::try_from((self.bounds.len() - 1) % 50_000 + 1).unwrap();
+        self.bytes.push(0x32);
+        let mut length = 2 + TOPIC.len() + 2 + payload.len();
+        while length >= 128 {
+            self.bytes.push((length % 128) as u8 | 0x80);
+            length /= 128;
+        }
+        self.bytes.push(length as u8);
+        self.bytes.extend_from_slice(&(TOPIC.len() as u16).to_be_bytes());
+        self.bytes.extend_from_slice(TOPIC);
+        self.bytes.extend_from_slice(&packet_id.to_be_bytes());
+        self.bytes.extend_from_slice(payload);
+        self.bounds.push(self.bytes.len());
+    }
+
+    pub fn count(&self) -> usize {
+        self.bounds.len() - 1
+    }
+
+    pub fn reads(&self) -> usize {
+        self.reads
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn whole(&self) -> Part<'_> {
+        Part {
+            bytes: &self.bytes,
+            bounds: &self.bounds,
+        }
+    }
+
+    /// In `parts` runs of about equal length.
+    pub fn split(&self, parts: usize) -> Vec<Part<'_>> {
+        let share = self.count().div_ceil(parts);
+        (0..self.count())
+            .step_by(share)
+            .map(|first| Part {
+                bytes: &self.bytes,
+                bounds: &self.bounds[first..=(first + share).min(self.count())],
+            })
+            .collect()
+    }
+}
+
+impl Part<'_> {
+    fn count(&self) -> usize {
+        self.bounds.len() - 1
+    }
+
+    fn of(&self, first: usize, last: usize) -> &[u8] {
+        &self.bytes[self.bounds[first]..self.bounds[last]]
+    }
+}
+
+/// One connection.
+pub struct Gateway(TcpStream);
+
+impl Gateway {
+    pub fn connect(broker: SocketAddr) -> Self {
+        let mut stream = TcpStream::connect(broker).unwrap();
+        stream.set_nodelay(true).unwrap();
+        // No client id, a clean session, no keep-alive.
+        stream
+            .write_all(&[0x10, 12, 0, 4, b'M', b'Q', b'T', b'T', 4, 2, 0, 0, 0, 0])
+            .unwrap();
+        let mut answer = [0; 4];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(answer, [0x20, 2, 0, 0], "CONNACK");
+        Self(stream)
+    }
+
+    /// Publishes all, a window at a time; returns when the last is acknowledged.
+    pub fn publish_all(&mut self, part: Part<'_>) {
+        let (mut sent, mut acknowledged) = (0, 0);
+        let mut answers = Answers::default();
+        while acknowledged < part.count() {
+            while sent < part.count() && sent - acknowledged < IN_FLIGHT {
+                let next = (sent + BURST).min(part.count());
+                self.0.write_all(part.of(sent, next)).unwrap();
+                sent = next;
+            }
+            acknowledged += answers.read(&mut self.0);
+        }
+    }
+
+    /// Publishes each at its time, `pause` after the one before; gives the time of the first. Another thread takes the answers.
+    pub fn publish_paced(&mut self, frames: &Frames, pause: Duration) -> Instant {
+        let part = frames.whole();
+        let mut reading = self.0.try_clone().unwrap();
+        let total = part.count();
+        let answers = std::thread::spawn(move || {
+            let (mut answers, mut acknowledged) = (Answers::default(), 0);
+            while acknowledged < total {
+                acknowledged += answers.read(&mut reading);
+            }
+        });
+        let began = Instant::now();
+        let mut sent = 0;
+        while sent < total {
+            let due = (began.elapsed().as_nanos() / pause.as_nanos()) as usize + 1;
+            let due = due.min(total);
+            if due > sent {
+                self.0.write_all(part.of(sent, due)).unwrap();
+                sent = due;
+            } else {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        answers.join().unwrap();
+        began
+    }
+}
+
+/// PUBACKs as they come.
+#[derive(Default)]
+struct Answers {
+    /// Bytes of a PUBACK that was cut off by the last read.
+    over: usize,
+}
+
+impl Answers {
+    /// Waits for some, and counts them.
+    fn read(&mut self, stream: &mut TcpStream) -> usize {
+        let mut buffer = [0; 16 * 1024];
+        let read = stream.read(&mut buffer).unwrap();
+        assert!(read > 0, "the server closed the connection");
+        let bytes = self.over + read;
+        if self.over == 0 {
+            assert_eq!(buffer[0], 0x40, "PUBACK");
+        }
+        self.over = bytes % 4;
+        bytes / 4
+    }
+}
