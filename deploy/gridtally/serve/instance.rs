@@ -4,6 +4,7 @@
 //! rest of the log and publishes), the API, and last the log.
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -23,7 +24,7 @@ use gridtally_ingest::{
 };
 use serde_json::Value;
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpSocket},
     sync::watch,
     task::{JoinHandle, JoinSet},
 };
@@ -86,13 +87,27 @@ async fn told(mut end: watch::Receiver<bool>) {
     let _ = end.wait_for(|end| *end).await;
 }
 
-async fn bind(address: std::net::SocketAddr, what: &str) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| Failure::work(format!("{what} cannot listen on {address}"), source))
+/// Connections that the system may hold until they are accepted (net.core.somaxconn bounds it too). A SYN that finds the queue
+/// full is dropped and comes again after a second: with the usual 128, a city of meters that returns together took a minute for
+/// 10,000 connections.
+const BACKLOG: u32 = 4_096;
+
+fn bind(address: SocketAddr, what: &str) -> Result<TcpListener, Failure> {
+    let listen = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        }?;
+        // What is still closing from before a restart does not hinder; as TcpListener::bind has it.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listen()
+        .map_err(|source: std::io::Error| Failure::work(format!("{what} cannot listen on {address}"), source))
 }
 
-fn local(listener: &TcpListener) -> Result<std::net::SocketAddr, Failure> {
+fn local(listener: &TcpListener) -> Result<SocketAddr, Failure> {
     listener
         .local_addr()
         .map_err(|source| Failure::work("a listener has no address", source))
@@ -102,10 +117,8 @@ impl Instance {
     /// Recovers and starts everything; returns when it listens.
     pub(crate) async fn start(plan: Plan) -> Result<Self, Failure> {
         let core = Core::start(&plan).await?;
-        let (mqtt_listener, http_listener) = (
-            bind(plan.mqtt_listen, "MQTT").await?,
-            bind(plan.http_listen, "HTTP").await?,
-        );
+        let (mqtt_listener, http_listener) =
+            (bind(plan.mqtt_listen, "MQTT")?, bind(plan.http_listen, "HTTP")?);
         let endpoints = Endpoints {
             mqtt: local(&mqtt_listener)?,
             http: local(&http_listener)?,
