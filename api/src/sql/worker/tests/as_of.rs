@@ -144,7 +144,7 @@ fn the_network_has_a_picture_at_a_time_and_as_it_was_known_at_another() {
     let parent = |arguments: &[i64]| {
         let arguments: Vec<String> = arguments.iter().map(|at| format!("'{}'", instant(*at))).collect();
         let query = format!(
-            "SELECT string_agg(parent_id, ' ') FROM nodes_as_of({})",
+            "SELECT CAST(string_agg(parent_id, ' ') AS VARCHAR) FROM nodes_as_of({})",
             arguments.join(", ")
         );
         let answer = ask(&root, &query);
