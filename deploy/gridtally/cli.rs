@@ -25,6 +25,10 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Run a read-only SQL query on the published tables.
     Sql(SqlArgs),
+    /// Recompute the published balances from the raw reads and compare bit for bit: exit 0 equal, 1 differences.
+    Verify(VerifyArgs),
+    /// Show every version of one balance with the reads and master rows that made it.
+    Explain(ExplainArgs),
     /// Publish a synthetic fleet to any MQTT 5 broker.
     Simulate(SimulateArgs),
     /// Check a configuration, and print every key with its value and origin; or explain a regulation.
@@ -160,6 +164,36 @@ pub(crate) struct SqlArgs {
     pub(crate) fresh: bool,
     #[command(flatten)]
     pub(crate) server: ServerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Only this node and all below it.
+    #[arg(long, value_name = "ID")]
+    pub(crate) node: Option<String>,
+    /// From this civil day on (YYYY-MM-DD).
+    #[arg(long, value_name = "DAY")]
+    pub(crate) from: Option<String>,
+    /// Up to and with this civil day (YYYY-MM-DD).
+    #[arg(long, value_name = "DAY")]
+    pub(crate) to: Option<String>,
+    /// Have the instance at this address publish what is live first. The tables are read from the data folder, which must be its own.
+    #[arg(long, value_name = "URL")]
+    pub(crate) server: Option<String>,
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// A DT or feeder; of a day any node.
+    #[arg(value_name = "NODE")]
+    pub(crate) node: String,
+    /// End of the interval (RFC 3339 with offset), or a civil day (YYYY-MM-DD).
+    #[arg(value_name = "WHEN")]
+    pub(crate) when: String,
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
 }
 
 #[derive(Debug, Args)]

@@ -14,12 +14,14 @@ mod config;
 mod demo;
 mod endpoints;
 mod exit;
+mod explain;
 mod import;
 mod presets;
 mod serve;
 mod simulate;
 mod sql;
 mod trace;
+mod verify;
 
 use cli::{Cli, Command, DemoArgs};
 
@@ -31,6 +33,8 @@ fn main() -> ExitCode {
         Some(Command::Serve(args)) => serve::run(&args),
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Sql(args)) => sql::run(&args),
+        Some(Command::Verify(args)) => verify::run(&args),
+        Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Simulate(args)) => simulate::run(&args),
         Some(Command::CheckConfig(args)) => check::run(&args),
         Some(Command::SqlWorker) => {

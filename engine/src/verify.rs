@@ -10,7 +10,7 @@
 //! What it takes from the live path is the SQL of `engine/sql`, the picture of the network ([`crate::network`]) and the form in
 //! which figures are published ([`crate::world::publish`]). What it does not take: the live state, its merge, its roll-ups and
 //! what it remembers as published. Which read of an interval is valid is decided here anew, by rank (quality, revision,
-//! `captured_at`, content); that the column `version` says the same is a finding of its own.
+//! `captured_at`, content); that the column `version` says the same is a finding of its own. Estimates are taken as they are published.
 //!
 //! **As of when.** A checkpoint writes the reads and master rows of the log up to its position P, and of the picture at P, as it
 //! was at the time T of its tick, whatever differs from what the tables hold. `checkpoints` names (P, T) once everything is
@@ -18,6 +18,8 @@
 //! - the newest row of each (feeder or DT, interval) published at or before T is what rows with a position of at most P give, if
 //!   the interval was closed at T: ended, and the grace period gone. There is a balance where the feeder was heard that civil
 //!   day, and none elsewhere. Reads beyond P (their checkpoint is being written, or a crash cut it short) count in nothing.
+//! - estimates (and that there is none any more) are published as balances are: they count where they were published at or before T,
+//!   whatever their position, and only where nobody said a value. An estimate alone makes no balance.
 //! - the newest row of each (node, day) is the sum of these, if the day was closed at T.
 //! - what was open at T is published only on request or by the hour, and says what stood then. It is left out and counted.
 //! - the status is `final` past the settlement horizon, `restated` where a final version went before, else `provisional`.
@@ -27,10 +29,6 @@
 //! apart: there, what a crash cut short is only right again after the next start.
 //!
 //! The settings (zone, grace, settlement, coverage threshold) must be those of the instance: they are not in the tables.
-//!
-//! **Not offered as a command yet.** Two things are known to be wrong: versions of estimates follow one another in time and not by rank,
-//! which is reported as a difference; and of random histories with crashes some leave rows of a node that the picture at P does not
-//! have yet. Until both are right, and a property over random histories says so, nobody should be told that his tables differ.
 //!
 //! Work goes day by day, several days at a time, and within a day by groups of feeders, so that memory is bounded by
 //! [`Limits::memory_bytes`]: about 9 bytes a (meter, interval) and 400 a balance of the group.

@@ -230,7 +230,7 @@ async fn compute(
             && roster
                 .members
                 .iter()
-                .any(|member| look.said(roster, *quarter, member).present > 0)
+                .any(|member| look.is_heard(roster, *quarter, member))
         {
             heard.insert(roster.feeder);
         }
@@ -290,6 +290,12 @@ struct Look {
 }
 
 impl Look {
+    /// Whether somebody said a value: an estimate makes no balance.
+    fn is_heard(&self, roster: &Roster, quarter: Quarter, member: &Member) -> bool {
+        let said = self.said(roster, quarter, member);
+        said.present > said.estimated
+    }
+
     /// A 15-minute meter's two reads make its part of a 30-minute balance. What a meter says while no row of it is in force counts
     /// in nothing: it is expected, and absent.
     fn said(&self, roster: &Roster, quarter: Quarter, member: &Member) -> Said {

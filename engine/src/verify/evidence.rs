@@ -22,7 +22,7 @@ use super::{
     differences::{Concerns, Difference},
     reads::TABLE,
     selection::Work,
-    snapshot::{array, days_between, emitted_until, texts, times},
+    snapshot::{array, days_between, is_derived, standing_reads, texts, times},
 };
 use crate::{
     network::{Member, MemberRole, MeterIx, NodeIx, Roster},
@@ -163,7 +163,7 @@ async fn reads_of(work: &Work, day: Day, bases: impl Iterator<Item = &Basis>) ->
     let ids = meters.iter().filter_map(|meter| work.network.meter(*meter));
     let ids = ids.map(|meter| lit(meter.id.as_str())).collect();
     let filter = days_between(from, day)
-        .and(emitted_until(work.position))
+        .and(standing_reads(work.position, work.published_at))
         .and(col("interval_end").in_list(ends.iter().map(instant).collect(), false))
         .and(col("meter_id").in_list(ids, false));
     let rows = work.snapshot.rows(&table::INTERVAL_READS, Some(filter))?;
@@ -177,20 +177,48 @@ async fn reads_of(work: &Work, day: Day, bases: impl Iterator<Item = &Basis>) ->
     Ok(reads)
 }
 
-/// The reads of some meters and quarters that became valid between two log records, in the order of the log.
+/// What came between two versions of a balance: after the first of each pair, up to the second.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Between {
+    /// Log records.
+    pub(super) positions: (Position, Position),
+    /// Moments of publication.
+    pub(super) moments: (UtcMicros, UtcMicros),
+}
+
+impl Between {
+    /// Said by a record between.
+    pub(super) fn said(self) -> Expr {
+        let number = |position: Position| lit(i64::try_from(position.0).unwrap_or(i64::MAX));
+        let (since, through) = self.positions;
+        col("position")
+            .gt(number(since))
+            .and(col("position").lt_eq(number(through)))
+    }
+
+    fn published(self) -> Expr {
+        let (since, through) = self.moments;
+        let column = || col("published_at");
+        column()
+            .gt(instant(&since.0))
+            .and(column().lt_eq(instant(&through.0)))
+    }
+}
+
+/// The reads and estimates of some meters and quarters that became valid between two versions, in the order of the log.
 pub(super) async fn reads_between(
     work: &Work,
     meters: &BTreeSet<&String>,
     (last, quarters): (Quarter, u32),
-    (since, through): (Position, Position),
+    between: Between,
 ) -> Result<Vec<String>, VerifyError> {
     let zone = &work.settings.zone;
     let ends: Vec<i64> = (0..quarters).map(|before| last.minus(before).end().0).collect();
     let from = last.minus(quarters.saturating_sub(1));
-    let number = |position: Position| lit(i64::try_from(position.0).unwrap_or(i64::MAX));
+    let came = (!is_derived()).and(between.said());
+    let came = came.or(is_derived().and(between.published()));
     let filter = days_between(zone.day_of_interval(from.end()), zone.day_of_interval(last.end()))
-        .and(emitted_until(through))
-        .and(col("position").gt(number(since)))
+        .and(came)
         .and(col("version").gt(lit(0_i64)))
         .and(col("interval_end").in_list(ends.iter().map(instant).collect(), false))
         .and(col("meter_id").in_list(meters.iter().map(|id| lit(id.as_str())).collect(), false));

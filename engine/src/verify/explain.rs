@@ -19,7 +19,8 @@ use gridtally_schemas::{
 };
 
 use super::{
-    Limits, Selection, Source, VerifyError, evidence,
+    Limits, Selection, Source, VerifyError,
+    evidence::{self, Between},
     published::{Kind, Published, Version, When},
     selection::{Work, network},
     snapshot::{Snapshot, array, texts, times},
@@ -149,8 +150,9 @@ async fn made_by(
     let mut lines = match of {
         Of::Interval(end) => {
             let positions = (since.map(|at| steps.position(at)), steps.position(published_at));
+            let moments = (since.unwrap_or(UtcMicros(i64::MIN)), published_at);
             let quarter = Quarter::ending(end).unwrap_or(Quarter(0));
-            of_interval(work, node, quarter, positions).await?
+            of_interval(work, (node, quarter), positions, moments).await?
         }
         Of::Day(day) => of_day(work, node, day, (since, published_at)).await?,
     };
@@ -286,9 +288,9 @@ fn counts_as(member: &Member) -> String {
 /// What the log said between two positions of the meters and nodes of a balance.
 async fn of_interval(
     work: &Work,
-    node: NodeIx,
-    quarter: Quarter,
+    (node, quarter): (NodeIx, Quarter),
     (since, through): (Option<Position>, Position),
+    moments: (UtcMicros, UtcMicros),
 ) -> Result<Vec<String>, VerifyError> {
     let Some(id) = work.network.node(node).map(|node| node.id.as_str()) else {
         return Ok(Vec::new());
@@ -318,23 +320,19 @@ async fn of_interval(
             }
         }
     }
-    let positions = (since.unwrap_or_default(), through);
-    lines.extend(master_rows(work, (&before, &after), positions).await?);
+    let between = Between {
+        positions: (since.unwrap_or_default(), through),
+        moments,
+    };
+    lines.extend(master_rows(work, (&before, &after), between).await?);
     let meters: BTreeSet<&String> = before.meters.keys().chain(after.meters.keys()).collect();
     let quarters = before.minutes.max(after.minutes).max(1);
-    let reads = evidence::reads_between(work, &meters, (quarter, quarters), positions).await?;
+    let reads = evidence::reads_between(work, &meters, (quarter, quarters), between).await?;
     lines.extend(reads);
     if lines.is_empty() {
         lines.push("no read and no master row: time passed".to_owned());
     }
     Ok(lines)
-}
-
-fn between((since, through): (Position, Position)) -> Expr {
-    let number = |position: Position| lit(i64::try_from(position.0).unwrap_or(i64::MAX));
-    col("position")
-        .gt(number(since))
-        .and(col("position").lt_eq(number(through)))
 }
 
 fn any_of<'a>(column: &str, ids: impl Iterator<Item = &'a String>) -> Expr {
@@ -345,7 +343,7 @@ fn any_of<'a>(column: &str, ids: impl Iterator<Item = &'a String>) -> Expr {
 async fn master_rows(
     work: &Work,
     (before, after): (&Basis, &Basis),
-    positions: (Position, Position),
+    between: Between,
 ) -> Result<Vec<String>, VerifyError> {
     let nodes: BTreeSet<&String> = before.nodes.iter().chain(&after.nodes).collect();
     let meters: BTreeSet<&String> = before.meters.keys().chain(after.meters.keys()).collect();
@@ -364,9 +362,7 @@ async fn master_rows(
     ];
     let mut lines = Vec::new();
     for (table, of_basis) in wanted {
-        let rows = work
-            .snapshot
-            .rows(table, Some(between(positions).and(of_basis)))?;
+        let rows = work.snapshot.rows(table, Some(between.said().and(of_basis)))?;
         for batch in rows.collect().await? {
             lines.extend(master_lines(&work.settings.zone, table, &batch)?);
         }

@@ -1,5 +1,7 @@
 //! What is published of balances: the versions of every key, and the cells of each.
 
+use std::collections::BTreeMap;
+
 use arrow::{
     array::{Array, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray},
     datatypes::{Date32Type, Float64Type, Int64Type},
@@ -176,6 +178,9 @@ pub(super) struct Published {
     batches: Vec<Batch>,
     /// By node, time and version.
     versions: Vec<Version>,
+    /// Newest version of each key whose node master data does not know, and whether it is withdrawn. Where a crash left balances of a
+    /// node that the picture does not have yet, the next checkpoint withdraws them.
+    unknown: BTreeMap<(String, UtcMicros), (i64, bool)>,
 }
 
 /// Whether the rows of a node (`None`: of one that master data does not know) are wanted.
@@ -207,6 +212,7 @@ impl Published {
             kind,
             batches: Vec::new(),
             versions: Vec::new(),
+            unknown: BTreeMap::new(),
         };
         while let Some(batch) = stream.next().await {
             let batch = batch.map_err(|source| failed(table.name, source))?;
@@ -214,10 +220,15 @@ impl Published {
             strays.into_iter().for_each(|stray| differences.push(stray));
         }
         published.versions.sort_unstable();
+        for ((id, at), (_, is_withdrawn)) in &published.unknown {
+            if !is_withdrawn {
+                differences.push(published.stray(work, id, *at, "no such node"));
+            }
+        }
         Ok(published)
     }
 
-    /// Takes the wanted rows of a batch; gives those whose key names nothing.
+    /// Takes the wanted rows of a batch; gives those that are not in their day.
     fn add(
         &mut self,
         work: &Work,
@@ -228,7 +239,10 @@ impl Published {
         let table = self.kind.schema().name;
         let ids = texts(table, batch, self.kind.id_column())?;
         let whens = self.whens(work, day, batch)?;
-        let version = array::<Int64Type>(table, batch, "version")?;
+        let (version, status) = (
+            array::<Int64Type>(table, batch, "version")?,
+            texts(table, batch, "status")?,
+        );
         let at_batch = u32::try_from(self.batches.len()).unwrap_or(u32::MAX);
         let before = self.versions.len();
         let mut strays = Vec::new();
@@ -248,8 +262,12 @@ impl Published {
                 }),
                 (_, Err(at)) => strays.push(self.stray(work, id, at, "not in its day")),
                 (None, Ok(when)) => {
-                    let at = self.instant(work, when);
-                    strays.push(self.stray(work, id, at, "no such node"));
+                    let key = (id.to_owned(), self.instant(work, when));
+                    let newest = self.unknown.entry(key).or_insert((version.value(row), false));
+                    if version.value(row) >= newest.0 {
+                        let is_withdrawn = Stage::parse(status.value(row)) == Stage::Withdrawn;
+                        *newest = (version.value(row), is_withdrawn);
+                    }
                 }
             }
         }

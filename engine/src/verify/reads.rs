@@ -16,7 +16,7 @@ use super::{
     cells::{Cells, Frame, Read},
     differences::{Concerns, Difference, Differences, Place},
     selection::Work,
-    snapshot::{array, days_between, emitted_until, failed, texts, times},
+    snapshot::{array, days_between, failed, standing_reads, texts, times},
     versions,
 };
 use crate::{
@@ -65,7 +65,7 @@ pub(super) async fn read(
 ) -> Result<(Cells, Differences), VerifyError> {
     let zone = &work.settings.zone;
     let from = zone.day_of_interval(wanted.frame.first().end()).min(wanted.day);
-    let filter = days_between(from, wanted.day).and(emitted_until(work.position));
+    let filter = days_between(from, wanted.day).and(standing_reads(work.position, work.published_at));
     let rows = work.snapshot.rows(&table::INTERVAL_READS, Some(filter.clone()))?;
     let (sender, mut parts) = mpsc::channel(PARTS_WAITING);
     for stream in rows.columns(&COLUMNS)?.streams().await? {

@@ -24,7 +24,7 @@ use gridtally_schemas::{
 };
 
 use super::{Limits, VerifyError};
-use crate::{engine::StoreError, tables::TablesReader, world::restore::RestoreError};
+use crate::{engine::StoreError, state::Quality, tables::TablesReader, world::restore::RestoreError};
 
 /// Where verification reads.
 pub trait Source: Send + Sync {
@@ -177,8 +177,21 @@ pub(super) fn published_until(instant: UtcMicros) -> Expr {
 }
 
 /// Emitted at or before a record.
-pub(super) fn emitted_until(position: Position) -> Expr {
+fn emitted_until(position: Position) -> Expr {
     col("position").lt_eq(lit(i64::try_from(position.0).unwrap_or(i64::MAX)))
+}
+
+/// The rows of `interval_reads` that stand as of a checkpoint. What was said is there up to its position; what is derived (estimates, and
+/// that there is none any more) is published as balances are, as the difference to the table, and is there up to its moment.
+pub(super) fn standing_reads(position: Position, published_at: UtcMicros) -> Expr {
+    let said = (!is_derived()).and(emitted_until(position));
+    said.or(is_derived().and(published_until(published_at)))
+}
+
+/// Whether a row of `interval_reads` is derived, and said by nobody.
+pub(super) fn is_derived() -> Expr {
+    let words = [Quality::Missing, Quality::Estimated].map(|quality| lit(quality.as_str()));
+    col("quality").in_list(words.to_vec(), false)
 }
 
 /// A column of a batch in the type that it is read in.

@@ -14,6 +14,7 @@ use gridtally_schemas::{
     network::{MasterRows, MeterRole},
     table::{self, TableSchema},
 };
+use proptest::prelude::*;
 
 use super::*;
 use crate::{
@@ -21,7 +22,13 @@ use crate::{
         LONG_AGO, MemoryStore, Process, QUARTER, block_on, connection, hierarchy, master_record, meter,
         publish, publish_record, quarter_end, read,
     },
-    world::{publish::Scope, tests::NOW},
+    world::{
+        publish::Scope,
+        tests::{
+            NOW,
+            histories::{bytes_of, history},
+        },
+    },
 };
 
 mod altered;
@@ -64,6 +71,55 @@ fn found(report: &Report) -> Vec<String> {
         )
     };
     report.differences.iter().map(of).collect()
+}
+
+/// What is published stands on what is raw; before the first checkpoint there is nothing.
+fn assert_stands(store: &MemoryStore) -> Result<(), TestCaseError> {
+    for limits in [
+        limits(1),
+        Limits {
+            threads: 3,
+            memory_bytes: 1,
+        },
+    ] {
+        match verified(store, &Selection::default(), limits) {
+            Ok(report) => prop_assert_eq!(found(&report), Vec::<String>::new()),
+            Err(VerifyError::NeverPublished | VerifyError::NothingInPeriod { .. }) => {}
+            Err(error) => prop_assert!(false, "{:?}", error),
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Any history, checkpoints at any time and of any scope, killed between any two commits: the last finished one stands.
+    #[test]
+    fn what_is_published_of_any_history_is_what_its_raw_tables_give(
+        told in history(),
+        checkpoints in prop::collection::vec(
+            (any::<prop::sample::Index>(), prop::option::weighted(0.4, 0_usize..12), any::<bool>(), 0_i64..60),
+            1..5,
+        ),
+    ) {
+        let records: Vec<Vec<u8>> = told.iter().map(bytes_of).collect();
+        let store = Arc::new(MemoryStore::default());
+        let mut now = NOW;
+        for (through, death, everything, hours) in &checkpoints {
+            now = now.plus(hours * HOUR + 1);
+            let mut process = Process::start(&store, Settings::default(), now);
+            let applied = usize::try_from(process.world.applied().0).unwrap();
+            process.apply(&records, applied.max(through.index(records.len() + 1)));
+            store.fail_after(*death);
+            let _ = process.checkpoint(if *everything { Scope::Everything } else { Scope::Due });
+            assert_stands(&store)?;
+        }
+        let mut process = Process::start(&store, Settings::default(), now.plus(1));
+        process.apply(&records, records.len());
+        process.checkpoint(Scope::Everything).unwrap();
+        assert_stands(&store)?;
+    }
 }
 
 /// F1 with its meter, T1 with its own, consumers A and B on it, four quarters of reads; A's second is corrected.

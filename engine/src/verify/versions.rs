@@ -1,8 +1,10 @@
 //! Which of several rows of one (meter, interval) is valid, by rank; and whether the column `version` says the same.
 //!
-//! Of all rows the greatest stands, in the order (quality, revision, `captured_at`, content: import, export, kVAh, volts, amperes).
-//! The rows that stood one after the other are versions 1, 2, …, each greater than the one before; rows that never stood have
-//! version 0. No row is there twice.
+//! Of the rows that somebody said the greatest stands, in the order (quality, revision, `captured_at`, content: import, export, kVAh,
+//! volts, amperes). Where nobody said any, the newest estimate stands, or that there is none any more: estimates follow one another as
+//! their inputs change, whatever their content, and end with the first value that is said. The rows that stood one after the other
+//! are versions 1, 2, …: estimates first, then what was said, each greater than the one before. What was said and never stood has
+//! version 0. Nothing that was said is there twice.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -53,10 +55,26 @@ struct Rank {
 }
 
 /// A row of a contested cell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Row {
     rank: Rank,
     version: i64,
+}
+
+impl Row {
+    /// Whether somebody said it; else it is derived.
+    fn is_said(&self) -> bool {
+        self.rank.quality > Quality::Estimated
+    }
+
+    /// By this order the last of a cell stands.
+    fn order(&self) -> (bool, Option<Rank>, i64) {
+        if self.is_said() {
+            (true, Some(self.rank), 0)
+        } else {
+            (false, None, self.version)
+        }
+    }
 }
 
 /// Puts the valid row into every contested cell.
@@ -189,7 +207,7 @@ impl Columns {
 
 /// Puts the valid row of one cell into it, and says what is wrong with its rows.
 fn decide_one((place, mut rows): (usize, Vec<Row>), cells: &mut Cells) -> Option<Fault> {
-    rows.sort_unstable();
+    rows.sort_unstable_by_key(Row::order);
     let valid = rows.last()?.rank;
     let (import_wh, export_wh, ..) = valid.content;
     cells.decide(&Read {
@@ -202,33 +220,28 @@ fn decide_one((place, mut rows): (usize, Vec<Row>), cells: &mut Cells) -> Option
     fault_of(&rows)
 }
 
-/// What is wrong with the versions of one cell, whose rows are in order of rank.
+/// What is wrong with the versions of one cell, whose rows are in their order.
 fn fault_of(rows: &[Row]) -> Option<Fault> {
-    let is_twice = rows
-        .windows(2)
-        .any(|pair| matches!(pair, [one, next] if one.rank == next.rank));
-    if is_twice {
+    let is_twice = |pair: &[Row]| matches!(pair, [one, next] if one.is_said() && one.rank == next.rank);
+    if rows.windows(2).any(is_twice) {
         return Some(Fault::new("row", "the same read twice", "each read once"));
     }
-    let stood: Vec<i64> = rows
-        .iter()
-        .map(|row| row.version)
-        .filter(|version| *version != 0)
-        .collect();
-    let is_counted = stood.iter().zip(1_i64..).all(|(version, at)| *version == at);
+    let stood = rows.iter().filter(|row| row.version != 0 || !row.is_said());
+    let is_counted = stood.zip(1_i64..).all(|(row, at)| row.version == at);
     let is_newest = rows.last().is_some_and(|valid| valid.version != 0);
     if is_counted && is_newest {
         return None;
     }
-    let listed = rows
-        .iter()
-        .map(|row| row.version.to_string())
-        .collect::<Vec<_>>()
-        .join(", ");
+    let listed: Vec<String> = rows.iter().map(|row| row.version.to_string()).collect();
+    let order = if rows.iter().all(Row::is_said) {
+        "in order of rank"
+    } else {
+        "estimates, then reads in order of rank"
+    };
     Some(Fault::new(
         "version",
-        &format!("{listed} (in order of rank)"),
-        "1, 2, … in order of rank, 0 for what never stood, and the greatest rank is the newest version",
+        &format!("{} ({order})", listed.join(", ")),
+        "1, 2, … in this order, 0 for what never stood, and what stands is the newest version",
     ))
 }
 

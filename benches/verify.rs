@@ -1,0 +1,200 @@
+//! `verify` of 10 M reads against DuckDB summing the same files. Command: `cargo bench --bench verify`
+//!
+//! DuckDB comes from `GRIDTALLY_TEST_PYTHON` (default: the environment that `tests/run` sets up).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    reason = "a bench is an edge and ends by panicking"
+)]
+
+mod rounds;
+mod utility;
+
+use std::{
+    path::Path,
+    process::Command,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use gridtally_engine::{
+    Engine, EngineConfig, Settings,
+    tables::Tables,
+    verify::{Limits, Progress, Selection, verify},
+};
+use gridtally_ingest::log::{Log, LogConfig, Position};
+use gridtally_schemas::{Clock, IntervalRead, Publish, record, table};
+use rounds::{Rounds, machine};
+use utility::{METERS, import_wh, master_records, meter_id, quarter_end, reads_record, resident_bytes};
+
+const ROUNDS: usize = 5;
+const FEEDERS: usize = 34;
+/// Three days of every meter: 10 M reads in all.
+const INTERVALS: i64 = 3 * 96;
+const READS: usize = FEEDERS * METERS * INTERVALS as usize;
+const READS_OF_RECORD: usize = 100;
+/// One meter in so many is corrected in every interval: 1 %.
+const CORRECTED_ONE_IN: usize = 100;
+
+/// Corrections of some meters' reads of one quarter, as a log record.
+fn corrections_record(quarter: i64) -> Vec<u8> {
+    let mut publish = Publish::default();
+    for at in (0..FEEDERS * METERS).step_by(CORRECTED_ONE_IN) {
+        publish.begin_meter(&meter_id(at)).unwrap();
+        publish.push_read(IntervalRead {
+            revision: 1,
+            ..IntervalRead::new(quarter_end(quarter), Some(import_wh(at, quarter) + 1))
+        });
+    }
+    let mut bytes = Vec::new();
+    record::encode_publish(quarter_end(INTERVALS), "gateway:bench", &publish, &mut bytes);
+    bytes
+}
+
+/// Publishes everything as an instance does: a day a checkpoint, then the corrections.
+async fn publish(folder: &Path) {
+    let config = LogConfig {
+        bytes_max: 64 << 30,
+        ..LogConfig::new(folder.join("log"))
+    };
+    let log = Arc::new(Log::open(config, Position(0)).unwrap());
+    let tables = Tables::open(&folder.join("tables")).await.unwrap();
+    let config = EngineConfig {
+        checkpoint: Duration::from_secs(3_600),
+        ..EngineConfig::default()
+    };
+    let clock = Clock::fixed(quarter_end(INTERVALS + 96));
+    let engine = Engine::start(config, Arc::clone(&log), tables, clock)
+        .await
+        .unwrap();
+    let appender = log.appender();
+    for record in master_records(FEEDERS) {
+        appender.append(&record).await.unwrap();
+    }
+    for n in 1..=INTERVALS {
+        for at in (0..FEEDERS * METERS).step_by(READS_OF_RECORD) {
+            let meters = at..(at + READS_OF_RECORD).min(FEEDERS * METERS);
+            appender
+                .append(&reads_record(quarter_end(n), meters, n))
+                .await
+                .unwrap();
+        }
+        if n % 96 == 0 {
+            engine.checkpoint().await.unwrap();
+        }
+    }
+    for n in 1..=INTERVALS {
+        appender.append(&corrections_record(n)).await.unwrap();
+    }
+    engine.stop().await.unwrap();
+}
+
+async fn verify_once(root: &Path, threads: usize) -> f64 {
+    let tables = Tables::open_read_only(root).unwrap();
+    let limits = Limits {
+        threads,
+        memory_bytes: 1 << 30,
+    };
+    let begun = Instant::now();
+    let report = verify(
+        &tables,
+        &Settings::default(),
+        &Selection::default(),
+        limits,
+        &Arc::new(Progress::default()),
+    )
+    .await
+    .unwrap();
+    let took = begun.elapsed().as_secs_f64();
+    assert_eq!(report.differences_total, 0, "{:?}", report.differences.first());
+    assert!(report.reads as usize > READS, "{} reads", report.reads);
+    assert!(
+        report.compared.iter().all(|rows| *rows > 0),
+        "{:?}",
+        report.compared
+    );
+    took
+}
+
+/// Seconds of DuckDB's rounds, one query after the other; the script checks the sums against `dt_balance`.
+fn duckdb(root: &Path, threads: usize) -> Vec<(String, Vec<f64>)> {
+    let default = format!(
+        "{}/.cache/gridtally/venv/bin/python",
+        std::env::var("HOME").unwrap_or_default()
+    );
+    let python = std::env::var("GRIDTALLY_TEST_PYTHON").unwrap_or(default);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/verify/duckdb_sum.py");
+    let output = Command::new(python)
+        .arg(script)
+        .args([root.to_str().unwrap(), &threads.to_string(), &ROUNDS.to_string()])
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let said = String::from_utf8(output.stdout).unwrap();
+    let line = |line: &str| {
+        let (name, seconds) = line.split_once('\t').unwrap();
+        let seconds = seconds.split(' ').map(|seconds| seconds.parse().unwrap());
+        (name.to_owned(), seconds.collect())
+    };
+    said.lines().map(line).collect()
+}
+
+async fn run(folder: &Path, threads: usize) {
+    publish(folder).await;
+    let root = folder.join("tables");
+    let files = |name: &str| {
+        let days = std::fs::read_dir(root.join(name)).unwrap().flatten();
+        let days = days.filter(|day| day.path().is_dir());
+        days.flat_map(|day| std::fs::read_dir(day.path()).unwrap().flatten())
+            .filter(|file| file.path().extension().is_some_and(|end| end == "parquet"))
+            .map(|file| file.metadata().unwrap().len())
+            .collect::<Vec<u64>>()
+    };
+    let reads = files(table::INTERVAL_READS.name);
+    println!(
+        "{:.2} M reads of {} k meters in 3 days, 1 % corrected; {} files, {} MB",
+        READS as f64 / 1e6,
+        FEEDERS * METERS / 1_000,
+        reads.len(),
+        reads.iter().sum::<u64>() / 1_000_000
+    );
+    let mut verified = Rounds::new("gridtally verify", "s");
+    verify_once(&root, threads).await;
+    for _ in 0..ROUNDS {
+        verified.note(verify_once(&root, threads).await);
+    }
+    println!("{verified}");
+    println!("{} MB resident after it", resident_bytes() / 1_000_000);
+    for (name, seconds) in duckdb(&root, threads) {
+        let mut rounds = Rounds::new(format!("DuckDB: {name}"), "s");
+        seconds.into_iter().for_each(|seconds| rounds.note(seconds));
+        println!(
+            "{rounds}   verify takes {:.2}x",
+            verified.median() / rounds.median()
+        );
+    }
+}
+
+fn main() {
+    let folder = tempfile::tempdir().unwrap();
+    println!("{}", machine(folder.path().to_str().unwrap()));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(run(folder.path(), threads));
+}
