@@ -182,15 +182,17 @@ impl Work {
         }
         unit.has_others = self.compared.is_none();
         units.push(unit);
-        for (at, unit) in units.iter().enumerate() {
-            for feeder in &unit.feeders {
-                self.unit_of.insert(*feeder, at);
-                let children = self
-                    .network
-                    .node(*feeder)
-                    .map_or(&[][..], |node| node.children.as_slice());
-                self.unit_of.extend(children.iter().map(|child| (*child, at)));
-            }
+        let of_feeder: HashMap<NodeIx, usize> = units
+            .iter()
+            .enumerate()
+            .flat_map(|(at, unit)| unit.feeders.iter().map(move |feeder| (*feeder, at)))
+            .collect();
+        // By the node's own rows: a feeder also lists children whose rows were corrected away from it.
+        for (node, _) in self.network.nodes() {
+            let mut feeders = Vec::new();
+            self.network.feeders_above(node, &mut feeders);
+            let unit = feeders.iter().find_map(|feeder| of_feeder.get(feeder));
+            self.unit_of.extend(unit.map(|unit| (node, *unit)));
         }
         self.units = units;
     }
