@@ -311,6 +311,23 @@ async fn an_aborted_or_dropped_upload_leaves_nothing() {
     assert_eq!(fs::read_dir(fixture.root.join("t")).unwrap().count(), 0);
 }
 
+/// What the recorder above takes for granted. Linux refuses to sync a character device, so whoever answers Ok asked nobody.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_local_disk_asks_the_system_to_sync_files_and_directories() {
+    let refuses = FsPath::new("/dev/null");
+    let file = File::open(refuses).unwrap();
+    let refused = |outcome: io::Result<()>| outcome.map_err(|error| error.kind());
+    assert_eq!(
+        refused(LocalDisk.sync_file(&file, refuses)),
+        Err(io::ErrorKind::InvalidInput)
+    );
+    assert_eq!(
+        refused(LocalDisk.sync_directory(refuses)),
+        Err(io::ErrorKind::InvalidInput)
+    );
+}
+
 #[tokio::test]
 async fn a_failed_sync_is_never_retried() {
     let fixture = fixture();
