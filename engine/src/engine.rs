@@ -9,13 +9,14 @@
 //! [`Engine::failure`] says why, and a restart goes on from the last checkpoint.
 
 use std::{
-    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
 use arrow::error::ArrowError;
 use gridtally_ingest::log::{Log, LogError, Position};
 use gridtally_schemas::{Clock, UtcMicros, record::RecordError};
+use parking_lot::{RwLock, RwLockWriteGuard};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
@@ -205,6 +206,21 @@ struct Shared {
     changes: ChangeFeed,
 }
 
+impl Shared {
+    fn read<T>(&self, look: impl FnOnce(&World) -> T) -> T {
+        look(&self.world.read())
+    }
+
+    /// Hands the lock to those who wait for it: the engine's thread asks for it again at once, and without that a reader would wait for as
+    /// many parts of its work as win the race.
+    fn change<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
+        let mut world = self.world.write();
+        let outcome = change(&mut world);
+        RwLockWriteGuard::unlock_fair(world);
+        outcome
+    }
+}
+
 /// A running engine. Dropping it ends its thread without a checkpoint.
 #[derive(Debug)]
 pub struct Engine {
@@ -270,7 +286,7 @@ impl Engine {
 
     /// Reads the live picture. The engine waits while `look` runs, so it should take milliseconds.
     pub fn read<T>(&self, look: impl FnOnce(&World) -> T) -> T {
-        look(&self.shared.world.read().unwrap_or_else(PoisonError::into_inner))
+        self.shared.read(look)
     }
 
     /// How far it has come.

@@ -33,14 +33,14 @@ use crate::{
 
 /// Bytes of the log applied under one write lock: a few milliseconds.
 const APPLY_BYTES: usize = 256 * 1024;
-/// Member reads gathered under one lock and computed by one run of the SQL.
-const GATHER_ROWS: usize = 200_000;
+/// Member reads gathered under one lock and computed by one run of the SQL: a few milliseconds.
+const GATHER_ROWS: usize = 64 * 1024;
 /// Meter-days judged under one lock: a few milliseconds.
 const JUDGE_DAYS: usize = 200;
 /// Parts of [`JUDGE_DAYS`] that a tick judges at most while nobody waits for a checkpoint.
 const JUDGE_PARTS: usize = 20;
 /// Feeder-intervals taken for publication under one lock.
-const PUBLISH_INTERVALS: usize = 512;
+const PUBLISH_INTERVALS: usize = 128;
 
 /// What a driver is made of.
 #[derive(Debug)]
@@ -105,11 +105,7 @@ impl<S: Store> Driver<S> {
             store,
             clock,
         } = parts;
-        let applied = shared
-            .world
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .applied();
+        let applied = shared.read(World::applied);
         let reader = log.reader(applied).map_err(EngineError::Log)?;
         let zone = config.settings.zone.clone();
         let now = Instant::now();
@@ -194,11 +190,11 @@ impl<S: Store> Driver<S> {
     }
 
     fn write<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
-        change(&mut self.shared.world.write().unwrap_or_else(PoisonError::into_inner))
+        self.shared.change(change)
     }
 
     fn read<T>(&self, look: impl FnOnce(&World) -> T) -> T {
-        look(&self.shared.world.read().unwrap_or_else(PoisonError::into_inner))
+        self.shared.read(look)
     }
 
     fn progress(&self, change: impl FnOnce(&mut Progress)) -> Progress {
@@ -234,8 +230,7 @@ impl<S: Store> Driver<S> {
         while let Some((at, meters)) = self.apply_until_spilled(ready)? {
             let shared = Arc::clone(&self.shared);
             read_spilled(self.store.as_ref(), &meters, |rows| {
-                let mut world = shared.world.write().unwrap_or_else(PoisonError::into_inner);
-                world.put_back_spilled(rows, &meters)
+                shared.change(|world| world.put_back_spilled(rows, &meters))
             })
             .await?;
             ready = at + 1;
@@ -250,19 +245,20 @@ impl<S: Store> Driver<S> {
         ready: usize,
     ) -> Result<Option<(usize, BTreeSet<MeterId>)>, EngineError> {
         let (batch, publish) = (&self.batch, &mut self.publish);
-        let mut world = self.shared.world.write().unwrap_or_else(PoisonError::into_inner);
-        for (at, (position, bytes)) in batch.iter().enumerate() {
-            let failed = |source| EngineError::Record { position, source };
-            if at >= ready {
-                let meters = world.spilled_named_by(bytes).map_err(failed)?;
-                if !meters.is_empty() {
-                    return Ok(Some((at, meters)));
+        self.shared.change(|world| {
+            for (at, (position, bytes)) in batch.iter().enumerate() {
+                let failed = |source| EngineError::Record { position, source };
+                if at >= ready {
+                    let meters = world.spilled_named_by(bytes).map_err(failed)?;
+                    if !meters.is_empty() {
+                        return Ok(Some((at, meters)));
+                    }
                 }
+                // One that was applied before changes nothing.
+                world.apply(position, bytes, publish).map_err(failed)?;
             }
-            // One that was applied before changes nothing.
-            world.apply(position, bytes, publish).map_err(failed)?;
-        }
-        Ok(None)
+            Ok(None)
+        })
     }
 
     /// Brings every balance up to what is applied.

@@ -37,6 +37,8 @@ pub(crate) use rows::{Derived, PublishedException};
 
 /// How many days back like days are looked for: three weekends of two days, and a holiday of the last four weeks.
 const LIKE_DAYS_BACK: i32 = 28;
+/// Changes of values that one judging turns into meter-days.
+const CHANGES_MAX: usize = 8 * 1024;
 
 /// An exception as it stands, and as it was last published.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -223,9 +225,10 @@ impl World {
         self.vee.queue.extend(days);
     }
 
-    /// Days that depend on values that changed.
+    /// Days that depend on values that changed, of so many changes that it takes a few milliseconds.
     fn queue_changed(&mut self) {
-        let mut changed = std::mem::take(&mut self.vee.changed);
+        let left = self.vee.changed.len().saturating_sub(CHANGES_MAX);
+        let mut changed = self.vee.changed.split_off(left);
         changed.sort_unstable();
         let mut last: Option<(MeterIx, RangeInclusive<Quarter>)> = None;
         for (meter, quarter) in changed {
