@@ -30,9 +30,11 @@ export const node = (id, tail = '', query = {}) => {
   return `/api/v1/nodes/${encodeURIComponent(id)}${tail}${text ? '?' + text : ''}`;
 };
 
+// What failed, with a way to try again. Where nobody answered it tries by itself, as long as the notice is what is shown.
 export function failed(problem, again) {
   const notice = el('div', { class: 'notice failed', role: 'alert' }, el('b', {}, problem.title ?? 'The page failed'), problem.message);
   if (again) notice.append(el('br'), el('button', { type: 'button', onclick: again }, 'Try again'));
+  if (again && problem.status === 0) setTimeout(() => { if (notice.isConnected) again(); }, 5000);
   return notice;
 }
 

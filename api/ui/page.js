@@ -162,7 +162,7 @@ async function fillQuality() {
     $('quality').replaceChildren(el('dl', {}, trust(quality.completeness_pct, summary.coverage_threshold_pct),
       el('dt', {}, 'Complete'), el('dd', {}, percent(quality.completeness_pct)),
       ...[...rows, ...waiting].flatMap(([name, number]) => [el('dt', {}, name), el('dd', {}, count(number))])));
-  } catch (problem) { $('quality').replaceChildren(failed(problem)); }
+  } catch (problem) { $('quality').replaceChildren(failed(problem, fillQuality)); }
 }
 
 // --- Search ---

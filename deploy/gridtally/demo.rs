@@ -5,7 +5,10 @@
     reason = "a command that says what to look at on standard output"
 )]
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Parser;
 use gridtally_fleet::{
@@ -26,6 +29,8 @@ use crate::{
 const START: UtcMicros = UtcMicros(1_774_981_800_000_000);
 /// Replayed at once before the time-lapse begins.
 const BACKFILL_QUARTERS: i64 = 96;
+/// Tables are at most this old. In time-lapse 30 seconds are nearly four hours, which is how old the page would say that they are.
+const CHECKPOINT: Duration = Duration::from_secs(5);
 /// The demo ends by itself after this.
 const SPAN_QUARTERS: i64 = 96 * 60;
 
@@ -49,6 +54,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
     let now = START.plus(BACKFILL_QUARTERS * QUARTER_MICROS);
     let time = simulate::time_lapse(now, args.speed)?;
     plan.clock = time.clock();
+    plan.engine.checkpoint = plan.engine.checkpoint.min(CHECKPOINT);
     let fleet = simulate::fleet(args.seed, args.consumers, START)?;
     let network = plan.data_dir.join("network");
     fleet
