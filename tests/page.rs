@@ -125,12 +125,13 @@ fn tiles_are_filled(seen: &Value) {
         );
         assert!(note.trim().len() > 3, "{name}: no note");
     };
-    check(0, "Reads", " a second");
-    check(1, "Loss today", " %");
-    check(2, "Completeness today", " %");
-    check(3, "Durable log", " records");
-    check(4, "In the tables", " ago");
-    check(5, "Network", "");
+    check(0, "Without supply", " consumers");
+    check(1, "Reads", " a second");
+    check(2, "Loss today", " %");
+    check(3, "Completeness today", " %");
+    check(4, "Durable log", " records");
+    check(5, "In the tables", " ago");
+    check(6, "Network", "");
 }
 
 /// The real reads up to eight in the evening of their last day.
@@ -306,7 +307,7 @@ fn the_demo_moves_and_does_not_jump() {
         let seen = &seen[0];
         is_sound(seen, &demo.server);
         tiles_are_filled(seen);
-        let rate: Vec<&str> = seen["facts"]["tiles"][0][1]
+        let rate: Vec<&str> = seen["facts"]["tiles"][1][1]
             .as_str()
             .unwrap()
             .split(' ')

@@ -49,6 +49,10 @@ kinds! {
         "`/openapi.json` and `/docs` list the routes.";
     UNKNOWN_NODE = "unknown-node", NOT_FOUND, "There is no such node",
         "Search with `GET /api/v1/nodes?q=`, or import the `nodes` file that names it.";
+    UNKNOWN_OUTAGE = "unknown-outage", NOT_FOUND, "No such outage stands now",
+        "List them with `GET /api/v1/outages`; what stood before is in the table `outages_history`.";
+    UNKNOWN_CONSUMER = "unknown-consumer", NOT_FOUND, "There is no such consumer",
+        "Import the `connections` file that names it.";
     WRONG_METHOD = "wrong-method", METHOD_NOT_ALLOWED, "The route does not take this method",
         "Use a method of the `Allow` header.";
     NOT_ACCEPTABLE = "not-acceptable", NOT_ACCEPTABLE, "No form of the answer is acceptable",

@@ -17,7 +17,10 @@ use crate::{
     metrics,
     parameters::short,
     problem::{self, Problem},
-    routes::{balance, edits, import, nodes, operations, page, quality, sql, stream, summary},
+    routes::{
+        balance, edits, import, interruptions, nodes, operations, outages, page, quality, reliability, sql,
+        stream, summary,
+    },
 };
 
 /// Largest body of any route but imports, bytes.
@@ -35,7 +38,16 @@ fn routes(deadline: Duration) -> Vec<Route> {
         ("/api/v1/nodes/{id}", deadline, get(nodes::one)),
         ("/api/v1/nodes/{id}/children", deadline, get(nodes::children)),
         ("/api/v1/nodes/{id}/balance", deadline, get(balance::get)),
+        ("/api/v1/nodes/{id}/reliability", deadline, get(reliability::get)),
         ("/api/v1/data-quality", deadline, get(quality::get)),
+        ("/api/v1/outages", deadline, get(outages::list)),
+        ("/api/v1/outages/{id}", deadline, get(outages::one)),
+        ("/api/v1/outages/{id}/cause", NO_DEADLINE, post(outages::cause)),
+        (
+            "/api/v1/consumers/{id}/interruptions",
+            deadline,
+            get(interruptions::of_consumer),
+        ),
         ("/api/v1/stream", deadline, get(stream::get)),
         ("/api/v1/sql", NO_DEADLINE, post(sql::post)),
         ("/api/v1/import/{kind}", NO_DEADLINE, post(import::post)),

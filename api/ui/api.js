@@ -40,7 +40,7 @@ export function failed(problem, again) {
 
 // Listens to the stream for ever. EventSource comes back by itself after a break and resumes by the id of its last event; where the
 // server refuses it (then it gives up), it is opened anew.
-export function listen({ onSummary, onBalances, onReset, onOpen }) {
+export function listen({ onSummary, onBalances, onOutages, onReset, onOpen }) {
   let last = 0;
   let opened = false;
   const open = () => {
@@ -50,6 +50,7 @@ export function listen({ onSummary, onBalances, onReset, onOpen }) {
     source.addEventListener('error', () => { if (source.readyState === EventSource.CLOSED) setTimeout(open, 3000); });
     on('summary', onSummary);
     on('balances', onBalances);
+    on('outages', onOutages);
     on('reset', onReset);
   };
   open();

@@ -57,7 +57,7 @@ sqlBox($('sql'));
 // --- Tiles ---
 const tiles = {};
 function buildTiles() {
-  const names = { reads: 'Reads', loss: 'Loss today', complete: 'Completeness today', log: 'Durable log', tables: 'In the tables', size: 'Network' };
+  const names = { supply: 'Without supply', reads: 'Reads', loss: 'Loss today', complete: 'Completeness today', log: 'Durable log', tables: 'In the tables', size: 'Network' };
   for (const [key, name] of Object.entries(names)) {
     const tile = { value: el('span', { class: 'skeleton' }, '0000'), unit: el('small'), note: el('p', {}, '\u00a0') };
     tiles[key] = tile;
@@ -74,6 +74,8 @@ function setTile(key, value, unit, ...note) {
 }
 function fillTiles() {
   const { loss_today: loss, completeness_today: complete, lag, network: size } = summary;
+  const { open_outages: open, consumers_without_supply: out } = summary;
+  setTile('supply', count(out), out === 1 ? 'consumer' : 'consumers', open ? `${count(open)} ${open === 1 ? 'outage' : 'outages'} on` : 'no outage is on');
   setTile('reads', count(Math.round(summary.reads_per_second)), 'a second', `${count(summary.reads_applied)} applied`);
   const unit = loss.loss_shown ? '%' : loss.loss_high_pct == null ? '' : '%';
   const value = loss.loss_shown ? percent(loss.loss_pct).replace(' %', '') : band(loss.loss_low_pct, loss.loss_high_pct).replace(' %', '');
@@ -112,7 +114,34 @@ const address = (changes) => {
 };
 document.querySelectorAll('[data-day]').forEach((button) => button.addEventListener('click', () => go({ day: button.dataset.day === 'today' ? null : button.dataset.day })));
 
-// --- Happening now: feeders whose loss came to ask for something else than before ---
+// --- Happening now: first the outages that are on ---
+let outages = [];
+let outagesAsked = false;
+const SCOPES = { service_line: 'service line', dt: 'DT', feeder: 'feeder', substation: 'several feeders' };
+// Asked for anew rather than patched: the list is short, and a page that was away has missed some.
+async function loadOutages() {
+  if (outagesAsked) return;
+  outagesAsked = true;
+  try { outages = (await ask('/api/v1/outages?status=open&limit=12')).outages; fillHappening(); }
+  catch { /* The tile says how many there are; the next change asks again. */ }
+  finally { outagesAsked = false; }
+}
+function onOutages(event) {
+  dirty = true;
+  $('pulse').textContent = `${count(event.changed)} ${event.changed === 1 ? 'outage' : 'outages'} · ${clockText(event.at)}`;
+  loadOutages();
+}
+const outageCard = (outage) => el('li', { 'data-attention': 'investigate', 'data-outage': outage.outage_id },
+  mark('investigate'),
+  el('a', { href: address({ node: outage.node_id }) }, outage.node_name),
+  el('time', {}, minuteText(outage.started_at)),
+  el('p', {}, `${count(outage.consumers_affected - outage.consumers_restored)} without supply, ${SCOPES[outage.scope]}`,
+    outage.class === 'BREAKDOWN' ? '' : `, ${outage.class.toLowerCase().replaceAll('_', ' ')}`,
+    outage.consumers_restored ? `, ${count(outage.consumers_restored)} back` : '',
+    outage.cause ? ` · ${outage.cause}` : '',
+    outage.etr ? ` · back about ${minuteText(outage.etr)}` : ''));
+
+// --- Then feeders whose loss came to ask for something else than before ---
 const seen = new Map();
 let cards = [];
 function onBalances(event) {
@@ -134,12 +163,12 @@ function onBalances(event) {
   fillHappening();
 }
 function fillHappening() {
-  if (!cards.length) {
+  if (!cards.length && !outages.length) {
     const text = summary && !summary.roots.length ? 'Events appear here once meters publish.' : 'No feeder has come to ask for attention since this page was opened.';
     $('happening').replaceChildren(el('li', { class: 'calm' }, el('span'), el('span', {}, text)));
     return;
   }
-  $('happening').replaceChildren(...cards.map(({ feeder, over }) => el('li', { 'data-attention': feeder.attention },
+  $('happening').replaceChildren(...outages.map(outageCard), ...cards.map(({ feeder, over }) => el('li', { 'data-attention': feeder.attention },
     mark(feeder.attention),
     el('a', { href: address({ node: feeder.node_id }) }, feeder.name),
     el('time', {}, minuteText(feeder.interval_end)),
@@ -245,6 +274,7 @@ async function begin() {
     summary = await ask('/api/v1/summary');
     fillTiles();
     fillHappening();
+    loadOutages();
     if (summary.roots.length) await network.load(); else empty();
     await show();
   } catch (problem) {
@@ -268,7 +298,8 @@ const silence = listen({
     if (first) { dirty = true; refresh(); }
   },
   onBalances,
-  onReset: () => { dirty = true; seen.clear(); },
+  onOutages,
+  onReset: () => { dirty = true; seen.clear(); loadOutages(); },
   onOpen: () => { dirty = true; },
 });
 setInterval(() => {

@@ -26,6 +26,7 @@ use crate::{
 };
 
 mod instance;
+mod outage;
 mod vee;
 
 pub(crate) use instance::Instance;
@@ -150,6 +151,7 @@ fn engine_config(config: &Config, zone: &Zone) -> Result<EngineConfig, ConfigErr
             settlement_micros: minutes("engine.settlement_hours", 24 * 366)? * 60 * MINUTE_MICROS,
             coverage_threshold_pct,
             vee: vee::limits(config)?,
+            outage_rules: outage::rules(config)?,
             held_bytes_max: config.count("engine.held_bytes_max", 0..=1 << 40)?,
             ..Settings::default()
         },

@@ -36,7 +36,9 @@ mod store;
 mod tests;
 mod upkeep;
 
-pub use changes::{CHANGES_KEPT, Change, ChangeFeed, ChangeKind, INTERVALS_LISTED_MAX, Listening};
+pub use changes::{
+    CHANGES_KEPT, Change, ChangeFeed, ChangeKind, INTERVALS_LISTED_MAX, Listening, OUTAGES_LISTED_MAX,
+};
 use command::Command;
 use drive::Driver;
 pub use store::{Store, StoreError};

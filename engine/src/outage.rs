@@ -6,12 +6,11 @@
 //!
 //! # How it is driven
 //!
-//! One call of [`evaluate`] looks at one feeder over one [`Window`]. The world
-//! - keeps a [`MeterEvidence`] for each meter, tells it every event whose code [`EventMap`] knows and every validated read that
-//!   won its merge, and notes the feeder as dirty when an event was new, when a read is [`Sign::Dead`] or was, and, while
-//!   [`Evaluation::is_waiting`], when a read changed anything at all (ordinary consumption otherwise only lengthens a run);
-//! - at a tick evaluates each dirty feeder from its last [`Evaluation::calm_before`] on, and each feeder with something open that a
-//!   change of the hour or of the plan touches;
+//! `world::outage` drives it. One call of [`evaluate`] looks at one feeder over one [`Window`]. The world
+//! - keeps a [`MeterEvidence`] for each meter of a feeder on which something happened, with every event whose code [`EventMap`] knows
+//!   and every validated read that won its merge, and notes the feeder as dirty when an event was new, when a read is [`Sign::Dead`],
+//!   and, up to [`Rules::heard_micros`] after [`Evaluation::over_after`], when a read changed anything at all;
+//! - at a tick evaluates each dirty feeder, and each feeder with something open that a change of the hour or of the plan touches;
 //! - puts the evaluations of the feeders under one node together ([`join`]), which finds what is wider than a feeder;
 //! - compares with what stood before ([`changes`]): each [`Change`] is one version of one row of `outages`;
 //! - adds what the crew said ([`what_the_crew_says`]), which is found by place and time, not by id.
@@ -21,8 +20,8 @@
 //! the hours of supply; how many feeders the node above has. Events that no clock can have seen yet it must keep back, as it does with
 //! reads of the future.
 //!
-//! Evidence before a calm instant may be forgotten ([`MeterEvidence::forget_before`]) once it is old enough; when a read comes that is
-//! older, the world must bring the evidence back from the tables first.
+//! Evidence before a calm instant ([`Evaluation::calm_before`]) may be forgotten ([`MeterEvidence::forget_before`]) once it is old enough;
+//! when a read comes that is older, the world must bring the evidence back from the tables first. The world does not do so yet.
 //!
 //! # Which outage
 //!
@@ -77,7 +76,7 @@ pub use lineage::{Change, Reason, changes};
 pub use picture::{Class, ConsumerPicture, DtPicture, FeederPicture, Hang, Planned, Stint};
 pub use span::{FOREVER, Span};
 pub use spell::{Moment, Source};
-pub use wider::{FeederResult, Joined, join};
+pub use wider::{FeederResult, Joined, combine, join};
 
 use consumer::Told;
 use dead::{Hanging, Period, dt_periods, feeder_periods};
@@ -144,9 +143,19 @@ pub struct Evaluation {
     /// When anything was going on, with the tolerance of clocks about it; sorted, disjoint.
     busy: Vec<Span>,
     window: Window,
+    /// The last word that bears on supply; `None`: something is not over.
+    over_after: Option<UtcMicros>,
 }
 
 impl Evaluation {
+    /// When the last thing was said that bears on supply, if all is over: no interruption is open, and no spell waits for a read to say
+    /// whether it was one. Reads that are later than that by more than [`Rules::heard_micros`] change nothing here, but the first of
+    /// a meter that never said anything. `None`: any read may change something.
+    #[must_use]
+    pub const fn over_after(&self) -> Option<UtcMicros> {
+        self.over_after
+    }
+
     /// The last quarter hour mark at or before `limit` at which nothing was going on: from there on a later evaluation may look, with
     /// the same result for what failed after it.
     #[must_use]
@@ -211,8 +220,12 @@ pub fn evaluate<E: Evidence>(
     let doubtful = told.iter().flat_map(|told| &told.spells).any(|spell| {
         !spell.claimed || !spell.start.is_exact() || spell.end.is_none_or(|end| !end.is_exact())
     });
+    let is_open = interruptions
+        .iter()
+        .any(|interruption| interruption.ended_at.is_none());
     Evaluation {
         is_waiting: doubtful || interruptions.iter().any(Interruption::is_waiting),
+        over_after: last_word(picture, evidence).filter(|_| !is_open && told.iter().all(Told::is_over)),
         busy: busy(rules, (picture, evidence), &told, (&drafts, &covers)),
         interruptions,
         outages,
@@ -344,6 +357,35 @@ fn hanging<'a>(picture: &FeederPicture, told: &'a [Told<'a>]) -> Vec<Hanging<'a>
             .sort_by_key(|(spell, _)| (spell.certain().from, spell.start, spell.end));
     }
     hanging
+}
+
+/// When the last thing was said that bears on supply: an event, or a block without voltage. `None`: a meter of the feeder or of a DT
+/// waits for its restoration.
+fn last_word<E: Evidence>(picture: &FeederPicture, evidence: &E) -> Option<UtcMicros> {
+    let own = picture
+        .dts
+        .iter()
+        .flat_map(|dt| &dt.meters)
+        .chain(&picture.meters);
+    for stint in own.clone() {
+        let open = |spell: &Spell| spell.end.is_none();
+        if evidence
+            .of(&stint.meter)
+            .is_some_and(|meter| spells(meter, stint.span).iter().any(open))
+        {
+            return None;
+        }
+    }
+    let consumers = picture.consumers.iter().flat_map(|consumer| &consumer.meters);
+    let last = |meter: &MeterEvidence| {
+        let event = meter.signals().last().map(|(at, _)| *at);
+        let dead = meter.runs().iter().rev().find(|run| run.sign == Sign::Dead);
+        event.max(dead.map(|run| run.span.to))
+    };
+    let words = own
+        .chain(consumers)
+        .filter_map(|stint| last(evidence.of(&stint.meter)?));
+    Some(words.max().unwrap_or(UtcMicros(i64::MIN)))
 }
 
 /// When anything was going on: what came of the evidence, and what came of none of it (a doubtful word may mean more with others).

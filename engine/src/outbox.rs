@@ -24,7 +24,7 @@ use gridtally_schemas::{
 use crate::{
     state::{Quarter, Value},
     vee::Rule,
-    world::MissingReport,
+    world::{MissingReport, outage::OutageRows},
 };
 
 /// Where something came from.
@@ -141,6 +141,7 @@ pub(crate) struct Outbox {
     pub(crate) vee: Vec<VeeRow>,
     pub(crate) quarantine: Vec<QuarantineRow>,
     pub(crate) master: Vec<(MasterRow, Origin)>,
+    pub(crate) outage: OutageRows,
 }
 
 impl Outbox {
@@ -157,6 +158,7 @@ impl Outbox {
             written(&table::METERS),
             written(&table::CONNECTIONS),
         );
+        self.outage.drop_written(&written);
         self.reads.retain(|row| row.origin.position > reads);
         self.registers.retain(|row| row.origin.position > registers);
         self.events.retain(|row| row.origin.position > events);
@@ -177,6 +179,7 @@ impl Outbox {
             + self.vee.len()
             + self.quarantine.len()
             + self.master.len()
+            + self.outage.len()
     }
 }
 
@@ -480,7 +483,8 @@ pub(crate) fn master_batches(
     Ok(batches)
 }
 
-fn recorded<R>(columns: Columns, rows: &[(R, &Origin)], stamp: Stamp<'_>) -> Columns {
+/// The columns that rows of what people said share: when they were learnt, and from whom.
+pub(crate) fn recorded<R>(columns: Columns, rows: &[(R, &Origin)], stamp: Stamp<'_>) -> Columns {
     columns
         .time(
             "recorded_at",

@@ -332,6 +332,8 @@ impl Process {
             self.world.apply(position, bytes, &mut publish).unwrap();
         }
         self.world.advance(self.now);
+        while self.world.look_for_outages(self.now, 3).more {}
+        self.world.tally_months(self.now);
         settle_with(&self.sql, &mut self.world);
     }
 

@@ -18,6 +18,7 @@ use hashbrown::{HashMap, HashSet};
 use crate::{
     balance::FeederInterval,
     network::{MeterIx, Network, NodeIx, Roster},
+    outage::{EventMap, Rules},
     outbox::Outbox,
     state::{BlockNumber, Quarter, State},
     vee::VeeLimits,
@@ -27,7 +28,9 @@ mod apply;
 mod counts;
 pub(crate) mod held;
 pub mod look;
+pub mod outage;
 pub(crate) mod publish;
+pub mod reliability;
 pub(crate) mod restore;
 pub(crate) mod rows;
 mod settle;
@@ -39,6 +42,7 @@ mod waiting;
 
 pub(crate) use apply::MissingReport;
 pub use counts::Counts;
+pub use outage::{OutageChange, OutageView};
 pub use sums::Sums;
 pub use vee::Judged;
 
@@ -67,6 +71,10 @@ pub struct Settings {
     pub held_bytes_max: usize,
     /// What validation measures against, and when gaps are estimated.
     pub vee: VeeLimits,
+    /// What outages are decided by.
+    pub outage_rules: Rules,
+    /// Which event codes bear on supply.
+    pub event_map: EventMap,
 }
 
 const MINUTE_MICROS: i64 = 60_000_000;
@@ -82,6 +90,8 @@ impl Default for Settings {
             roll_up_micros: 60 * MINUTE_MICROS,
             held_bytes_max: 256 << 20,
             vee: VeeLimits::default(),
+            outage_rules: Rules::default(),
+            event_map: EventMap::default(),
         }
     }
 }
@@ -138,6 +148,8 @@ pub struct World {
     held: HeldSpans,
     quarantined: BTreeMap<String, u64>,
     vee: Validation,
+    outage: outage::Outages,
+    indices: reliability::Indices,
     /// Rows on their way to the tables.
     pub(crate) outbox: Outbox,
     applied: Position,
@@ -174,6 +186,8 @@ impl World {
             held: HeldSpans::default(),
             quarantined: BTreeMap::new(),
             vee: Validation::default(),
+            outage: outage::Outages::default(),
+            indices: reliability::Indices::default(),
             outbox: Outbox::default(),
             applied: Position::default(),
         }

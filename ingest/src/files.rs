@@ -40,6 +40,10 @@ pub enum FileKind {
     Meters,
     /// Consumers' connections.
     Connections,
+    /// Outages announced beforehand.
+    PlannedOutages,
+    /// Hours of supply.
+    SupplyHours,
     /// Interval reads.
     Reads,
     /// Register reads.
@@ -50,10 +54,12 @@ pub enum FileKind {
 
 impl FileKind {
     /// Every kind, in dependency order.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Nodes,
         Self::Meters,
         Self::Connections,
+        Self::PlannedOutages,
+        Self::SupplyHours,
         Self::Reads,
         Self::Registers,
         Self::Events,
@@ -66,6 +72,8 @@ impl FileKind {
             Self::Nodes => "nodes",
             Self::Meters => "meters",
             Self::Connections => "connections",
+            Self::PlannedOutages => "planned_outages",
+            Self::SupplyHours => "supply_hours",
             Self::Reads => "reads",
             Self::Registers => "registers",
             Self::Events => "events",
@@ -95,7 +103,9 @@ impl fmt::Display for FileKind {
 
 /// A word that is no kind of file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{word}` is no kind of file: nodes, meters, connections, reads, registers and events are")]
+#[error(
+    "`{word}` is no kind of file: nodes, meters, connections, planned_outages, supply_hours, reads, registers and events are"
+)]
 pub struct UnknownKind {
     /// The word, shortened.
     pub word: String,

@@ -45,6 +45,8 @@ macro_rules! words {
     };
 }
 
+pub(crate) use words;
+
 words!(
     /// Kind of node, from the top of the hierarchy down (DOMAIN section 1).
     NodeKind {

@@ -7,6 +7,8 @@
 //! kind 2    undecodable  body = topic text · content type text · reason text · payload as received
 //! kind 3    master rows  body = JSON of MasterRows
 //! kind 4    edits        body = JSON of Edits
+//! kind 6    plan rows    body = JSON of PlanRows
+//! kind 7    cause        body = JSON of Cause
 //! ```
 //!
 //! A newer kind is added, never redefined: an old log stays readable.
@@ -15,6 +17,7 @@ use crate::{
     Publish, UtcMicros,
     edit::Edits,
     network::MasterRows,
+    outage::{Cause, PlanRows},
     topic::Publisher,
     wire::{self, Encoding},
 };
@@ -23,6 +26,8 @@ const KIND_PUBLISH: u8 = 1;
 const KIND_UNDECODABLE: u8 = 2;
 const KIND_MASTER_ROWS: u8 = 3;
 const KIND_EDITS: u8 = 4;
+const KIND_PLAN_ROWS: u8 = 6;
+const KIND_CAUSE: u8 = 7;
 
 /// Source that a file import records: `file:` and the file's name. Bounded like every text of a record.
 const TEXT_BYTES_MAX: usize = 65_535;
@@ -58,6 +63,10 @@ pub enum Body<'a> {
     MasterRows(MasterRows),
     /// Manual edits.
     Edits(Edits),
+    /// Planned outages and hours of supply.
+    PlanRows(PlanRows),
+    /// What a person says of an outage.
+    Cause(Cause),
 }
 
 /// A record that cannot be read: written by a newer version, or not by gridtally.
@@ -78,6 +87,12 @@ pub enum RecordError {
     /// Edits that do not parse.
     #[error("log record's edits do not parse")]
     Edits(#[source] serde_json::Error),
+    /// Plan rows that do not parse.
+    #[error("log record's plan rows do not parse")]
+    PlanRows(#[source] serde_json::Error),
+    /// A cause that does not parse.
+    #[error("log record's cause does not parse")]
+    Cause(#[source] serde_json::Error),
     /// A publish that does not parse.
     #[error("log record's publish does not parse")]
     Publish(#[source] wire::DecodeError),
@@ -136,6 +151,38 @@ pub fn encode_edits(
     serde_json::to_writer(bytes, edits)
 }
 
+/// Writes a record of planned outages or hours of supply.
+///
+/// # Errors
+/// None in practice: the rows are texts and times, which JSON can always say.
+pub fn encode_plan_rows(
+    recorded_at: UtcMicros,
+    source: &str,
+    rows: &PlanRows,
+    bytes: &mut Vec<u8>,
+) -> Result<(), serde_json::Error> {
+    header(KIND_PLAN_ROWS, recorded_at, source, bytes);
+    serde_json::to_writer(bytes, rows)
+}
+
+/// Writes what a person says of an outage; its source is `person:` and the person's name.
+///
+/// # Errors
+/// None in practice: it is texts and times, which JSON can always say.
+pub fn encode_cause(
+    recorded_at: UtcMicros,
+    cause: &Cause,
+    bytes: &mut Vec<u8>,
+) -> Result<(), serde_json::Error> {
+    header(
+        KIND_CAUSE,
+        recorded_at,
+        &format!("person:{}", cause.person),
+        bytes,
+    );
+    serde_json::to_writer(bytes, cause)
+}
+
 fn header(kind: u8, recorded_at: UtcMicros, source: &str, bytes: &mut Vec<u8>) {
     bytes.push(kind);
     bytes.extend_from_slice(&recorded_at.0.to_le_bytes());
@@ -175,6 +222,8 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, RecordError> {
         }
         KIND_MASTER_ROWS => Body::MasterRows(serde_json::from_slice(rest).map_err(RecordError::MasterRows)?),
         KIND_EDITS => Body::Edits(serde_json::from_slice(rest).map_err(RecordError::Edits)?),
+        KIND_PLAN_ROWS => Body::PlanRows(serde_json::from_slice(rest).map_err(RecordError::PlanRows)?),
+        KIND_CAUSE => Body::Cause(serde_json::from_slice(rest).map_err(RecordError::Cause)?),
         other => return Err(RecordError::Kind(other)),
     };
     Ok(Record {

@@ -14,14 +14,20 @@ use axum::{
 };
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
-use gridtally_engine::{Change, World, engine::ChangeKind, network::NodeIx, state::Quarter, world::Sums};
+use gridtally_engine::{
+    Change, World,
+    engine::ChangeKind,
+    network::NodeIx,
+    state::Quarter,
+    world::{OutageChange, Sums},
+};
 use gridtally_schemas::UtcMicros;
 use serde::Serialize;
 use tokio::{sync::broadcast, time};
 use tokio_stream::wrappers::BroadcastStream;
 use utoipa::ToSchema;
 
-use super::summary;
+use super::{outages::OutageRow, summary};
 use crate::{
     app::App,
     figures::{Attention, Figures},
@@ -100,6 +106,29 @@ pub(crate) struct WorstDt {
     dt: NodeName,
     /// Its loss, per cent.
     loss_pct: f64,
+}
+
+/// Data of an `outages` event: outages that began, grew, were restored, or turned out to be something else.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OutagesEvent {
+    /// When, by the configured clock.
+    at: String,
+    /// Last log record that they contain.
+    applied_position: u64,
+    /// Outages that changed.
+    changed: usize,
+    /// They, by id; 256 at most.
+    outages: Vec<ChangedOutage>,
+}
+
+/// An outage as it stands, and why it changed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ChangedOutage {
+    /// The outage.
+    #[serde(flatten)]
+    outage: OutageRow,
+    /// Why it changed.
+    reason: String,
 }
 
 /// Data of a `checkpoint` event.
@@ -202,6 +231,24 @@ fn event_of(app: &App, change: &Change) -> Event {
             };
             app.hub.write("balances", Some(change.id), &event)
         }
+        ChangeKind::Outages {
+            changes,
+            total,
+            applied,
+        } => {
+            let row = |world: &World, change: &OutageChange| ChangedOutage {
+                outage: OutageRow::of(world, &app.zone, change.view.clone()),
+                reason: change.reason.clone(),
+            };
+            let rows = |world: &World| changes.iter().map(|change| row(world, change)).collect();
+            let event = OutagesEvent {
+                at,
+                applied_position: applied.0,
+                changed: *total,
+                outages: app.engine.read(rows),
+            };
+            app.hub.write("outages", Some(change.id), &event)
+        }
         ChangeKind::Checkpoint { position, rows } => {
             let event = CheckpointEvent {
                 at,
@@ -278,7 +325,7 @@ fn look(world: &World, feeder: NodeIx, quarter: Quarter) -> Option<(UtcMicros, F
 }
 
 /// What changes, as server-sent events: `summary` (at most once a second; as GET /summary), `balances` (as [`BalancesEvent`]),
-/// `checkpoint`, and `reset` when changes were missed and everything should be asked for anew.
+/// `outages` (as [`OutagesEvent`]), `checkpoint`, and `reset` when changes were missed and everything should be asked for anew.
 #[utoipa::path(
     get,
     path = "/api/v1/stream",

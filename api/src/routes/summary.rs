@@ -1,7 +1,13 @@
 //! GET /summary: the tiles.
 
 use axum::{extract::State, http::HeaderMap, response::Response};
-use gridtally_engine::World;
+use gridtally_engine::{
+    World,
+    world::{
+        outage::look::OutageCounts,
+        reliability::{Basis, IndexRow, MajorDays},
+    },
+};
 use gridtally_schemas::network::NodeKind;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -40,6 +46,15 @@ pub(crate) struct Summary {
     pub(crate) completeness_today: Completeness,
     /// Energy balance of today so far.
     pub(crate) loss_today: Figures,
+    /// Outages that are on.
+    pub(crate) open_outages: usize,
+    /// Consumers without supply that is due to them, as far as is known.
+    pub(crate) consumers_without_supply: usize,
+    /// Minutes of sustained interruption per consumer served, of what began this month and is over, major event days included. Null:
+    /// nobody was interrupted this month, or nobody is served.
+    pub(crate) saidi_month_minutes: Option<f64>,
+    /// Sustained interruptions per consumer served, likewise.
+    pub(crate) saifi_month: Option<f64>,
     /// End of the newest interval that has a balance. Null: there is none.
     pub(crate) newest_interval_end: Option<String>,
     /// Publishes and rows that wait in quarantine.
@@ -116,6 +131,37 @@ struct Picture {
     newest_interval_end: Option<gridtally_schemas::UtcMicros>,
     quarantined: u64,
     coverage_threshold_pct: f64,
+    outages: OutageCounts,
+    month: MonthToDate,
+}
+
+/// Sums over everybody in the running month.
+#[derive(Default)]
+struct MonthToDate {
+    served: u64,
+    interruptions: u64,
+    minutes: f64,
+}
+
+impl MonthToDate {
+    fn of(world: &World, month: gridtally_schemas::Day) -> Self {
+        let mut sums = Self::default();
+        for root in world.roots() {
+            let rows = world.indices(root, month);
+            let counts = |row: &&IndexRow| (row.basis, row.med) == (Basis::Consumer, MajorDays::Included);
+            if let Some(row) = rows.iter().find(counts) {
+                sums.served += row.consumers_served;
+                sums.interruptions += row.customer_interruptions;
+                sums.minutes += row.customer_minutes;
+            }
+        }
+        sums
+    }
+
+    fn per_consumer(&self, sum: f64) -> Option<f64> {
+        let served = i64::try_from(self.served).ok().filter(|served| *served > 0)?;
+        Some(sum / gridtally_engine::balance::ratio(served, 1))
+    }
 }
 
 /// Most roots that a summary names.
@@ -161,6 +207,8 @@ fn picture(world: &World, day: gridtally_schemas::Day) -> Picture {
         newest_interval_end: world.newest_interval().map(gridtally_engine::state::Quarter::end),
         quarantined: world.quarantined().values().sum(),
         coverage_threshold_pct: threshold_pct,
+        outages: world.outage_counts(),
+        month: MonthToDate::of(world, day.first_of_month()),
     }
 }
 
@@ -186,6 +234,14 @@ pub(crate) fn summary(app: &App) -> Summary {
         reads_applied: progress.reads_applied,
         completeness_today: Completeness::of(&picture.loss_today),
         loss_today: picture.loss_today,
+        open_outages: picture.outages.open,
+        consumers_without_supply: picture.outages.consumers_out,
+        saidi_month_minutes: picture.month.per_consumer(picture.month.minutes),
+        saifi_month: i64::try_from(picture.month.interruptions).ok().and_then(|sum| {
+            picture
+                .month
+                .per_consumer(gridtally_engine::balance::ratio(sum, 1))
+        }),
         newest_interval_end: picture.newest_interval_end.map(text),
         quarantined: picture.quarantined,
         log_position: progress.log_position.0,

@@ -20,11 +20,12 @@ pub(super) fn is_effective_dated(schema: &TableSchema) -> bool {
 pub(super) fn standing(schema: &TableSchema, until: Option<UtcMicros>) -> String {
     let columns = columns(schema);
     // A row's day follows from its key; naming it lets a condition on the day skip the other days' files.
-    let key: Vec<&str> = schema
+    let key: Vec<String> = schema
         .key
         .iter()
         .copied()
         .chain(schema.partition.filter(|column| !schema.key.contains(column)))
+        .map(name)
         .collect();
     let newest: Vec<String> = schema
         .newest_by
@@ -61,11 +62,12 @@ pub(super) fn standing(schema: &TableSchema, until: Option<UtcMicros>) -> String
 /// row that holds then; where two do, the one that began last.
 pub(super) fn picture(schema: &TableSchema, at: UtcMicros, until: Option<UtcMicros>) -> String {
     let columns = columns(schema);
-    let id: Vec<&str> = schema
+    let id: Vec<String> = schema
         .key
         .iter()
         .copied()
         .filter(|column| *column != "valid_from")
+        .map(name)
         .collect();
     let at = instant(at);
     format!(
@@ -77,8 +79,17 @@ pub(super) fn picture(schema: &TableSchema, at: UtcMicros, until: Option<UtcMicr
 }
 
 fn columns(schema: &TableSchema) -> String {
-    let columns: Vec<&str> = schema.columns.iter().map(|column| column.name).collect();
+    let columns: Vec<String> = schema.columns.iter().map(|column| name(column.name)).collect();
     columns.join(", ")
+}
+
+/// A column's name as SQL takes it: some are words of the language.
+fn name(column: &str) -> String {
+    if ["start", "end", "from", "to"].contains(&column) {
+        format!("\"{column}\"")
+    } else {
+        column.to_owned()
+    }
 }
 
 /// An instant as an SQL expression, exact to the microsecond.

@@ -179,6 +179,30 @@ pub(crate) const KEYS: &[Key] = &[
         "below this coverage no loss is shown as a plain number, per cent",
     ),
     key(
+        "outage.momentary_minutes",
+        "GRIDTALLY_OUTAGE_MOMENTARY_MINUTES",
+        "3",
+        "an interruption is sustained when it lasts longer than this, minutes (Rules 2020 as amended; IEEE 1366: 5)",
+    ),
+    key(
+        "outage.together_minutes",
+        "GRIDTALLY_OUTAGE_TOGETHER_MINUTES",
+        "5",
+        "how far apart the clocks of meters may put one moment, minutes",
+    ),
+    key(
+        "outage.share_pct",
+        "GRIDTALLY_OUTAGE_SHARE_PCT",
+        "50",
+        "a DT is out when more than this share of its consumers is, a feeder when that share of its DTs is, per cent",
+    ),
+    key(
+        "outage.heard_hours",
+        "GRIDTALLY_OUTAGE_HEARD_HOURS",
+        "48",
+        "a meter can be heard when it said anything within this time before or after, hours",
+    ),
+    key(
         "vee.estimate_after_hours",
         "GRIDTALLY_VEE_ESTIMATE_AFTER_HOURS",
         "24",

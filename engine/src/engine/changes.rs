@@ -9,12 +9,14 @@ use gridtally_ingest::log::Position;
 use gridtally_schemas::UtcMicros;
 use tokio::sync::broadcast;
 
-use crate::{network::NodeIx, state::Quarter};
+use crate::{network::NodeIx, state::Quarter, world::OutageChange};
 
 /// Number of changes kept for listeners who come back.
 pub const CHANGES_KEPT: usize = 1_024;
 /// Most intervals that one change lists.
 pub const INTERVALS_LISTED_MAX: usize = 256;
+/// Most outages that one change lists.
+pub const OUTAGES_LISTED_MAX: usize = 256;
 
 /// A change of the picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +36,15 @@ pub enum ChangeKind {
     Balances {
         /// The feeder-intervals that changed, at most [`INTERVALS_LISTED_MAX`] of them.
         intervals: Vec<(NodeIx, Quarter)>,
+        /// How many there are in all.
+        total: usize,
+        /// Last log record that they contain.
+        applied: Position,
+    },
+    /// Outages began, grew, were restored, or turned out to be something else.
+    Outages {
+        /// They, by id; at most [`OUTAGES_LISTED_MAX`] of them.
+        changes: Vec<OutageChange>,
         /// How many there are in all.
         total: usize,
         /// Last log record that they contain.

@@ -17,7 +17,7 @@ use super::{EngineError, Store};
 use crate::{outbox::Stamp, world::publish::Due};
 
 /// Tables whose rows the log alone decides, in the order of their commits.
-pub(crate) static FROM_LOG: [&TableSchema; 8] = [
+pub(crate) static FROM_LOG: [&TableSchema; 11] = [
     &table::INTERVAL_READS,
     &table::REGISTER_READS,
     &table::METER_EVENTS,
@@ -26,13 +26,19 @@ pub(crate) static FROM_LOG: [&TableSchema; 8] = [
     &table::NODES,
     &table::METERS,
     &table::CONNECTIONS,
+    &table::PLANNED_OUTAGES,
+    &table::SUPPLY_HOURS,
+    &table::OUTAGE_CAUSES,
 ];
 
 /// Tables that time too decides.
-pub(crate) static FROM_TIME: [&TableSchema; 4] = [
+pub(crate) static FROM_TIME: [&TableSchema; 7] = [
     &table::DT_BALANCE,
     &table::FEEDER_BALANCE,
     &table::NODE_BALANCE_DAILY,
+    &table::OUTAGES,
+    &table::INTERRUPTIONS,
+    &table::RELIABILITY_MONTHLY,
     &table::CHECKPOINTS,
 ];
 

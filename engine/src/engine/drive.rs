@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{
-    ChangeKind, EngineConfig, EngineError, INTERVALS_LISTED_MAX, Progress, Shared, Store,
+    ChangeKind, EngineConfig, EngineError, INTERVALS_LISTED_MAX, OUTAGES_LISTED_MAX, Progress, Shared, Store,
     checkpoint::{Checkpointer, Transactions, Written},
     command::Command,
     rate::Rate,
@@ -39,6 +39,8 @@ const GATHER_ROWS: usize = 64 * 1024;
 const JUDGE_DAYS: usize = 200;
 /// Parts of [`JUDGE_DAYS`] that a tick judges at most while nobody waits for a checkpoint.
 const JUDGE_PARTS: usize = 20;
+/// Feeders looked at for outages under one lock.
+const OUTAGE_FEEDERS: usize = 4;
 /// Feeder-intervals taken for publication under one lock.
 const PUBLISH_INTERVALS: usize = 128;
 
@@ -266,6 +268,8 @@ impl<S: Store> Driver<S> {
         let (started, now) = (Instant::now(), self.clock.now());
         self.ticked_at = now;
         self.write(|world| world.advance(now));
+        // First: who is without supply matters more than any balance.
+        self.look_for_outages(now);
         let mut changed: Vec<(NodeIx, Quarter)> = Vec::new();
         let mut computed_any = false;
         let mut parts_left = if self.is_checkpoint_asked() {
@@ -303,6 +307,28 @@ impl<S: Store> Driver<S> {
             );
         }
         Ok(())
+    }
+
+    /// Brings outages up to what is applied, and tells what changed.
+    fn look_for_outages(&self, now: UtcMicros) {
+        let mut changes = loop {
+            let seen = self.write(|world| world.look_for_outages(now, OUTAGE_FEEDERS));
+            if !seen.more {
+                break seen.changes;
+            }
+        };
+        self.write(|world| world.tally_months(now));
+        if changes.is_empty() {
+            return;
+        }
+        let total = changes.len();
+        changes.truncate(OUTAGES_LISTED_MAX);
+        let kind = ChangeKind::Outages {
+            changes,
+            total,
+            applied: self.read(World::applied),
+        };
+        self.shared.changes.tell(now, kind);
     }
 
     /// Judges some of the meter-days that wait; `false`: there were none, or the tables are ahead of what is applied.

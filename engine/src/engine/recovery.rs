@@ -82,6 +82,7 @@ pub(crate) async fn recover<S: Store>(
     })
     .await?;
     each(store, &table::NODE_BALANCE_DAILY, |rows| world.restore_days(rows)).await?;
+    restore_outages(store, &mut world, as_of).await?;
     world.resume(as_of, counts);
     world.judge_from(said_through);
     Ok(Recovered {
@@ -89,6 +90,31 @@ pub(crate) async fn recover<S: Store>(
         transactions,
         published_at,
     })
+}
+
+/// Plans and causes as they were said, and what was published of outages, interruptions and indices.
+async fn restore_outages<S: Store>(store: &S, world: &mut World, as_of: Position) -> Result<(), EngineError> {
+    each(store, &table::PLANNED_OUTAGES, |rows| {
+        world.restore_planned_outages(rows, as_of)
+    })
+    .await?;
+    each(store, &table::SUPPLY_HOURS, |rows| {
+        world.restore_supply_hours(rows, as_of)
+    })
+    .await?;
+    each(store, &table::OUTAGE_CAUSES, |rows| {
+        world.restore_causes(rows, as_of)
+    })
+    .await?;
+    each(store, &table::OUTAGES, |rows| world.restore_outages(rows)).await?;
+    each(store, &table::INTERRUPTIONS, |rows| {
+        world.restore_interruptions(rows)
+    })
+    .await?;
+    each(store, &table::RELIABILITY_MONTHLY, |rows| {
+        world.restore_indices(rows)
+    })
+    .await
 }
 
 /// Last transaction of every table, and of every part of a table that has its own.

@@ -7,7 +7,7 @@ use super::{
     evidence::{Evidence, MeterEvidence, Sign, Signal},
     picture::{ConsumerPicture, Stint, words},
     span::Span,
-    spell::{Source, Spell, spells},
+    spell::{Moment, Source, Spell, spells},
 };
 
 words!(
@@ -68,6 +68,22 @@ impl<'a> Told<'a> {
             join_overlapping(&mut told.spells);
         }
         told
+    }
+
+    /// Whether all its spells are over, and none waits for a later read to say whether it was one.
+    pub(super) fn is_over(&self) -> bool {
+        // A read of a block after the end says whether the blocks before it are missing or only late.
+        let is_delivered_after = |end: UtcMicros| {
+            let mut serving = self.meters.iter().filter(|(_, span)| span.contains(end));
+            serving.all(|(meter, _)| {
+                let last = meter.runs().last();
+                last.is_some_and(|run| run.span.to > end.plus(run.block_micros))
+            })
+        };
+        self.spells.iter().all(|spell| {
+            let ended = |end: Moment| spell.claimed || is_delivered_after(end.at);
+            spell.end.is_some_and(ended)
+        })
     }
 
     /// Whether it has a meter at `at` that can be heard: which said something in `within`, or never anything yet. One that once spoke

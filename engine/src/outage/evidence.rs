@@ -152,6 +152,9 @@ impl MeterEvidence {
     pub fn set(&mut self, interval_end: UtcMicros, minutes: IntervalMinutes, sign: Option<Sign>) -> bool {
         let block_micros = minutes.micros();
         let span = Span::new(interval_end.plus(-block_micros), interval_end);
+        if self.runs.last().is_none_or(|last| last.span.to <= span.from) {
+            return self.append(span, block_micros, sign);
+        }
         let first = self.runs.partition_point(|run| run.span.to < span.from);
         let after = self.runs.partition_point(|run| run.span.from <= span.to);
         let touched = self.runs.get(first..after).unwrap_or_default();
@@ -183,6 +186,30 @@ impl MeterEvidence {
         }
         self.runs.splice(first..after, pieces);
         true
+    }
+
+    /// Says what a block proves that begins no earlier than all of them end: the common case, without a search.
+    fn append(&mut self, span: Span, block_micros: i64, sign: Option<Sign>) -> bool {
+        let Some(sign) = sign else {
+            return false;
+        };
+        let joins = |last: &&mut Run| {
+            last.span.to == span.from && (last.sign, last.block_micros) == (sign, block_micros)
+        };
+        match self.runs.last_mut().filter(joins) {
+            Some(last) => last.span.to = span.to,
+            None => self.runs.push(Run {
+                span,
+                block_micros,
+                sign,
+            }),
+        }
+        true
+    }
+
+    /// Forgets every read, so that they can be told anew.
+    pub fn forget_reads(&mut self) {
+        self.runs.clear();
     }
 
     /// Whether the meter never said anything.

@@ -1,65 +1,9 @@
 //! Hours of supply (Rules 2020, rule 10(1)): when a category or node is due supply, and so when it is not.
 
+pub use gridtally_schemas::outage::{Weekdays, WeekdaysError};
 use gridtally_schemas::{Day, UtcMicros, Zone};
 
 use super::span::Span;
-
-/// Days of the week, as a set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Weekdays(u8);
-
-/// Why a text names no weekdays.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{text}` names no weekdays: names or ranges of mon tue wed thu fri sat sun, with `;` between, or `all`"
-)]
-pub struct WeekdaysError {
-    /// The text.
-    pub text: String,
-}
-
-const NAMES: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
-
-impl Weekdays {
-    /// Every day.
-    pub const ALL: Self = Self(0b111_1111);
-
-    /// Parses `mon-sat`, `sun`, `mon;wed;fri`, `fri-mon` or `all`.
-    ///
-    /// # Errors
-    /// [`WeekdaysError`] for anything else.
-    pub fn parse(text: &str) -> Result<Self, WeekdaysError> {
-        let error = || WeekdaysError {
-            text: text.to_owned(),
-        };
-        let lower = text.trim().to_ascii_lowercase();
-        if lower == "all" {
-            return Ok(Self::ALL);
-        }
-        let number = |name: &str| {
-            NAMES
-                .iter()
-                .position(|known| *known == name.trim())
-                .ok_or_else(error)
-        };
-        let mut days = 0_u8;
-        for part in lower.split(';') {
-            let (first, last) = part.split_once('-').unwrap_or((part, part));
-            let (mut day, last) = (number(first)?, number(last)?);
-            days |= 1 << day;
-            while day != last {
-                day = (day + 1) % NAMES.len();
-                days |= 1 << day;
-            }
-        }
-        Ok(Self(days))
-    }
-
-    fn has(self, day: Day) -> bool {
-        // 1970-01-01 was a Thursday, three days after a Monday.
-        self.0 & (1 << (day.0 + 3).rem_euclid(7)) != 0
-    }
-}
 
 /// One stretch of a day in which supply is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -107,6 +107,17 @@ fn failed_together(
     found
 }
 
+/// What one planned outage comes to that reaches over several nodes' feeders, in the order of those; `None` of nothing.
+#[must_use]
+pub fn combine<'a>(rules: &Rules, parts: impl IntoIterator<Item = &'a Outage>) -> Option<Outage> {
+    let mut parts = parts.into_iter();
+    let mut whole = parts.next()?.clone();
+    for part in parts {
+        absorb(rules, &mut whole, part);
+    }
+    Some(whole)
+}
+
 /// Adds what another feeder knows of the same outage.
 fn absorb(rules: &Rules, outage: &mut Outage, other: &Outage) {
     if other.consumers_affected == 0 {

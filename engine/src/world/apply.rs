@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use gridtally_ingest::log::Position;
 use gridtally_schemas::{
-    IntervalRead, MeterSpan, Publish, RegisterRead, UtcMicros,
+    IntervalRead, MeterSpan, PowerEvent, Publish, RegisterRead, UtcMicros,
     edit::{Edit, Edits},
     network::MasterRows,
     record::{self, Body, RecordError},
@@ -98,6 +98,8 @@ impl World {
             }
             Body::MasterRows(rows) => self.apply_master_rows(&origin, rows),
             Body::Edits(edits) => self.apply_edits(&origin, edits),
+            Body::PlanRows(rows) => self.apply_plan(&origin, rows),
+            Body::Cause(cause) => self.apply_cause(&origin, cause),
         }
         self.counts.records += 1;
         self.applied = position;
@@ -145,7 +147,7 @@ impl World {
             self.refuse_reads(arrival, span.meter_id, &refused);
         }
         self.apply_registers(arrival, meter, span);
-        self.apply_events(arrival.origin, meter, span);
+        self.apply_events(arrival, meter, span);
     }
 
     pub(super) fn is_known(&self, meter: MeterIx) -> bool {
@@ -199,6 +201,8 @@ impl World {
                 self.counts.reads_accepted += 1;
                 self.resolve_missing(origin, meter, quarter);
                 self.vee.note(meter, quarter);
+                self.outage
+                    .note(&self.settings.outage_rules, meter, quarter, value);
                 version
             }
             Merged::Superseded => {
@@ -373,19 +377,34 @@ impl World {
         });
     }
 
-    fn apply_events(&mut self, origin: &Origin, meter: MeterIx, span: MeterSpan<'_>) {
-        for event in span.events {
-            if !self.events.insert((meter, *event)) {
+    fn apply_events(&mut self, arrival: &Arrival<'_>, meter: MeterIx, span: MeterSpan<'_>) {
+        let origin = arrival.origin;
+        // No clock can have seen it yet.
+        let is_future = |event: &PowerEvent| event.at > origin.received_at.plus(self.settings.future_micros);
+        let (refused, taken): (Vec<PowerEvent>, Vec<PowerEvent>) =
+            span.events.iter().copied().partition(is_future);
+        if !refused.is_empty() {
+            let span = MeterSpan {
+                reads: &[],
+                registers: &[],
+                events: &refused,
+                ..span
+            };
+            self.refuse(arrival, span, Rule::Future.as_str());
+        }
+        for event in taken {
+            if !self.events.insert((meter, event)) {
                 self.counts.events_duplicate += 1;
                 continue;
             }
             self.counts.events_accepted += 1;
+            self.outage.hear(&self.settings.event_map, meter, &event);
             let Some(meter_id) = self.network.meter(meter).map(|meter| meter.id.clone()) else {
                 return;
             };
             self.outbox.events.push(EventRow {
                 meter_id,
-                event: *event,
+                event,
                 origin: origin.clone(),
             });
         }
@@ -422,7 +441,11 @@ impl World {
 
     fn refuse(&mut self, arrival: &Arrival<'_>, span: MeterSpan<'_>, reason: &'static str) {
         self.count_quarantined(span);
-        let suffix = if span.reads.is_empty() { "-registers" } else { "" };
+        let suffix = match (span.reads.is_empty(), span.registers.is_empty()) {
+            (false, _) => "",
+            (true, false) => "-registers",
+            (true, true) => "-events",
+        };
         let held = Held::of_span(arrival, reason, span);
         let exception_id = format!("{}-{reason}{suffix}", arrival.id);
         self.quarantine(QuarantineRow {
@@ -489,11 +512,13 @@ impl World {
     pub(super) fn touch(&mut self, touched: &Touched) {
         if touched.rows_changed > 0 {
             self.feeders_of_block.clear();
+            self.indices.note_network();
         }
         for feeder in &touched.feeders {
             let before = self.rosters.remove(feeder).unwrap_or_default();
             self.stale.entry(*feeder).or_insert(before);
             self.vee.note_feeder(*feeder);
+            self.outage.note_feeder(*feeder);
         }
     }
 }

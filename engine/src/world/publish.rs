@@ -11,7 +11,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use gridtally_ingest::log::Position;
 use gridtally_schemas::{Day, NodeId, UtcMicros, network::NodeKind};
 
-use super::{Counts, World, vee::Derived};
+use super::{Counts, World, outage::DueOutages, reliability::DueIndices, vee::Derived};
 use crate::{network::NodeIx, outbox::Outbox, state::Quarter};
 
 mod values;
@@ -152,6 +152,8 @@ pub(crate) struct Due {
     pub(crate) counts: Counts,
     pub(crate) outbox: Outbox,
     pub(crate) derived: Derived,
+    pub(super) outages: DueOutages,
+    pub(super) indices: DueIndices,
     pub(super) dts: Vec<Row<Quarter, DtValues>>,
     pub(super) feeders: Vec<Row<Quarter, FeederValues>>,
     pub(super) days: Vec<Row<Day, DayValues>>,
@@ -175,6 +177,8 @@ impl World {
             counts: self.counts,
             outbox,
             derived: self.take_derived(now),
+            outages: self.take_outages(),
+            indices: self.take_indices(),
             ..Due::default()
         };
         self.take_withdrawn(now, &mut due);

@@ -49,6 +49,9 @@ impl Due {
             outbox::quarantine_batch(&rows.quarantine, stamp)
         })?;
         batches.extend(outbox::master_batches(&rows.master, stamp)?);
+        batches.extend(rows.outage.batches(stamp)?);
+        batches.extend(self.outages.batches(stamp)?);
+        batches.extend(self.indices.batch(stamp)?);
         Ok(batches)
     }
 
@@ -66,7 +69,13 @@ impl Due {
 
     /// Number of rows in it.
     pub(crate) fn rows(&self) -> usize {
-        self.outbox.len() + self.derived.len() + self.dts.len() + self.feeders.len() + self.days.len()
+        self.outbox.len()
+            + self.derived.len()
+            + self.outages.len()
+            + self.indices.len()
+            + self.dts.len()
+            + self.feeders.len()
+            + self.days.len()
     }
 
     fn dt_batch(&self, stamp: Stamp<'_>) -> Result<RecordBatch, ArrowError> {

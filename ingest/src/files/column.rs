@@ -72,6 +72,27 @@ columns!(
     11 VALID_TO = "valid_to" optional,
 );
 columns!(
+    /// `planned_outages`.
+    planned_outages:
+    0 NODE_ID = "node_id" required,
+    1 START = "start" required,
+    2 END = "end" required,
+    3 CLASS = "class" required,
+    4 REASON = "reason" optional,
+    5 NOTICE_AT = "notice_at" optional,
+);
+columns!(
+    /// `supply_hours`.
+    supply_hours:
+    0 NODE_ID = "node_id" optional,
+    1 CATEGORY = "category" optional,
+    2 WEEKDAYS = "weekdays" required,
+    3 FROM = "from" required,
+    4 TO = "to" required,
+    5 VALID_FROM = "valid_from" optional,
+    6 VALID_TO = "valid_to" optional,
+);
+columns!(
     /// `reads`.
     reads:
     0 METER_ID = "meter_id" required,
@@ -107,6 +128,8 @@ pub(crate) fn columns_of(kind: FileKind) -> &'static [&'static Column] {
         FileKind::Nodes => nodes::ALL,
         FileKind::Meters => meters::ALL,
         FileKind::Connections => connections::ALL,
+        FileKind::PlannedOutages => planned_outages::ALL,
+        FileKind::SupplyHours => supply_hours::ALL,
         FileKind::Reads => reads::ALL,
         FileKind::Registers => registers::ALL,
         FileKind::Events => events::ALL,

@@ -8,6 +8,7 @@ use std::{
 use gridtally_schemas::{
     ConsumerId, MeterId, NodeId, Publish, id,
     network::{ConnectionRow, MasterRows, MeterRow, NodeRow},
+    outage::{PlanRows, PlannedOutageRow, SupplyHoursRow},
 };
 use parquet::file::reader::ChunkReader;
 
@@ -38,6 +39,8 @@ const MASTER_ROW_BYTES: usize = 320;
 pub enum FilePart {
     /// Rows of nodes, meters or connections.
     Master(MasterRows),
+    /// Planned outages or hours of supply.
+    Plan(PlanRows),
     /// Reads, registers or events; rows of one meter that stand together are one span.
     Publish(Publish),
 }
@@ -328,6 +331,12 @@ impl FileParts {
             FileKind::Connections => {
                 FilePart::Master(MasterRows::Connections(self.fill_master(row::connection)))
             }
+            FileKind::PlannedOutages => {
+                FilePart::Plan(PlanRows::PlannedOutages(self.fill_master(row::planned_outage)))
+            }
+            FileKind::SupplyHours => {
+                FilePart::Plan(PlanRows::SupplyHours(self.fill_master(row::supply_hours)))
+            }
             FileKind::Reads => {
                 FilePart::Publish(self.fill_publish(&reads::METER_ID, row::read, Publish::push_read))
             }
@@ -351,6 +360,7 @@ impl Iterator for FileParts {
             let part = self.next_part();
             let empty = match &part {
                 FilePart::Master(rows) => rows.is_empty(),
+                FilePart::Plan(rows) => rows.is_empty(),
                 FilePart::Publish(publish) => publish.is_empty(),
             };
             if !empty {
@@ -431,5 +441,38 @@ impl MasterRow for ConnectionRow {
     fn overlap(source: &Rows, line: u64) -> Fault {
         let column = &super::column::connections::VALID_FROM;
         overlap(source, column, "consumer_id and meter_id", line)
+    }
+}
+
+impl MasterRow for PlannedOutageRow {
+    fn claim(&self, validities: &mut Validities, line: u64) -> Result<(), u64> {
+        validities.claim(self.node_id.as_str(), self.start, Some(self.end), line)
+    }
+
+    fn text_bytes(&self) -> usize {
+        node_bytes(Some(&self.node_id)) + self.reason.as_ref().map_or(0, String::len)
+    }
+
+    fn overlap(source: &Rows, line: u64) -> Fault {
+        overlap(source, &super::column::planned_outages::START, "node_id", line)
+    }
+}
+
+impl MasterRow for SupplyHoursRow {
+    /// A node or category may have several stretches of hours in a day, each in a row of its own.
+    fn claim(&self, validities: &mut Validities, line: u64) -> Result<(), u64> {
+        let node = self.node_id.as_ref().map_or("", NodeId::as_str);
+        let category = self.category.as_deref().unwrap_or_default();
+        let key = format!("{node},{},{},{category}", self.weekdays, self.from);
+        validities.claim(&key, self.valid_from, self.valid_to, line)
+    }
+
+    fn text_bytes(&self) -> usize {
+        node_bytes(self.node_id.as_ref()) + self.category.as_ref().map_or(0, String::len)
+    }
+
+    fn overlap(source: &Rows, line: u64) -> Fault {
+        let what = "node_id, category, weekdays and from";
+        overlap(source, &super::column::supply_hours::FROM, what, line)
     }
 }

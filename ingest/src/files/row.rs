@@ -4,11 +4,13 @@ use gridtally_schemas::{
     ConsumerId, IntervalMinutes, IntervalRead, MeterId, Multiplier, NodeId, PowerEvent, RegisterRead,
     UtcMicros,
     network::{ConnectionRow, MeterRole, MeterRow, Metering, NodeKind, NodeRow, Prosumer},
+    outage::{PlannedOutageRow, SupplyHoursRow},
+    time::EARLIEST,
 };
 
 use super::{
     cell::{Cell, Reason},
-    column::{Column, connections, events, meters, nodes, reads, registers},
+    column::{Column, connections, events, meters, nodes, planned_outages, reads, registers, supply_hours},
 };
 
 /// Largest assessed consumption of one connection, kWh a month (house choice: 10 MW for a month).
@@ -240,6 +242,55 @@ pub(crate) fn connection(row: &impl Row) -> Result<ConnectionRow, Fault> {
             .optional(&connections::PROSUMER, Cell::word)?
             .unwrap_or(Prosumer::None),
         assessed_kwh_month: row.optional(&connections::ASSESSED_KWH_MONTH, assessed_kwh_month)?,
+        valid_from,
+        valid_to,
+    })
+}
+
+/// A row of `planned_outages`.
+pub(crate) fn planned_outage(row: &impl Row) -> Result<PlannedOutageRow, Fault> {
+    let start = row.required(&planned_outages::START, Cell::time)?;
+    let end = row.required(&planned_outages::END, Cell::time)?;
+    if end <= start {
+        return Err(row.fault(&planned_outages::END, "end must be after start"));
+    }
+    Ok(PlannedOutageRow {
+        node_id: row.required(&planned_outages::NODE_ID, |cell| cell.id(NodeId::parse))?,
+        start,
+        end,
+        class: row.required(&planned_outages::CLASS, Cell::word)?,
+        reason: row
+            .optional(&planned_outages::REASON, Cell::text)?
+            .map(Into::into),
+        notice_at: row.optional(&planned_outages::NOTICE_AT, Cell::time)?,
+    })
+}
+
+/// A row of `supply_hours`. Without `valid_from` it always held.
+pub(crate) fn supply_hours(row: &impl Row) -> Result<SupplyHoursRow, Fault> {
+    let node_id = row.optional(&supply_hours::NODE_ID, |cell| cell.id(NodeId::parse))?;
+    let category: Option<String> = row.optional(&supply_hours::CATEGORY, Cell::text)?.map(Into::into);
+    if node_id.is_none() && category.is_none() {
+        return Err(missing(
+            &supply_hours::NODE_ID,
+            "a node or a category is required",
+        ));
+    }
+    let from = row.required(&supply_hours::FROM, Cell::word)?;
+    let to = row.required(&supply_hours::TO, Cell::word)?;
+    let valid_from = row
+        .optional(&supply_hours::VALID_FROM, Cell::time)?
+        .unwrap_or(EARLIEST);
+    let valid_to = row.optional(&supply_hours::VALID_TO, Cell::time)?;
+    if valid_to.is_some_and(|valid_to| valid_to <= valid_from) {
+        return Err(row.fault(&supply_hours::VALID_TO, "valid_to must be after valid_from"));
+    }
+    Ok(SupplyHoursRow {
+        node_id,
+        category,
+        weekdays: row.required(&supply_hours::WEEKDAYS, Cell::word)?,
+        from,
+        to,
         valid_from,
         valid_to,
     })

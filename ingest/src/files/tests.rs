@@ -73,7 +73,7 @@ fn a_file_is_known_by_its_stem_or_its_word() {
     }
     assert_eq!(
         "billing".parse::<FileKind>().unwrap_err().to_string(),
-        "`billing` is no kind of file: nodes, meters, connections, reads, registers and events are"
+        "`billing` is no kind of file: nodes, meters, connections, planned_outages, supply_hours, reads, registers and events are"
     );
 }
 
@@ -102,6 +102,14 @@ fn the_columns_are_those_of_the_contract_each_at_its_place() {
         names(FileKind::Connections),
         "consumer_id, meter_id, node_id, category, supply, phases, sanctioned_load_kw, metering, prosumer, \
          assessed_kwh_month, valid_from, valid_to"
+    );
+    assert_eq!(
+        names(FileKind::PlannedOutages),
+        "node_id, start, end, class, reason, notice_at"
+    );
+    assert_eq!(
+        names(FileKind::SupplyHours),
+        "node_id, category, weekdays, from, to, valid_from, valid_to"
     );
     assert_eq!(names(FileKind::Registers), "meter_id, at, import_wh, export_wh");
     assert_eq!(names(FileKind::Events), "meter_id, at, code, sequence");
@@ -512,7 +520,7 @@ fn a_part_is_bounded_and_rows_of_one_meter_are_one_span() {
         .iter()
         .map(|part| match part {
             FilePart::Publish(publish) => (publish.read_count(), publish.meters().count()),
-            FilePart::Master(_) => panic!("{part:?}"),
+            FilePart::Master(_) | FilePart::Plan(_) => panic!("{part:?}"),
         })
         .collect();
     assert_eq!(sizes, [(5_000, 50), (5_000, 50), (2_000, 20)]);
@@ -572,4 +580,49 @@ fn the_rows_before_a_read_error_stand() {
         "cannot read reads.csv"
     );
     assert!(parts.next().is_none());
+}
+
+#[test]
+fn what_is_planned_is_read_whole_or_refused_by_row() {
+    let at = |hour: u32| format!("2026-04-01T{hour:02}:00:00+05:30");
+    let planned = |row: &str, expected: &str| check_row(FileKind::PlannedOutages, row, expected);
+    planned(&format!("F1,{},{},PLANNED,maintenance,", at(10), at(12)), "");
+    planned(
+        &format!("F1,{},{},PLANNED,,", at(12), at(12)),
+        "planned_outages.csv:2: end `2026-04-01T12:00:00+05:30`: end must be after start",
+    );
+    planned(
+        &format!("F1,{},{},BREAKDOWN,,", at(10), at(12)),
+        "planned_outages.csv:2: class `BREAKDOWN`: `BREAKDOWN` is none of: PLANNED, SCHEDULED_ROSTERING, EMERGENCY_ROSTERING",
+    );
+    let hours = |row: &str, expected: &str| check_row(FileKind::SupplyHours, row, expected);
+    hours(",AG,mon-sat,06:00,14:30,,", "");
+    hours("F1,,all,22:00,06:00,,", "");
+    hours(
+        ",,all,06:00,14:00,,",
+        "supply_hours.csv:2: node_id ``: a node or a category is required",
+    );
+    hours(
+        ",AG,daily,06:00,14:00,,",
+        "supply_hours.csv:2: weekdays `daily`: `daily` names no weekdays: names or ranges of mon tue wed thu fri sat sun, \
+         with `;` between, or `all`",
+    );
+    hours(
+        ",AG,all,6:00,14:00,,",
+        "supply_hours.csv:2: from `6:00`: `6:00` is no time of day: HH:MM from 00:00 to 24:00 expected",
+    );
+    let text = format!(
+        "node_id,start,end,class\nF1,{},{},PLANNED\nF1,{},{},PLANNED\nF2,{},{},PLANNED\n",
+        at(10),
+        at(12),
+        at(11),
+        at(13),
+        at(11),
+        at(13)
+    );
+    let (_, errors) = read(FileKind::PlannedOutages, &text).unwrap();
+    assert_eq!(
+        errors,
+        "planned_outages.csv:3: start `2026-04-01T11:00:00+05:30`: the period overlaps that of line 2 for the same node_id"
+    );
 }

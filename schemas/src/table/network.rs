@@ -114,7 +114,7 @@ pub static PLANNED_OUTAGES: TableSchema = TableSchema {
     newest_by: NEWEST_RECORDED,
     versioned: false,
     partition: None,
-    published: false,
+    published: true,
     columns: &[
         text("node_id", "the node that is switched off"),
         time("start", "planned begin"),
@@ -137,11 +137,11 @@ pub static SUPPLY_HOURS: TableSchema = TableSchema {
     newest_by: NEWEST_RECORDED,
     versioned: false,
     partition: None,
-    published: false,
+    published: true,
     columns: &[
         text("node_id", "the node").or_null("the row is of a category"),
         text("category", "the tariff category").or_null("the row is of a node"),
-        text("weekdays", "weekdays on which it holds, such as mon-sat"),
+        text("weekdays", "weekdays on which it holds, such as mon;tue, or all"),
         text("from", "begin of supply, HH:MM in the configured zone"),
         text("to", "end of supply, HH:MM in the configured zone"),
         VALID_FROM,

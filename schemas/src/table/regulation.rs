@@ -1,10 +1,11 @@
 //! Outages, interruptions, reliability indices and compensation (DOMAIN sections 5 and 6).
 
 use super::{
-    Column, NEWEST_RESULT, PUBLISHED_AT, REASON, TableSchema, VERSION, count, date, flag, money, number,
-    text, time,
+    Column, NEWEST_RESULT, POSITION, PUBLISHED_AT, REASON, RECORDED_AT, SOURCE, TableSchema, VERSION, count,
+    date, flag, money, number, text, time,
 };
 
+const NOT_SAID: &str = "not said";
 const EVIDENCE: Column = text("evidence", "JSON: what it rests on, down to meter events");
 
 /// Outages of the network.
@@ -15,7 +16,7 @@ pub static OUTAGES: TableSchema = TableSchema {
     newest_by: NEWEST_RESULT,
     versioned: true,
     partition: Some("month"),
-    published: false,
+    published: true,
     columns: &[
         text("outage_id", "the outage"),
         text("node_id", "the lowest node that it covers"),
@@ -39,7 +40,35 @@ pub static OUTAGES: TableSchema = TableSchema {
         VERSION,
         REASON,
         PUBLISHED_AT,
-        date("month", "first day of the month in which it began"),
+        date(
+            "month",
+            "first day of the month in which it began, as first published",
+        ),
+    ],
+};
+
+/// What people said of outages. Its newest word on each thing stands in `outages`.
+pub static OUTAGE_CAUSES: TableSchema = TableSchema {
+    name: "outage_causes",
+    about: "what a person said of an outage: cause, fault type, force majeure, expected restoration",
+    key: &["node_id", "started_at", "recorded_at", "person"],
+    newest_by: &["position"],
+    versioned: false,
+    partition: None,
+    published: true,
+    columns: &[
+        text("outage_id", "the outage, as it was named then"),
+        text("node_id", "its node then"),
+        time("started_at", "its begin then"),
+        text("person", "who said it"),
+        text("cause", "the cause").or_null(NOT_SAID),
+        text("fault_type", "fault type of the regulation").or_null(NOT_SAID),
+        flag("force_majeure", "whether it is exempt as force majeure").or_null(NOT_SAID),
+        time("etr", "estimated time of restoration").or_null(NOT_SAID),
+        RECORDED_AT.saying("when it was said: of two words on one thing the later stands"),
+        SOURCE,
+        POSITION,
+        PUBLISHED_AT,
     ],
 };
 
@@ -51,7 +80,7 @@ pub static INTERRUPTIONS: TableSchema = TableSchema {
     newest_by: NEWEST_RESULT,
     versioned: true,
     partition: Some("month"),
-    published: false,
+    published: true,
     columns: &[
         text("consumer_id", "the consumer"),
         time("started_at", "power failure, by the meter's clock"),
@@ -64,7 +93,11 @@ pub static INTERRUPTIONS: TableSchema = TableSchema {
         )
         .or_null("not over"),
         text("class", "class of the outage"),
-        text("excluded_because", "why it counts in no index").or_null("it counts"),
+        text(
+            "excluded_because",
+            "why it counts in no index: prepaid_cut_off, disconnected, outside_supply_hours, or withdrawn (later evidence took it back)",
+        )
+        .or_null("it counts"),
         EVIDENCE,
         VERSION,
         REASON,
@@ -84,7 +117,7 @@ pub static RELIABILITY_MONTHLY: TableSchema = TableSchema {
     newest_by: NEWEST_RESULT,
     versioned: true,
     partition: Some("month"),
-    published: false,
+    published: true,
     columns: &[
         text("node_id", "the node"),
         date("month", "first day of the month"),

@@ -364,9 +364,9 @@ fn errors_say_what_is_wrong() {
             "not found",
         ),
         (
-            "SELECT * FROM outages_as_of('2026-05-01')",
+            "SELECT * FROM feeder_revenue_monthly_as_of('2026-05-01')",
             FailureKind::Plan,
-            "outages_as_of is refused",
+            "feeder_revenue_monthly_as_of is refused",
         ),
     ] {
         let answer = ask(&root, query);

@@ -32,7 +32,7 @@ impl<'a> Rows<'a> {
     }
 
     /// A column in the type that this program reads it in, whatever the reader of the file made of it.
-    pub(super) fn column(
+    pub(in crate::world) fn column(
         &self,
         column: &'static str,
         wanted: &DataType,
@@ -74,12 +74,12 @@ impl<'a> Rows<'a> {
         Ok(self.column(column, &utc)?.as_primitive().clone())
     }
 
-    pub(super) fn day(&self, column: &'static str) -> Result<Date32Array, RestoreError> {
+    pub(in crate::world) fn day(&self, column: &'static str) -> Result<Date32Array, RestoreError> {
         Ok(self.column(column, &DataType::Date32)?.as_primitive().clone())
     }
 
     /// The rows that were emitted at or before `as_of`, with their positions.
-    pub(super) fn emitted(&self, as_of: Position) -> Result<Vec<(usize, Position)>, RestoreError> {
+    pub(in crate::world) fn emitted(&self, as_of: Position) -> Result<Vec<(usize, Position)>, RestoreError> {
         let positions = self.whole("position")?;
         let of_row = |row| (row, Position(u64::try_from(positions.value(row)).unwrap_or(0)));
         Ok((0..self.batch.num_rows())
@@ -118,9 +118,9 @@ pub(in crate::world) fn known<T>(array: &impl Array, row: usize, value: impl Fn(
 }
 
 /// When and from whom a master row was recorded.
-pub(super) struct Recorded {
-    pub(super) at: TimestampMicrosecondArray,
-    pub(super) source: StringArray,
+pub(in crate::world) struct Recorded {
+    pub(in crate::world) at: TimestampMicrosecondArray,
+    pub(in crate::world) source: StringArray,
 }
 
 impl Recorded {

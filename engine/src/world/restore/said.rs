@@ -55,6 +55,8 @@ impl World {
                 voltage_v: known(&volts, row, |row| volts.value(row)),
                 current_a: known(&amperes, row, |row| amperes.value(row)),
             };
+            self.outage
+                .note_restored(&self.settings.outage_rules, meter, &value);
             let feeders = self.feeders_for_home(meter);
             self.state.restore(
                 meter,
@@ -128,14 +130,13 @@ impl World {
             let meter = self.meter_of(&rows, id.value(row), &mut last)?;
             let code = i32::try_from(code.value(row)).map_err(|_| rows.bad("code", &code.value(row)))?;
             let sequence = known(&sequence, row, |row| sequence.value(row));
-            self.events.insert((
-                meter,
-                PowerEvent {
-                    at: UtcMicros(at.value(row)),
-                    code,
-                    sequence,
-                },
-            ));
+            let event = PowerEvent {
+                at: UtcMicros(at.value(row)),
+                code,
+                sequence,
+            };
+            self.outage.hear(&self.settings.event_map, meter, &event);
+            self.events.insert((meter, event));
         }
         Ok(())
     }

@@ -3,6 +3,8 @@
 use gridtally_schemas::{
     IntervalMinutes, IntervalRead, Multiplier, PowerEvent, Publish, RegisterRead, UtcMicros,
     network::{MasterRows, MeterRole, NodeKind},
+    outage::{Cause, PlanRows, PlannedClass, PlannedOutageRow, SupplyHoursRow, Weekdays},
+    record,
 };
 use proptest::prelude::*;
 
@@ -18,6 +20,8 @@ pub(crate) enum Said {
     Reads(&'static str, Vec<IntervalRead>),
     Registers(&'static str, Vec<RegisterRead>),
     Events(&'static str, Vec<PowerEvent>),
+    Plan(PlanRows),
+    Cause(Cause),
 }
 
 pub(super) const METERS: [&str; 8] = ["A", "B", "C", "MT1", "MF1", "MF2", "X", "UNKNOWN"];
@@ -34,14 +38,18 @@ fn any_read() -> impl Strategy<Value = IntervalRead> {
         any_quarter(),
         import,
         prop::option::of(0_i64..3),
+        prop::option::weighted(0.5, prop::sample::select(vec![0.0_f32, 231.0])),
         0_i32..2,
         prop::bool::weighted(0.05),
     )
-        .prop_map(|(quarter, import_wh, export_wh, revision, off)| IntervalRead {
-            export_wh,
-            revision,
-            ..IntervalRead::new(quarter_end(quarter).plus(i64::from(off)), import_wh)
-        })
+        .prop_map(
+            |(quarter, import_wh, export_wh, voltage_v, revision, off)| IntervalRead {
+                export_wh,
+                voltage_v,
+                revision,
+                ..IntervalRead::new(quarter_end(quarter).plus(i64::from(off)), import_wh)
+            },
+        )
 }
 
 fn any_master() -> impl Strategy<Value = MasterRows> {
@@ -122,21 +130,83 @@ fn any_said() -> impl Strategy<Value = Said> {
         },
     );
     let event = (
-        any_quarter(),
-        prop::sample::select(vec![101, 102, 7]),
+        any_minute(),
+        prop::sample::select(vec![101, 101, 101, 102, 102, 102, 301, 302, 304, 7]),
         prop::option::of(0_i64..2),
     )
-        .prop_map(|(quarter, code, sequence)| PowerEvent {
-            at: quarter_end(quarter),
-            code,
-            sequence,
-        });
+        .prop_map(|(at, code, sequence)| PowerEvent { at, code, sequence });
     prop_oneof![
         4 => any_master().prop_map(Said::Master),
         6 => (id(), prop::collection::vec(any_read(), 1..6)).prop_map(|(id, reads)| Said::Reads(id, reads)),
         1 => (id(), prop::collection::vec(register, 1..3)).prop_map(|(id, registers)| Said::Registers(id, registers)),
-        1 => (id(), prop::collection::vec(event, 1..3)).prop_map(|(id, events)| Said::Events(id, events)),
+        4 => (id(), prop::collection::vec(event, 1..4)).prop_map(|(id, events)| Said::Events(id, events)),
+        1 => any_plan().prop_map(Said::Plan),
+        1 => any_cause().prop_map(Said::Cause),
     ]
+}
+
+/// About the quarters that reads are of, to the minute, so that meters fail together and apart.
+fn any_minute() -> impl Strategy<Value = UtcMicros> {
+    let about = prop::sample::select(vec![0_i64, 1, 2, 3, 94, 95, 96, 97, 140]);
+    let minute = prop::sample::select(vec![0_i64, 1, 4, 9]);
+    (about, minute).prop_map(|(quarter, minute)| quarter_end(quarter).plus(minute * 60_000_000))
+}
+
+fn any_plan() -> impl Strategy<Value = PlanRows> {
+    let node = prop::sample::select(vec!["T1", "F1", "F2", "Z"]);
+    let class = prop::sample::select(PlannedClass::ALL.to_vec());
+    let planned = (
+        node.clone(),
+        prop::sample::select(vec![1_i64, 95]),
+        1_i64..5,
+        class,
+    )
+        .prop_map(|(node, start, quarters, class)| PlannedOutageRow {
+            node_id: node_id(node),
+            start: quarter_end(start),
+            end: quarter_end(start + quarters),
+            class,
+            reason: None,
+            notice_at: None,
+        });
+    let hours = (
+        prop::option::of(node),
+        prop::sample::select(vec!["00:30", "01:00", "23:00"]),
+    )
+        .prop_map(|(node, to)| SupplyHoursRow {
+            category: node.is_none().then(|| "LT-domestic".to_owned()),
+            node_id: node.map(node_id),
+            weekdays: Weekdays::ALL,
+            from: "22:00".parse().unwrap(),
+            to: to.parse().unwrap(),
+            valid_from: LONG_AGO,
+            valid_to: None,
+        });
+    prop_oneof![
+        // No two rows of one key: a file with such is refused.
+        2 => prop::collection::vec(planned, 1..3).prop_map(|mut rows| {
+            rows.sort_by_key(|row| (row.node_id.clone(), row.start));
+            rows.dedup_by_key(|row| (row.node_id.clone(), row.start));
+            PlanRows::PlannedOutages(rows)
+        }),
+        1 => hours.prop_map(|row| PlanRows::SupplyHours(vec![row])),
+    ]
+}
+
+fn any_cause() -> impl Strategy<Value = Cause> {
+    let node = prop::sample::select(vec!["T1", "T2", "F1", "Z"]);
+    let cause = prop::sample::select(vec!["tree", "fuse"]);
+    let etr = prop::option::of(Just(quarter_end(100)));
+    (node, any_minute(), cause, etr).prop_map(|(node, started_at, cause, etr)| Cause {
+        outage_id: "as it was named then".to_owned(),
+        node_id: node_id(node),
+        started_at,
+        person: "A. Rao".to_owned(),
+        cause: Some(cause.to_owned()),
+        fault_type: None,
+        force_majeure: etr.map(|_| true),
+        etr,
+    })
 }
 
 /// A history: what was said, each with when it was received. Every fourth publish comes before the interval that it speaks of has
@@ -144,7 +214,8 @@ fn any_said() -> impl Strategy<Value = Said> {
 pub(crate) fn history() -> impl Strategy<Value = Vec<(UtcMicros, Said)>> {
     prop::collection::vec(any_said(), 4..28).prop_map(|all| {
         let received = |at: usize, said: &Said| {
-            let is_early = at.is_multiple_of(4) && !matches!(said, Said::Master(_));
+            let is_early =
+                at.is_multiple_of(4) && !matches!(said, Said::Master(_) | Said::Plan(_) | Said::Cause(_));
             NOW.plus(i64::try_from(at).unwrap() - if is_early { 40 * HOUR } else { 0 })
         };
         all.into_iter()
@@ -158,6 +229,16 @@ pub(crate) fn bytes_of((at, said): &(UtcMicros, Said)) -> Vec<u8> {
     let mut publish = Publish::default();
     match said {
         Said::Master(rows) => return master_record(*at, rows),
+        Said::Plan(rows) => {
+            let mut bytes = Vec::new();
+            record::encode_plan_rows(*at, "file:plan.csv", rows, &mut bytes).unwrap();
+            return bytes;
+        }
+        Said::Cause(cause) => {
+            let mut bytes = Vec::new();
+            record::encode_cause(*at, cause, &mut bytes).unwrap();
+            return bytes;
+        }
         Said::Reads(id, reads) => {
             publish.begin_meter(id).unwrap();
             reads.iter().for_each(|read| publish.push_read(*read));
@@ -195,6 +276,15 @@ pub(super) fn split(all: &[(UtcMicros, Said)]) -> Vec<(UtcMicros, Said)> {
             Said::Reads(id, reads) => reads.iter().map(|read| Said::Reads(id, vec![*read])).collect(),
             Said::Registers(id, all) => all.iter().map(|one| Said::Registers(id, vec![*one])).collect(),
             Said::Events(id, all) => all.iter().map(|one| Said::Events(id, vec![*one])).collect(),
+            Said::Plan(PlanRows::PlannedOutages(rows)) => rows
+                .iter()
+                .map(|row| Said::Plan(PlanRows::PlannedOutages(vec![row.clone()])))
+                .collect(),
+            Said::Plan(PlanRows::SupplyHours(rows)) => rows
+                .iter()
+                .map(|row| Said::Plan(PlanRows::SupplyHours(vec![row.clone()])))
+                .collect(),
+            Said::Cause(cause) => vec![Said::Cause(cause.clone())],
         }
     };
     all.iter()

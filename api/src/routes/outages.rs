@@ -1,0 +1,473 @@
+//! GET /outages, /outages/{id}: outages with their evidence. POST /outages/{id}/cause: what the crew found.
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Path, State, rejection::BytesRejection},
+    http::{HeaderMap, HeaderValue, StatusCode},
+    response::{IntoResponse, Response},
+};
+use gridtally_engine::{
+    World,
+    outage::{FOREVER, Interruption, OutageEvidence, OutageId, Span, Status},
+    world::OutageView,
+};
+use gridtally_schemas::{NodeId, UtcMicros, Zone, outage::Cause, record};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{interruptions::InterruptionRow, nodes};
+use crate::{
+    app::App,
+    form::{self, Column, Holds, Table},
+    look,
+    parameters::{Parameters, short},
+    problem::{self, Problem, causes},
+};
+
+/// Outages on a page when nobody asks for a number.
+const PAGE: usize = 100;
+/// Most outages on a page.
+const PAGE_MAX: usize = 1_000;
+/// Most interruptions that an outage lists.
+const INTERRUPTIONS_MAX: usize = 1_000;
+
+/// An outage.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub(crate) struct OutageRow {
+    /// Its id.
+    #[schema(example = "F12.20260401T0430")]
+    pub(crate) outage_id: String,
+    /// The lowest node that it covers.
+    pub(crate) node_id: String,
+    /// That node's name for people.
+    pub(crate) node_name: String,
+    /// How far it reaches: service_line, dt, feeder or substation.
+    pub(crate) scope: &'static str,
+    /// BREAKDOWN, PLANNED, SCHEDULED_ROSTERING or EMERGENCY_ROSTERING.
+    pub(crate) class: &'static str,
+    /// SCHEDULED, ACTIVE, PARTIALLY_RESTORED, RESTORED or CANCELLED.
+    pub(crate) status: &'static str,
+    /// Cause as the crew recorded it. Null: not recorded.
+    pub(crate) cause: Option<String>,
+    /// Fault type of the regulation. Null: not recorded; the scope decides.
+    pub(crate) fault_type: Option<String>,
+    /// Whether it is exempt as force majeure.
+    pub(crate) force_majeure: bool,
+    /// First interruption; planned and not begun: its planned begin.
+    pub(crate) started_at: String,
+    /// Last restoration. Null: not over.
+    pub(crate) ended_at: Option<String>,
+    /// Estimated time of restoration, as the crew said. Null: none was given.
+    pub(crate) etr: Option<String>,
+    /// Consumers that it interrupted, each once.
+    pub(crate) consumers_affected: usize,
+    /// Of these, those who are back.
+    pub(crate) consumers_restored: usize,
+    /// Number of its version in `outages`. 0: not published yet.
+    pub(crate) version: i64,
+}
+
+const COLUMNS: [Column; 15] = [
+    Column("outage_id", Holds::Text),
+    Column("node_id", Holds::Text),
+    Column("node_name", Holds::Text),
+    Column("scope", Holds::Text),
+    Column("class", Holds::Text),
+    Column("status", Holds::Text),
+    Column("cause", Holds::Text),
+    Column("fault_type", Holds::Text),
+    Column("force_majeure", Holds::Truth),
+    Column("started_at", Holds::Instant),
+    Column("ended_at", Holds::Instant),
+    Column("etr", Holds::Instant),
+    Column("consumers_affected", Holds::Whole),
+    Column("consumers_restored", Holds::Whole),
+    Column("version", Holds::Whole),
+];
+
+impl OutageRow {
+    pub(crate) fn of(world: &World, zone: &Zone, view: OutageView) -> Self {
+        let OutageView { outage, known } = view;
+        let text = |at: UtcMicros| at.to_rfc3339(zone);
+        let node = world.network.find_node(outage.node.as_str());
+        let name = node.and_then(|node| world.network.node(node));
+        Self {
+            version: world.published_outage(&outage.id),
+            outage_id: outage.id.to_string(),
+            node_name: name.map_or_else(|| outage.node.to_string(), |node| node.name().to_owned()),
+            node_id: outage.node.to_string(),
+            scope: outage.scope.as_str(),
+            class: outage.class.as_str(),
+            status: outage.status.as_str(),
+            cause: known.cause,
+            fault_type: known.fault_type,
+            force_majeure: known.force_majeure,
+            started_at: text(outage.started_at),
+            ended_at: outage.ended_at.map(text),
+            etr: known.etr.map(text),
+            consumers_affected: outage.consumers_affected,
+            consumers_restored: outage.consumers_restored,
+        }
+    }
+}
+
+/// A page of outages, newest begin first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OutagePage {
+    /// The outages.
+    outages: Vec<OutageRow>,
+    /// `cursor` of the next page. Null: this is the last.
+    next_cursor: Option<String>,
+}
+
+/// What was announced of a planned outage.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Announced {
+    /// Planned begin.
+    start: String,
+    /// Planned end.
+    end: String,
+    /// Why. Null: not said.
+    reason: Option<String>,
+    /// When consumers were told. Null: no notice was given.
+    notice_at: Option<String>,
+}
+
+/// What a person said of an outage.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CauseSaid {
+    /// When it was recorded.
+    recorded_at: String,
+    /// Who said it.
+    person: String,
+    /// The cause. Null: not said.
+    cause: Option<String>,
+    /// Fault type. Null: not said.
+    fault_type: Option<String>,
+    /// Force majeure. Null: not said.
+    force_majeure: Option<bool>,
+    /// Estimated time of restoration. Null: not said.
+    etr: Option<String>,
+}
+
+/// An outage with what it rests on.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OutageDetail {
+    /// The outage.
+    #[serde(flatten)]
+    outage: OutageRow,
+    /// When the node failed and was back and from what that is known, interruptions by source, restoration step by step.
+    #[schema(value_type = Object)]
+    evidence: OutageEvidence,
+    /// What was announced. Null: nobody announced it.
+    announced: Option<Announced>,
+    /// What people said of outages at its node, oldest first.
+    causes: Vec<CauseSaid>,
+    /// How many interruptions it has.
+    interruptions_total: usize,
+    /// They, by begin and consumer; 1,000 at most.
+    interruptions: Vec<InterruptionRow>,
+}
+
+/// Which outages are asked for.
+struct Wanted {
+    status: Option<Vec<Status>>,
+    node: Option<NodeId>,
+    within: Span,
+    after: Option<(UtcMicros, OutageId)>,
+    limit: usize,
+}
+
+/// The statuses that a word names.
+fn statuses(word: &str) -> Result<Vec<Status>, Problem> {
+    const ALL: [Status; 5] = [
+        Status::Scheduled,
+        Status::Active,
+        Status::PartiallyRestored,
+        Status::Restored,
+        Status::Cancelled,
+    ];
+    if word.eq_ignore_ascii_case("open") {
+        return Ok(vec![Status::Active, Status::PartiallyRestored]);
+    }
+    let named = ALL
+        .into_iter()
+        .find(|status| status.as_str().eq_ignore_ascii_case(word));
+    named.map(|status| vec![status]).ok_or_else(|| {
+        let words = ALL.map(Status::as_str).join(", ");
+        Problem::parameter("status", format!("`{}` is none of: open, {words}", short(word)))
+    })
+}
+
+/// Where a page ends: begin of its last outage, µs since 1970, and its id.
+fn cursor(text: &str) -> Result<(UtcMicros, OutageId), Problem> {
+    text.split_once('~')
+        .and_then(|(at, id)| Some((UtcMicros(at.parse().ok()?), OutageId::from(id.to_owned()))))
+        .ok_or_else(|| Problem::parameter("cursor", format!("`{}` is none of ours", short(text))))
+}
+
+/// The span of `from` and `to`: all of time where they are not given.
+pub(super) fn within(app: &App, parameters: &mut Parameters) -> Result<Span, Problem> {
+    let from = parameters.instant("from", &app.zone)?;
+    let to = parameters.instant("to", &app.zone)?;
+    let within = Span::new(from.unwrap_or(UtcMicros(i64::MIN)), to.unwrap_or(FOREVER));
+    if within.to <= within.from {
+        return Err(Problem::parameter("to", "it is not after `from`"));
+    }
+    Ok(within)
+}
+
+fn select(world: &World, now: UtcMicros, wanted: &Wanted) -> Result<Vec<OutageView>, Problem> {
+    let top = wanted
+        .node
+        .as_ref()
+        .map(|node| nodes::find(world, node))
+        .transpose()?;
+    let is_wanted = |view: &OutageView| {
+        let outage = &view.outage;
+        let span = Span::new(
+            outage.started_at,
+            outage.ended_at.unwrap_or(FOREVER).max(outage.started_at.plus(1)),
+        );
+        let place = world.network.find_node(outage.node.as_str());
+        wanted
+            .status
+            .as_ref()
+            .is_none_or(|status| status.contains(&outage.status))
+            && span.overlaps(wanted.within)
+            && top.is_none_or(|top| place.is_some_and(|node| look::is_at_or_below(world, node, top, now)))
+    };
+    let mut found: Vec<OutageView> = world.outages().filter(is_wanted).collect();
+    let key = |view: &OutageView| (std::cmp::Reverse(view.outage.started_at), view.outage.id.clone());
+    found.sort_by_cached_key(key);
+    if let Some((at, id)) = &wanted.after {
+        let after = (std::cmp::Reverse(*at), id.clone());
+        found.retain(|view| key(view) > after);
+    }
+    found.truncate(wanted.limit + 1);
+    Ok(found)
+}
+
+/// Outages as they stand now, newest begin first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/outages",
+    tag = "Outages",
+    params(
+        ("status" = Option<String>, Query, description = "open (ACTIVE or PARTIALLY_RESTORED), SCHEDULED, ACTIVE, PARTIALLY_RESTORED, RESTORED or CANCELLED. Default: any."),
+        ("node" = Option<String>, Query, description = "Only outages at this node or below it."),
+        ("from" = Option<String>, Query, description = "Only outages that were on after this: RFC 3339, or a civil day."),
+        ("to" = Option<String>, Query, description = "Only outages that began before this: RFC 3339, or a civil day."),
+        ("limit" = Option<usize>, Query, description = "Outages on a page, 1 to 1,000. Default 100."),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before."),
+    ),
+    responses(
+        (status = 200, description = "A page of outages.", content((OutagePage = "application/json"), (String = "text/csv"), (Vec<u8> = "application/vnd.apache.arrow.stream"))),
+        (status = 400, description = "A parameter cannot be used.", body = crate::problem::ProblemDocument),
+        (status = 404, description = "There is no such node.", body = crate::problem::ProblemDocument),
+    )
+)]
+pub(crate) async fn list(
+    State(app): State<App>,
+    headers: HeaderMap,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let wanted = Wanted {
+        status: parameters.text("status")?.as_deref().map(statuses).transpose()?,
+        node: parameters.parsed::<NodeId>("node")?,
+        within: within(&app, &mut parameters)?,
+        after: parameters.text("cursor")?.as_deref().map(cursor).transpose()?,
+        limit: parameters.count("limit", PAGE, PAGE_MAX)?,
+    };
+    parameters.finish()?;
+    let now = app.clock.now();
+    let (outages, next_cursor) = app.engine.read(|world| {
+        let mut found = select(world, now, &wanted)?;
+        let more = found.len() > wanted.limit;
+        found.truncate(wanted.limit);
+        let last = found.last().filter(|_| more).map(|last| &last.outage);
+        let next = last.map(|last| format!("{}~{}", last.started_at.0, last.id));
+        let rows = found
+            .into_iter()
+            .map(|view| OutageRow::of(world, &app.zone, view));
+        Ok((rows.collect::<Vec<_>>(), next))
+    })?;
+    let page = OutagePage { outages, next_cursor };
+    let mut response = Table {
+        columns: &COLUMNS,
+        rows: &page.outages,
+        name: "outages",
+    }
+    .answer(&headers, &page)?;
+    let next = page.next_cursor.as_deref().map(HeaderValue::from_str);
+    if let Some(Ok(next)) = next {
+        response.headers_mut().insert("next-cursor", next);
+    }
+    Ok(response)
+}
+
+fn unknown(id: &str) -> Problem {
+    let detail = format!(
+        "no outage `{}` stands now; `outages_history` has every version of those that were cancelled or go on under another id",
+        short(id)
+    );
+    Problem::new(problem::UNKNOWN_OUTAGE, detail)
+}
+
+fn detail(world: &World, zone: &Zone, id: &OutageId) -> Option<OutageDetail> {
+    let view = world.outage(id)?;
+    let text = |at: UtcMicros| at.to_rfc3339(zone);
+    let announced = world.planned_of(&view.outage).map(|row| Announced {
+        start: text(row.start),
+        end: text(row.end),
+        reason: row.reason.clone(),
+        notice_at: row.notice_at.map(text),
+    });
+    let causes = world.causes_at(&view.outage.node).map(|(at, cause)| CauseSaid {
+        recorded_at: text(at),
+        person: cause.person.clone(),
+        cause: cause.cause.clone(),
+        fault_type: cause.fault_type.clone(),
+        force_majeure: cause.force_majeure,
+        etr: cause.etr.map(text),
+    });
+    let of_outage: Vec<&Interruption> = world.interruptions_of_outage(id).collect();
+    Some(OutageDetail {
+        evidence: view.outage.evidence.clone(),
+        announced,
+        causes: causes.collect(),
+        interruptions_total: of_outage.len(),
+        interruptions: of_outage
+            .into_iter()
+            .take(INTERRUPTIONS_MAX)
+            .map(|interruption| InterruptionRow::of(world, zone, interruption))
+            .collect(),
+        outage: OutageRow::of(world, zone, view),
+    })
+}
+
+/// An outage with what it rests on, down to the events of the meters.
+#[utoipa::path(
+    get,
+    path = "/api/v1/outages/{id}",
+    tag = "Outages",
+    params(("id" = String, Path, description = "The outage.")),
+    responses(
+        (status = 200, description = "The outage.", body = OutageDetail),
+        (status = 404, description = "No such outage stands now.", body = crate::problem::ProblemDocument),
+    )
+)]
+pub(crate) async fn one(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    parameters: Parameters,
+) -> Result<Response, Problem> {
+    parameters.finish()?;
+    let named = OutageId::from(id);
+    let detail = app.engine.read(|world| detail(world, &app.zone, &named));
+    form::answer(&headers, &detail.ok_or_else(|| unknown(named.as_str()))?)
+}
+
+/// What a person says of an outage; what is left out stays as it was.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CauseBody {
+    /// Who says so: at most 500 bytes.
+    person: String,
+    /// Cause: at most 500 bytes.
+    #[serde(default)]
+    cause: Option<String>,
+    /// Fault type of the regulation, such as overhead_line or dt_failure.
+    #[serde(default)]
+    fault_type: Option<String>,
+    /// Whether it is exempt as force majeure.
+    #[serde(default)]
+    force_majeure: Option<bool>,
+    /// When supply will be back, RFC 3339.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "2026-04-01T14:00:00+05:30")]
+    etr: Option<UtcMicros>,
+}
+
+/// A cause that is durable.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Recorded {
+    /// The outage.
+    outage_id: String,
+    /// Position of the record in the log.
+    log_position: u64,
+    /// Last log record that the fixed routes show: this one is in it.
+    applied_position: u64,
+}
+
+/// Records what the crew found: cause, fault type, force majeure, expected restoration. It is kept with the outage's node and begin, so
+/// that it stays with what happened when later evidence gives the outage another id. Answers when it is durable and shows in the
+/// fixed routes.
+#[utoipa::path(
+    post,
+    path = "/api/v1/outages/{id}/cause",
+    tag = "Outages",
+    params(("id" = String, Path, description = "The outage.")),
+    request_body = CauseBody,
+    responses(
+        (status = 200, description = "It is recorded.", body = Recorded),
+        (status = 400, description = "It cannot stand.", body = crate::problem::ProblemDocument),
+        (status = 404, description = "No such outage stands now.", body = crate::problem::ProblemDocument),
+        (status = 503, description = "The log takes nothing now.", body = crate::problem::ProblemDocument),
+    )
+)]
+pub(crate) async fn cause(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let body = body.map_err(|rejection| Problem::broken_body(&rejection, "a cause"))?;
+    let said: CauseBody = serde_json::from_slice(&body)
+        .map_err(|error| Problem::new(problem::BAD_BODY, format!("no cause: {error}")))?;
+    let id = OutageId::from(id);
+    let view = app
+        .engine
+        .read(|world| world.outage(&id))
+        .ok_or_else(|| unknown(id.as_str()))?;
+    let cause = Cause {
+        outage_id: id.to_string(),
+        node_id: view.outage.node,
+        started_at: view.outage.started_at,
+        person: said.person,
+        cause: said.cause,
+        fault_type: said.fault_type,
+        force_majeure: said.force_majeure,
+        etr: said.etr,
+    };
+    cause
+        .check()
+        .map_err(|error| Problem::new(problem::BAD_BODY, error.to_string()))?;
+    let mut bytes = Vec::new();
+    record::encode_cause(app.clock.now(), &cause, &mut bytes)
+        .map_err(|error| Problem::failed("cause", &error))?;
+    let unavailable = |error: &dyn std::error::Error| Problem::new(problem::UNAVAILABLE, causes(error));
+    let appender = app.log.appender();
+    let position = appender
+        .append(&bytes)
+        .await
+        .map_err(|error| unavailable(&error))?;
+    appender
+        .synced(position)
+        .await
+        .map_err(|error| unavailable(&error))?;
+    let progress = app.engine.applied().await.map_err(|error| {
+        let detail = format!(
+            "the cause is durable and will be applied, but the engine has ended: {}",
+            causes(&error)
+        );
+        Problem::new(problem::UNAVAILABLE, detail)
+    })?;
+    let recorded = Recorded {
+        outage_id: id.to_string(),
+        log_position: position.0,
+        applied_position: progress.applied_position.0,
+    };
+    Ok((StatusCode::OK, Json(recorded)).into_response())
+}

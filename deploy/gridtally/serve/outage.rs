@@ -1,0 +1,23 @@
+//! What outages are decided by, from configuration.
+
+use gridtally_engine::outage::Rules;
+
+use crate::config::{Config, ConfigError};
+
+/// The rules that configuration sets, over the defaults.
+pub(super) fn rules(config: &Config) -> Result<Rules, ConfigError> {
+    const MINUTE_MICROS: i64 = 60_000_000;
+    let minutes = |path: &'static str, max: u64| {
+        let value = config.whole(path, 0..=max)?;
+        let value = i64::try_from(value).map_err(|_| config.refuse(path, "too large"))?;
+        Ok::<i64, ConfigError>(value * MINUTE_MICROS)
+    };
+    let share = config.whole("outage.share_pct", 1..=99)?;
+    Ok(Rules {
+        momentary_micros: minutes("outage.momentary_minutes", 60)?,
+        together_micros: minutes("outage.together_minutes", 60)?,
+        share_pct: u8::try_from(share).map_err(|_| config.refuse("outage.share_pct", "too large"))?,
+        heard_micros: 60 * minutes("outage.heard_hours", 24 * 31)?,
+        ..Rules::default()
+    })
+}

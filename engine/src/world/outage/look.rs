@@ -1,0 +1,160 @@
+//! What others look up of outages.
+
+use std::collections::BTreeMap;
+
+use gridtally_schemas::{ConsumerId, MeterId, NodeId, UtcMicros, outage::Cause, outage::PlannedOutageRow};
+
+use super::{OutageView, World};
+use crate::{
+    network::NodeIx,
+    outage::{Evaluation, FeederPicture, Interruption, Outage, OutageId, Signal, Span},
+};
+
+/// How many outages are on, and whom they concern.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct OutageCounts {
+    /// Outages that are on.
+    pub open: usize,
+    /// Consumers without supply that is due to them.
+    pub consumers_out: usize,
+}
+
+/// An event of a meter that an interruption rests on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MeterSignal {
+    /// The meter.
+    pub meter: MeterId,
+    /// When, by its clock.
+    pub at: UtcMicros,
+    /// What it says about supply.
+    pub signal: Signal,
+}
+
+impl World {
+    /// How many outages are on, and how many consumers are without supply.
+    #[must_use]
+    pub fn outage_counts(&self) -> OutageCounts {
+        OutageCounts {
+            open: self.outage.open.len(),
+            consumers_out: self.outage.areas.values().map(|area| area.consumers_out).sum(),
+        }
+    }
+
+    /// An outage as it stands; `None`: there is none of that id (any more).
+    #[must_use]
+    pub fn outage(&self, id: &OutageId) -> Option<OutageView> {
+        self.outage_view(id)
+    }
+
+    /// Every outage that stands, by id.
+    pub fn outages(&self) -> impl Iterator<Item = OutageView> {
+        let mut ids: Vec<&OutageId> = self.outage.places.keys().collect();
+        ids.sort_unstable();
+        ids.into_iter().filter_map(|id| self.outage_view(id))
+    }
+
+    /// Number of the last published version of an outage; 0: none yet.
+    #[must_use]
+    pub fn published_outage(&self, id: &OutageId) -> i64 {
+        self.outage.ledger.outage_version(id)
+    }
+
+    /// Number of the last published version of an interruption; 0: none yet.
+    #[must_use]
+    pub fn published_interruption(&self, interruption: &Interruption) -> i64 {
+        let ledger = &self.outage.ledger;
+        ledger.interruption_version(&interruption.consumer, interruption.started_at)
+    }
+
+    /// The interruptions of an outage, by begin and consumer.
+    pub fn interruptions_of_outage<'a>(&'a self, id: &'a OutageId) -> impl Iterator<Item = &'a Interruption> {
+        let areas = self.outage.places.get(id).into_iter().flatten();
+        areas
+            .filter_map(|at| self.outage.areas.get(at))
+            .flat_map(|area| &area.joined.interruptions)
+            .filter(move |interruption| interruption.outage == *id)
+    }
+
+    /// The interruptions of a consumer, by begin.
+    pub fn interruptions_of_consumer<'a>(
+        &'a self,
+        consumer: &'a ConsumerId,
+    ) -> impl Iterator<Item = &'a Interruption> {
+        let begins: Vec<UtcMicros> = self
+            .outage
+            .interruptions
+            .get(consumer)
+            .map(BTreeMap::keys)
+            .into_iter()
+            .flatten()
+            .copied()
+            .collect();
+        begins
+            .into_iter()
+            .filter_map(|started_at| self.outage.interruption(consumer, started_at))
+    }
+
+    /// Every interruption that stands, in no order.
+    pub fn interruptions(&self) -> impl Iterator<Item = &Interruption> {
+        let areas = self.outage.areas.values();
+        areas.flat_map(|area| &area.joined.interruptions)
+    }
+
+    /// Every feeder on which something happened, with what its evidence comes to and its picture.
+    pub(in crate::world) fn outage_feeders(
+        &self,
+    ) -> impl Iterator<Item = (NodeIx, &Evaluation, &FeederPicture)> {
+        self.outage.feeders.iter().filter_map(|(feeder, held)| {
+            let (evaluation, pictured) = (held.evaluation.as_ref()?, held.pictured.as_ref()?);
+            Some((*feeder, evaluation, &pictured.picture))
+        })
+    }
+
+    /// Whether a consumer has, or ever had, a connection.
+    #[must_use]
+    pub fn knows_consumer(&self, consumer: &ConsumerId) -> bool {
+        !self.outage.connections.of(consumer).is_empty()
+            || self
+                .network
+                .connections()
+                .skip(self.outage.connections.seen)
+                .any(|connection| connection.consumer_id == *consumer)
+    }
+
+    /// What the meters of a consumer said in `within` that bears on supply, by time.
+    #[must_use]
+    pub fn signals_of(&self, consumer: &ConsumerId, within: Span) -> Vec<MeterSignal> {
+        let connections = self.outage.connections.of(consumer).iter();
+        let meters = connections.filter_map(|connection| self.network.connection(*connection)?.meter);
+        let mut signals: Vec<MeterSignal> = Vec::new();
+        for meter in meters {
+            let (Some(entry), Some(evidence)) = (self.network.meter(meter), self.outage.evidence.get(&meter))
+            else {
+                continue;
+            };
+            let said = evidence.signals().iter().filter(|(at, _)| within.contains(*at));
+            signals.extend(said.map(|(at, signal)| MeterSignal {
+                meter: entry.id.clone(),
+                at: *at,
+                signal: *signal,
+            }));
+        }
+        signals.sort_by(|one, other| (one.at, &one.meter).cmp(&(other.at, &other.meter)));
+        signals.dedup();
+        signals
+    }
+
+    /// What was announced of an outage; `None`: nobody announced it.
+    #[must_use]
+    pub fn planned_of(&self, outage: &Outage) -> Option<&PlannedOutageRow> {
+        self.outage.plan.row_of(outage)
+    }
+
+    /// What people said of outages at a node, with when it was recorded, oldest first.
+    pub fn causes_at<'a>(&'a self, node: &'a NodeId) -> impl Iterator<Item = (UtcMicros, &'a Cause)> {
+        let causes = self.outage.causes.iter();
+        causes
+            .filter(move |(_, cause)| cause.node_id == *node)
+            .map(|(at, cause)| (*at, cause))
+    }
+}

@@ -1,0 +1,154 @@
+//! Planned outages and hours of supply, as people said them: of two rows with one key the later recorded stands, then the larger content.
+
+use std::collections::BTreeMap;
+
+use gridtally_schemas::{
+    NodeId, UtcMicros, Zone,
+    outage::{PlannedClass, PlannedOutageRow, SupplyHoursRow},
+};
+
+use crate::outage::{
+    Class, FOREVER, Outage, Planned, Span,
+    hours::{Hours, without_supply},
+    planned_id,
+};
+
+/// What tells rows of hours apart.
+type HoursKey = (Option<NodeId>, Option<String>, String, String, UtcMicros);
+
+/// A row with when it was recorded.
+type Said<R> = (UtcMicros, R);
+
+/// All that is planned.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    planned: BTreeMap<(NodeId, UtcMicros), Said<PlannedOutageRow>>,
+    hours: BTreeMap<HoursKey, Said<SupplyHoursRow>>,
+}
+
+/// Which rows of hours hold for a consumer: those of a node, of a category, or of a category under a node.
+pub(super) type HoursOf = (Option<NodeId>, Option<String>);
+
+fn merge<K: Ord, R: PartialEq + serde::Serialize>(
+    rows: &mut BTreeMap<K, Said<R>>,
+    key: K,
+    (recorded_at, row): Said<R>,
+) -> bool {
+    let content = |row: &R| serde_json::to_string(row).unwrap_or_default();
+    match rows.get_mut(&key) {
+        None => {
+            rows.insert(key, (recorded_at, row));
+            true
+        }
+        Some((held_at, held)) if *held == row => {
+            // Said again, so a contradiction recorded in between is older than this word.
+            *held_at = (*held_at).max(recorded_at);
+            false
+        }
+        Some((held_at, held)) => {
+            let stands = (recorded_at, content(&row)) > (*held_at, content(held));
+            if stands {
+                (*held_at, *held) = (recorded_at, row);
+            }
+            stands
+        }
+    }
+}
+
+impl Plan {
+    /// Merges a planned outage; true when it changed something.
+    pub(super) fn merge_planned(&mut self, recorded_at: UtcMicros, row: PlannedOutageRow) -> bool {
+        let key = (row.node_id.clone(), row.start);
+        merge(&mut self.planned, key, (recorded_at, row))
+    }
+
+    /// Merges hours of supply; true when they changed something.
+    pub(super) fn merge_hours(&mut self, recorded_at: UtcMicros, row: SupplyHoursRow) -> bool {
+        let key = (
+            row.node_id.clone(),
+            row.category.clone(),
+            row.weekdays.to_string(),
+            row.from.to_string(),
+            row.valid_from,
+        );
+        merge(&mut self.hours, key, (recorded_at, row))
+    }
+
+    /// The planned outages of these nodes, by node and begin.
+    pub(super) fn planned_at<'a>(&'a self, nodes: impl Iterator<Item = &'a NodeId>) -> Vec<Planned> {
+        let mut planned: Vec<Planned> = Vec::new();
+        for node in nodes {
+            let from = (node.clone(), UtcMicros(i64::MIN));
+            let rows = self.planned.range(from..).take_while(|((of, _), _)| of == node);
+            planned.extend(rows.map(|(_, (_, row))| planned_of(row)));
+        }
+        planned.sort();
+        planned
+    }
+
+    /// The row that an outage is the outage of; `None`: it was not announced.
+    pub(super) fn row_of(&self, outage: &Outage) -> Option<&PlannedOutageRow> {
+        let rows = self.planned.range((outage.node.clone(), UtcMicros(i64::MIN))..);
+        let of_node = rows.take_while(|((node, _), _)| *node == outage.node);
+        of_node
+            .map(|(_, (_, row))| row)
+            .find(|row| planned_id(&planned_of(row)) == outage.id)
+    }
+
+    /// Whether nothing is planned.
+    pub(super) fn is_empty(&self) -> bool {
+        self.planned.is_empty()
+    }
+
+    /// The rows of hours that hold for consumers of a category at a place, `places` nearest first: those of the category at the nearest
+    /// node that has some, else those of the nearest node, else those of the category everywhere. `None`: supply is always due.
+    pub(super) fn hours_of(&self, places: &[&NodeId], category: Option<&str>) -> Option<HoursOf> {
+        if self.hours.is_empty() {
+            return None;
+        }
+        let is_said = |wanted: &HoursOf| {
+            let mut keys = self.hours.keys();
+            keys.any(|(node, category, ..)| (node, category) == (&wanted.0, &wanted.1))
+        };
+        let category = category.map(str::to_owned);
+        let at_nodes = |category: Option<String>| {
+            let of = move |node: &&NodeId| (Some((*node).clone()), category.clone());
+            places.iter().map(of).find(|wanted| is_said(wanted))
+        };
+        let of_both = category.clone().and_then(|category| at_nodes(Some(category)));
+        of_both
+            .or_else(|| at_nodes(None))
+            .or_else(|| category.map(|category| (None, Some(category))).filter(is_said))
+    }
+
+    /// The stretches of `within` without supply by these rows.
+    pub(super) fn without_supply(&self, wanted: &HoursOf, within: Span, zone: &Zone) -> Vec<Span> {
+        let held = self
+            .hours
+            .iter()
+            .filter(|((node, category, ..), _)| (node, category) == (&wanted.0, &wanted.1));
+        let rows = held.map(|(_, (_, row))| Hours {
+            weekdays: row.weekdays,
+            from_minute: row.from.minutes(),
+            to_minute: row.to.minutes(),
+            valid: Span::new(row.valid_from, row.valid_to.unwrap_or(FOREVER)),
+        });
+        without_supply(&rows.collect::<Vec<_>>(), within, zone)
+    }
+}
+
+fn planned_of(row: &PlannedOutageRow) -> Planned {
+    Planned {
+        node: row.node_id.clone(),
+        span: Span::new(row.start, row.end),
+        class: class_of(row.class),
+    }
+}
+
+fn class_of(class: PlannedClass) -> Class {
+    match class {
+        PlannedClass::Planned => Class::Planned,
+        PlannedClass::ScheduledRostering => Class::ScheduledRostering,
+        PlannedClass::EmergencyRostering => Class::EmergencyRostering,
+    }
+}
