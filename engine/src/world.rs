@@ -27,6 +27,7 @@ mod apply;
 mod counts;
 pub(crate) mod held;
 pub mod look;
+pub(crate) mod paging;
 pub(crate) mod publish;
 pub(crate) mod restore;
 pub(crate) mod rows;
@@ -39,10 +40,12 @@ mod waiting;
 
 pub(crate) use apply::MissingReport;
 pub use counts::Counts;
+pub use paging::Paged;
 pub use sums::Sums;
 pub use vee::Judged;
 
 use held::HeldSpans;
+use paging::Paging;
 use publish::Published;
 use vee::Validation;
 use waiting::Dirty;
@@ -65,6 +68,9 @@ pub struct Settings {
     /// Memory of what unknown meters said, bytes; what exceeds it waits in the `quarantine` table alone. It decides where something
     /// waits, never what a result is. Default 256 MiB.
     pub held_bytes_max: usize,
+    /// Memory of values, balances and what was published of them, bytes; beyond it the oldest days that are settled wait in the tables
+    /// alone. It decides where something waits, never what a result is. Default 3 GiB.
+    pub state_bytes_max: usize,
     /// What validation measures against, and when gaps are estimated.
     pub vee: VeeLimits,
 }
@@ -81,6 +87,7 @@ impl Default for Settings {
             future_micros: 24 * 60 * MINUTE_MICROS,
             roll_up_micros: 60 * MINUTE_MICROS,
             held_bytes_max: 256 << 20,
+            state_bytes_max: 3 << 30,
             vee: VeeLimits::default(),
         }
     }
@@ -138,6 +145,8 @@ pub struct World {
     held: HeldSpans,
     quarantined: BTreeMap<String, u64>,
     vee: Validation,
+    /// What is out of memory.
+    paging: Paging,
     /// Rows on their way to the tables.
     pub(crate) outbox: Outbox,
     applied: Position,
@@ -174,6 +183,7 @@ impl World {
             held: HeldSpans::default(),
             quarantined: BTreeMap::new(),
             vee: Validation::default(),
+            paging: Paging::default(),
             outbox: Outbox::default(),
             applied: Position::default(),
         }

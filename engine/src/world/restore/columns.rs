@@ -74,7 +74,7 @@ impl<'a> Rows<'a> {
         Ok(self.column(column, &utc)?.as_primitive().clone())
     }
 
-    pub(super) fn day(&self, column: &'static str) -> Result<Date32Array, RestoreError> {
+    pub(in crate::world) fn day(&self, column: &'static str) -> Result<Date32Array, RestoreError> {
         Ok(self.column(column, &DataType::Date32)?.as_primitive().clone())
     }
 
