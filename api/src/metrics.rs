@@ -116,9 +116,10 @@ fn engine(text: &mut Text, app: &App) {
     held(text, &progress);
     text.gauge(
         "engine_cells",
-        "(Meter, interval) cells that hold a value.",
+        "(Meter, interval) cells in memory that hold a value.",
         progress.cells,
     );
+    paged(text, &progress);
     text.counter("engine_ticks_total", "Computations of balances.", progress.ticks);
     text.gauge(
         "engine_tick_seconds",
@@ -144,6 +145,52 @@ fn engine(text: &mut Text, app: &App) {
             seconds(u64::try_from(micros).unwrap_or(0)),
         );
     }
+}
+
+/// What was let go from memory and what came back.
+fn paged(text: &mut Text, progress: &Progress) {
+    let paged = &progress.paged;
+    let seconds = |micros: u64| std::time::Duration::from_micros(micros).as_secs_f64();
+    text.gauge(
+        "engine_state_bytes",
+        "Memory of values, balances and what was published of them at the last checkpoint, bytes.",
+        paged.resident_bytes,
+    );
+    text.gauge(
+        "engine_feeder_days_out",
+        "Days of feeders whose balances by interval wait in the tables alone.",
+        paged.feeder_days_out,
+    );
+    text.gauge(
+        "engine_block_days_out",
+        "Days of blocks of meters whose values wait in the tables alone.",
+        paged.block_days_out,
+    );
+    text.counter(
+        "engine_page_ins_total",
+        "Civil days read back from the tables, once for each time.",
+        paged.page_ins,
+    );
+    text.counter(
+        "engine_feeder_days_in_total",
+        "Days of feeders that came back.",
+        paged.feeder_days_in,
+    );
+    text.counter(
+        "engine_block_days_in_total",
+        "Days of blocks of meters that came back.",
+        paged.block_days_in,
+    );
+    text.counter(
+        "engine_page_in_seconds_total",
+        "Time that reading back took.",
+        seconds(progress.page_in_micros),
+    );
+    text.gauge(
+        "engine_page_in_seconds",
+        "Length of the last reading back.",
+        seconds(progress.last_page_in_micros),
+    );
 }
 
 /// What unknown meters said.

@@ -153,6 +153,7 @@ fn engine_config(config: &Config, zone: &Zone) -> Result<EngineConfig, ConfigErr
             vee: vee::limits(config)?,
             outage_rules: outage::rules(config)?,
             held_bytes_max: config.count("engine.held_bytes_max", 0..=1 << 40)?,
+            state_bytes_max: config.count("engine.state_bytes_max", 0..=1 << 50)?,
             ..Settings::default()
         },
         tick: config.millis("engine.tick_ms", 10..=60_000)?,

@@ -9,6 +9,7 @@
 //! [`Engine::failure`] says why, and a restart goes on from the last checkpoint.
 
 use std::{
+    ops::Range,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
@@ -21,14 +22,16 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
     balance::BalanceError,
+    network::NodeIx,
     tables::Tables,
-    world::{Settings, World, restore::RestoreError},
+    world::{Paged, Settings, World, restore::RestoreError},
 };
 
 mod changes;
 pub(crate) mod checkpoint;
 mod command;
 mod drive;
+pub(crate) mod paging;
 mod rate;
 pub(crate) mod recovery;
 mod store;
@@ -183,8 +186,17 @@ pub struct Progress {
     pub held_bytes: usize,
     /// Those of them that wait in the quarantine table alone.
     pub held_spilled: usize,
-    /// (Meter, interval) cells that hold a value.
+    /// (Meter, interval) cells in memory that hold a value.
     pub cells: u64,
+    /// What was let go and what came back.
+    #[serde(skip)]
+    pub paged: Paged,
+    /// How long the last page-in took, µs.
+    #[serde(skip)]
+    pub last_page_in_micros: u64,
+    /// How long all page-ins took, µs.
+    #[serde(skip)]
+    pub page_in_micros: u64,
     /// Ticks so far.
     pub ticks: u64,
     /// How long the last tick took that computed something, µs.
@@ -333,6 +345,20 @@ impl Engine {
             reply,
         })
         .await
+    }
+
+    /// Brings the balances of a node by interval into memory, day by day, so that the records that come meanwhile are applied in between.
+    /// They may have been let go again when this returns, which a look at [`World::is_here`] tells.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the engine ends before that.
+    pub async fn page_in(&self, node: NodeIx, span: Range<UtcMicros>) -> Result<(), EngineError> {
+        while let Some(next) = self.read(|world| world.first_day_out(node, &span)) {
+            let span = next.start.max(span.start)..next.end.min(span.end);
+            self.command(|reply| Command::PageIn { node, span, reply })
+                .await?;
+        }
+        Ok(())
     }
 
     /// Applies the rest of the log, publishes, and ends.

@@ -14,11 +14,13 @@ use gridtally_schemas::{
 };
 use hashbrown::HashMap;
 
+mod concerned;
 mod roster;
 mod service;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use concerned::SINCE_EVER;
 pub(crate) use roster::LEVELS_MAX;
 pub use roster::{Member, MemberRole, Roster, Unmetered};
 pub use service::Service;
@@ -152,6 +154,11 @@ impl<R: Dated> History<R> {
     /// All rows, by `valid_from`.
     pub fn rows(&self) -> impl Iterator<Item = &Recorded<R>> {
         self.0.iter()
+    }
+
+    /// The rows that begin before `end`.
+    fn rows_before(&self, end: UtcMicros) -> impl Iterator<Item = &Recorded<R>> {
+        self.0.iter().take_while(move |held| held.row.valid_from() < end)
     }
 
     /// Narrows `span`, which contains `instant`, to where none of these rows begins or ends.
@@ -388,8 +395,12 @@ impl Network {
     }
 
     fn feeders_above_id(&self, id: &NodeId, feeders: &mut Vec<NodeIx>) {
+        self.feeders_above_id_before(id, UtcMicros(i64::MAX), feeders);
+    }
+
+    fn feeders_above_id_before(&self, id: &NodeId, end: UtcMicros, feeders: &mut Vec<NodeIx>) {
         if let Some(node) = self.node_index.get(id) {
-            self.feeders_above(*node, feeders);
+            self.feeders_above_before(*node, end, feeders);
         }
     }
 
@@ -454,37 +465,55 @@ impl Network {
 
     /// Feeders that a meter ever belonged to: by its own rows and by its connections.
     pub fn feeders_of_meter(&self, meter: MeterIx, feeders: &mut Vec<NodeIx>) {
+        self.feeders_of_meter_before(meter, UtcMicros(i64::MAX), feeders);
+    }
+
+    /// Feeders that a meter ever belonged to before `end`: rows that begin later do not count.
+    pub(crate) fn feeders_of_meter_before(&self, meter: MeterIx, end: UtcMicros, feeders: &mut Vec<NodeIx>) {
         let Some(entry) = self.meters.get(meter.at()) else {
             return;
         };
-        for row in entry.history.rows() {
+        for row in entry.history.rows_before(end) {
             for node in [&row.row.node_id, &row.row.boundary_to].into_iter().flatten() {
-                self.feeders_above_id(node, feeders);
+                self.feeders_above_id_before(node, end, feeders);
             }
         }
         for connection in &entry.connections {
-            self.feeders_of_connection(*connection, feeders);
+            self.feeders_of_connection_before(*connection, end, feeders);
         }
     }
 
     fn feeders_of_connection(&self, connection: ConnectionIx, feeders: &mut Vec<NodeIx>) {
+        self.feeders_of_connection_before(connection, UtcMicros(i64::MAX), feeders);
+    }
+
+    fn feeders_of_connection_before(
+        &self,
+        connection: ConnectionIx,
+        end: UtcMicros,
+        feeders: &mut Vec<NodeIx>,
+    ) {
         let Some(entry) = self.connections.get(connection.at()) else {
             return;
         };
-        for row in entry.history.rows() {
-            self.feeders_above_id(&row.row.node_id, feeders);
+        for row in entry.history.rows_before(end) {
+            self.feeders_above_id_before(&row.row.node_id, end, feeders);
         }
     }
 
     /// The node itself if it is a feeder, or the feeders that ever were its parent.
     pub(crate) fn feeders_above(&self, node: NodeIx, feeders: &mut Vec<NodeIx>) {
+        self.feeders_above_before(node, UtcMicros(i64::MAX), feeders);
+    }
+
+    fn feeders_above_before(&self, node: NodeIx, end: UtcMicros, feeders: &mut Vec<NodeIx>) {
         let Some(entry) = self.nodes.get(node.at()) else {
             return;
         };
         if entry.kind() == Some(NodeKind::Feeder) {
             feeders.push(node);
         }
-        for row in entry.history.rows() {
+        for row in entry.history.rows_before(end) {
             self.feeder_named(row.row.parent_id.as_ref(), feeders);
         }
     }

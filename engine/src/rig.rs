@@ -24,10 +24,11 @@ use crate::{
     engine::{
         EngineError, Store, StoreError,
         checkpoint::Checkpointer,
+        paging::page_in,
         recovery::{read_spilled, recover},
     },
     tables::Compacted,
-    world::{Settings, World, publish::Scope},
+    world::{Settings, World, paging::Wanted, publish::Scope},
 };
 
 /// Midnight of 2026-04-01 in India.
@@ -257,6 +258,15 @@ impl Store for MemoryStore {
         Ok(futures::stream::iter(self.batches(table).into_iter().map(Ok)).boxed())
     }
 
+    async fn scan_day(
+        &self,
+        table: &'static TableSchema,
+        _day: Day,
+        _ids: &BTreeSet<String>,
+    ) -> Result<BoxStream<'static, Result<RecordBatch, StoreError>>, StoreError> {
+        self.scan(table).await
+    }
+
     async fn quarantined(
         &self,
         _meters: &BTreeSet<MeterId>,
@@ -329,12 +339,39 @@ impl Process {
             if !named.is_empty() {
                 self.put_back(&named);
             }
+            let wanted = self.world.wanted_by(bytes, &mut publish).unwrap();
+            self.page_in(wanted);
             self.world.apply(position, bytes, &mut publish).unwrap();
         }
+        self.advance();
+    }
+
+    /// Tells the picture what time it is, computes every balance and judges every day.
+    pub(crate) fn advance(&mut self) {
         self.world.advance(self.now);
-        while self.world.look_for_outages(self.now, 3).more {}
-        self.world.tally_months(self.now);
-        settle_with(&self.sql, &mut self.world);
+        loop {
+            while self.world.look_for_outages(self.now, 3).more {
+                let asked = self.world.take_asked();
+                self.page_in(asked);
+            }
+            self.world.tally_months(self.now);
+            settle_with(&self.sql, &mut self.world);
+            let asked = self.world.take_asked();
+            if asked.is_empty() {
+                break;
+            }
+            self.page_in(asked);
+        }
+    }
+
+    /// Brings back what is wanted, as the engine does.
+    pub(crate) fn page_in(&mut self, wanted: Wanted) {
+        block_on(page_in(self.store.as_ref(), &self.sql, wanted, &mut self.world)).unwrap();
+    }
+
+    /// Lets everything go that a finished checkpoint holds, whatever its memory.
+    pub(crate) fn let_go(&mut self) -> usize {
+        self.world.let_go()
     }
 
     /// Takes what unknown meters said back from the table, as a record that names them would.

@@ -22,6 +22,7 @@ use crate::network::{MeterIx, NodeIx};
 
 mod chunk;
 mod estimate;
+mod resident;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -192,17 +193,27 @@ impl State {
     }
 
     /// Puts back a row of `interval_reads`, in any order: `version` is the row's, 0 for one that was superseded.
-    pub fn restore(
+    pub fn restore(&mut self, meter: MeterIx, feeders: Feeders, quarter: Quarter, row: (i64, &Value)) {
+        let home = self.put_back(meter, feeders, quarter, row);
+        let block = self.blocks.get_mut(position(home.block));
+        let chunk = block.and_then(|block| block.chunks.get_mut(&quarter));
+        if chunk.is_some_and(|chunk| chunk.dirty.mark(position(home.slot))) {
+            self.dirty.push((home.block, quarter));
+        }
+    }
+
+    /// The same without a word that the cell changed.
+    fn put_back(
         &mut self,
         meter: MeterIx,
         feeders: Feeders,
         quarter: Quarter,
         (version, value): (i64, &Value),
-    ) {
+    ) -> Home {
         let home = self.home(meter, feeders);
         let slot = position(home.slot);
         let Some(block) = self.blocks.get_mut(position(home.block)) else {
-            return;
+            return home;
         };
         let chunk = block.chunks.entry(quarter).or_default();
         let held = chunk.own(slot);
@@ -222,22 +233,14 @@ impl State {
             self.cells += u64::from(held.is_none());
             chunk.put(slot, value);
         }
-        if chunk.dirty.mark(slot) {
-            self.dirty.push((home.block, quarter));
-        }
+        home
     }
 
     fn home(&mut self, meter: MeterIx, feeders: Feeders) -> Home {
         if let Some(Some(home)) = self.homes.get(meter.at()) {
             return *home;
         }
-        let room = |block: &u32| {
-            self.blocks
-                .get(position(*block))
-                .is_some_and(|block| block.meters.len() < BLOCK_METERS_MAX)
-        };
-        let open = self.open_blocks.get(&feeders).copied().filter(room);
-        let block = open.unwrap_or_else(|| {
+        let block = self.open_block_of(feeders).unwrap_or_else(|| {
             let new = u32::try_from(self.blocks.len()).unwrap_or(u32::MAX);
             self.blocks.push(Block::default());
             self.open_blocks.insert(feeders, new);
@@ -255,6 +258,16 @@ impl State {
             *cell = Some(home);
         }
         home
+    }
+
+    /// The block with room for a new meter of these feeders.
+    fn open_block_of(&self, feeders: Feeders) -> Option<u32> {
+        let room = |block: &u32| {
+            self.blocks
+                .get(position(*block))
+                .is_some_and(|block| block.meters.len() < BLOCK_METERS_MAX)
+        };
+        self.open_blocks.get(&feeders).copied().filter(room)
     }
 
     /// The value of `meter` in the interval that ends at `quarter`.
@@ -342,7 +355,7 @@ impl State {
             .flat_map(|block| block.chunks.keys().copied())
     }
 
-    /// Number of (meter, interval) cells that hold a value.
+    /// Number of (meter, interval) cells in memory that hold a value.
     #[must_use]
     pub const fn cells(&self) -> u64 {
         self.cells

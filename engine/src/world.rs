@@ -29,6 +29,7 @@ mod counts;
 pub(crate) mod held;
 pub mod look;
 pub mod outage;
+pub(crate) mod paging;
 pub(crate) mod publish;
 pub mod reliability;
 pub(crate) mod restore;
@@ -43,10 +44,12 @@ mod waiting;
 pub(crate) use apply::MissingReport;
 pub use counts::Counts;
 pub use outage::{OutageChange, OutageView};
+pub use paging::Paged;
 pub use sums::Sums;
 pub use vee::Judged;
 
 use held::HeldSpans;
+use paging::Paging;
 use publish::Published;
 use vee::Validation;
 use waiting::Dirty;
@@ -69,6 +72,9 @@ pub struct Settings {
     /// Memory of what unknown meters said, bytes; what exceeds it waits in the `quarantine` table alone. It decides where something
     /// waits, never what a result is. Default 256 MiB.
     pub held_bytes_max: usize,
+    /// Memory of values, balances and what was published of them, bytes; beyond it the oldest days that are settled wait in the tables
+    /// alone. It decides where something waits, never what a result is. Default 3 GiB.
+    pub state_bytes_max: usize,
     /// What validation measures against, and when gaps are estimated.
     pub vee: VeeLimits,
     /// What outages are decided by.
@@ -89,6 +95,7 @@ impl Default for Settings {
             future_micros: 24 * 60 * MINUTE_MICROS,
             roll_up_micros: 60 * MINUTE_MICROS,
             held_bytes_max: 256 << 20,
+            state_bytes_max: 3 << 30,
             vee: VeeLimits::default(),
             outage_rules: Rules::default(),
             event_map: EventMap::default(),
@@ -150,6 +157,8 @@ pub struct World {
     vee: Validation,
     outage: outage::Outages,
     indices: reliability::Indices,
+    /// What is out of memory.
+    paging: Paging,
     /// Rows on their way to the tables.
     pub(crate) outbox: Outbox,
     applied: Position,
@@ -188,6 +197,7 @@ impl World {
             vee: Validation::default(),
             outage: outage::Outages::default(),
             indices: reliability::Indices::default(),
+            paging: Paging::default(),
             outbox: Outbox::default(),
             applied: Position::default(),
         }

@@ -1,5 +1,7 @@
 //! GET /nodes/{id}/balance: the energy balance of a DT, a feeder or any level above.
 
+use std::ops::Range;
+
 use axum::{
     extract::{Path, State},
     http::HeaderMap,
@@ -12,7 +14,7 @@ use gridtally_engine::{
     state::Quarter,
     world::Sums,
 };
-use gridtally_schemas::{Day, UtcMicros, Zone, network::NodeKind};
+use gridtally_schemas::{Day, NodeId, UtcMicros, Zone, network::NodeKind};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -23,7 +25,7 @@ use crate::{
     form::{Column, Holds, Table},
     look::NodeName,
     parameters::{Parameters, short},
-    problem::Problem,
+    problem::{self, Problem, causes},
 };
 
 /// Length of a row.
@@ -465,6 +467,26 @@ fn columns(resolution: Resolution, kind: Option<NodeKind>) -> Vec<Column> {
     columns
 }
 
+/// Why balances by interval cannot be shown now.
+const NOT_IN_MEMORY: &str =
+    "some days of this span were let go from memory while others came back; ask for a shorter span";
+
+/// How often days that were let go again meanwhile are brought back.
+const ATTEMPTS_MAX: usize = 3;
+
+/// Settled days may be out of memory (`engine.state_bytes_max`): they are read back from the tables before anybody looks.
+async fn bring_into_memory(app: &App, id: &NodeId, span: &Range<UtcMicros>) -> Result<(), Problem> {
+    let node = app.engine.read(|world| find(world, id))?;
+    for _ in 0..ATTEMPTS_MAX {
+        if app.engine.read(|world| world.is_here(node, span)) {
+            break;
+        }
+        let brought = app.engine.page_in(node, span.clone()).await;
+        brought.map_err(|error| Problem::new(problem::UNAVAILABLE, causes(&error)))?;
+    }
+    Ok(())
+}
+
 /// Energy balance of a DT, a feeder or any level above, by interval, civil day or month.
 ///
 /// Live: what `/summary` calls `applied_position` is in it. Where coverage is below the threshold, or a meter at the head is missing,
@@ -494,8 +516,14 @@ pub(crate) async fn get(
     let id = node_id(&id)?;
     let wanted = wanted(&app, &mut parameters)?;
     parameters.finish()?;
+    if wanted.resolution == Resolution::Interval {
+        bring_into_memory(&app, &id, &wanted.span).await?;
+    }
     let (kind, node, threshold_pct, raws) = app.engine.read(|world| {
         let index = find(world, &id)?;
+        if wanted.resolution == Resolution::Interval && !world.is_here(index, &wanted.span) {
+            return Err(Problem::new(problem::UNAVAILABLE, NOT_IN_MEMORY));
+        }
         let rows = match wanted.resolution {
             Resolution::Interval => interval_rows(world, index, &wanted),
             Resolution::Day => day_rows(world, index, &wanted),

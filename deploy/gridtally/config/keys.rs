@@ -173,6 +173,12 @@ pub(crate) const KEYS: &[Key] = &[
         "memory of what unknown meters said, bytes; what exceeds it waits in the quarantine table",
     ),
     key(
+        "engine.state_bytes_max",
+        "GRIDTALLY_ENGINE_STATE_BYTES_MAX",
+        "3221225472",
+        "memory of values and balances, bytes; beyond it the oldest settled days wait in the tables and come back for late reads",
+    ),
+    key(
         "engine.coverage_threshold_pct",
         "GRIDTALLY_ENGINE_COVERAGE_THRESHOLD_PCT",
         "95",

@@ -1,14 +1,13 @@
 //! The engine's thread: one loop that applies, ticks and publishes, and the commands that ask it to.
 
 use std::{
-    collections::BTreeSet,
     panic::AssertUnwindSafe,
     sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
 use gridtally_ingest::log::{Log, LogBatch, LogReader, Position};
-use gridtally_schemas::{Clock, MeterId, Publish, UtcMicros};
+use gridtally_schemas::{Clock, Publish, UtcMicros};
 use tokio::{
     runtime::{Builder, Handle},
     sync::{mpsc, watch},
@@ -20,7 +19,6 @@ use super::{
     checkpoint::{Checkpointer, Transactions, Written},
     command::Command,
     rate::Rate,
-    recovery::read_spilled,
     upkeep::{Keeper, Running},
 };
 use crate::{
@@ -30,6 +28,8 @@ use crate::{
     tables::chain,
     world::{World, publish::Scope},
 };
+
+mod memory;
 
 /// Bytes of the log applied under one write lock: a few milliseconds.
 const APPLY_BYTES: usize = 256 * 1024;
@@ -176,6 +176,7 @@ impl<S: Store> Driver<S> {
         while !self.stopped {
             let more = self.apply_some().await?;
             self.hear_commands();
+            self.page_in_asked().await?;
             if Instant::now() >= self.next_tick || self.is_tick_asked() {
                 self.tick().await?;
                 self.answer_applied();
@@ -229,38 +230,10 @@ impl<S: Store> Driver<S> {
             return Ok(false);
         }
         let mut ready = 0;
-        while let Some((at, meters)) = self.apply_until_spilled(ready)? {
-            let shared = Arc::clone(&self.shared);
-            read_spilled(self.store.as_ref(), &meters, |rows| {
-                shared.change(|world| world.put_back_spilled(rows, &meters))
-            })
-            .await?;
-            ready = at + 1;
+        while let Some(missing) = self.apply_until_missing(ready)? {
+            ready = self.fetch(missing, ready).await?;
         }
         Ok(true)
-    }
-
-    /// Applies the batch up to a record that names meters whose spans wait in the table, if there is one: gives its place and those
-    /// meters. The records before `ready` need no look.
-    fn apply_until_spilled(
-        &mut self,
-        ready: usize,
-    ) -> Result<Option<(usize, BTreeSet<MeterId>)>, EngineError> {
-        let (batch, publish) = (&self.batch, &mut self.publish);
-        self.shared.change(|world| {
-            for (at, (position, bytes)) in batch.iter().enumerate() {
-                let failed = |source| EngineError::Record { position, source };
-                if at >= ready {
-                    let meters = world.spilled_named_by(bytes).map_err(failed)?;
-                    if !meters.is_empty() {
-                        return Ok(Some((at, meters)));
-                    }
-                }
-                // One that was applied before changes nothing.
-                world.apply(position, bytes, publish).map_err(failed)?;
-            }
-            Ok(None)
-        })
     }
 
     /// Brings every balance up to what is applied.
@@ -269,7 +242,7 @@ impl<S: Store> Driver<S> {
         self.ticked_at = now;
         self.write(|world| world.advance(now));
         // First: who is without supply matters more than any balance.
-        self.look_for_outages(now);
+        self.look_for_outages(now).await?;
         let mut changed: Vec<(NodeIx, Quarter)> = Vec::new();
         let mut computed_any = false;
         let mut parts_left = if self.is_checkpoint_asked() {
@@ -284,7 +257,7 @@ impl<S: Store> Driver<S> {
                 computed_any = true;
             }
             // Estimates make balances dirty, so these are computed last.
-            if parts_left == 0 || !self.judge_part() {
+            if parts_left == 0 || !self.judge_part().await? {
                 break;
             }
             parts_left -= 1;
@@ -310,16 +283,20 @@ impl<S: Store> Driver<S> {
     }
 
     /// Brings outages up to what is applied, and tells what changed.
-    fn look_for_outages(&self, now: UtcMicros) {
+    async fn look_for_outages(&mut self, now: UtcMicros) -> Result<(), EngineError> {
         let mut changes = loop {
             let seen = self.write(|world| world.look_for_outages(now, OUTAGE_FEEDERS));
             if !seen.more {
                 break seen.changes;
             }
+            let asked = self.write(World::take_asked);
+            if !asked.is_empty() {
+                self.page_in(asked).await?;
+            }
         };
         self.write(|world| world.tally_months(now));
         if changes.is_empty() {
-            return;
+            return Ok(());
         }
         let total = changes.len();
         changes.truncate(OUTAGES_LISTED_MAX);
@@ -329,19 +306,28 @@ impl<S: Store> Driver<S> {
             applied: self.read(World::applied),
         };
         self.shared.changes.tell(now, kind);
+        Ok(())
     }
 
     /// Judges some of the meter-days that wait; `false`: there were none, or the tables are ahead of what is applied.
-    fn judge_part(&self) -> bool {
-        let is_behind = self.read(World::applied) < self.replay_through;
-        !is_behind && self.write(|world| world.judge(JUDGE_DAYS)).days > 0
+    async fn judge_part(&mut self) -> Result<bool, EngineError> {
+        if self.read(World::applied) < self.replay_through {
+            return Ok(false);
+        }
+        let judged = self.write(|world| world.judge(JUDGE_DAYS));
+        let asked = self.write(World::take_asked);
+        let is_out = !asked.is_empty();
+        if is_out {
+            self.page_in(asked).await?;
+        }
+        Ok(judged.days > 0 || is_out)
     }
 
     /// Whether somebody waits for the tables to hold everything.
     fn is_checkpoint_asked(&self) -> bool {
         let is_checkpoint = |command: &Command| match command {
             Command::Checkpoint { .. } | Command::Stop { .. } => true,
-            Command::Apply { .. } => false,
+            Command::Apply { .. } | Command::PageIn { .. } => false,
         };
         self.asked.iter().any(is_checkpoint)
     }
@@ -397,6 +383,7 @@ impl<S: Store> Driver<S> {
             Command::Checkpoint { through, .. } | Command::Stop { through, .. } => {
                 *through <= applied && !publishing
             }
+            Command::PageIn { .. } => false,
         })
     }
 
@@ -425,7 +412,7 @@ impl<S: Store> Driver<S> {
         };
         let (asked, waiting) = std::mem::take(&mut self.asked)
             .into_iter()
-            .partition(|command| command.through() <= applied);
+            .partition(|command| command.through().is_some_and(|through| through <= applied));
         self.asked = waiting;
         let asked: Vec<Command> = asked;
         let rows = self.read(|world| world.outbox.len());
@@ -453,6 +440,8 @@ impl<S: Store> Driver<S> {
         let progress = self.progress(|_| ());
         if due.rows() == 0 && due.position == progress.published_position && progress.published_at.is_some() {
             self.checkpointer = Some(checkpointer);
+            self.let_go();
+            let progress = self.progress(|_| ());
             self.answer_published(asked, progress);
             return;
         }
@@ -470,6 +459,7 @@ impl<S: Store> Driver<S> {
         let written = written?;
         self.checkpointer = Some(checkpointer);
         self.write(|world| world.spill(written.position));
+        self.let_go();
         self.log.cut(written.position).map_err(EngineError::Log)?;
         let took = started.elapsed();
         let waiting = self.read(|world| world.outbox.len());

@@ -3,7 +3,10 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use arrow::array::RecordBatch;
-use datafusion::prelude::{col, lit};
+use datafusion::{
+    prelude::{col, lit},
+    scalar::ScalarValue,
+};
 use futures::{StreamExt, stream::BoxStream};
 use gridtally_ingest::log::Position;
 use gridtally_schemas::{
@@ -12,6 +15,9 @@ use gridtally_schemas::{
 };
 
 use crate::tables::{Appended, Compacted, Tables};
+
+/// Most ids that a scan of a day names one by one; of more it names the range.
+const IDS_LISTED_MAX: usize = 2_048;
 
 /// Why a table could not be read or written.
 pub type StoreError = Box<dyn std::error::Error + Send + Sync>;
@@ -65,6 +71,17 @@ pub trait Store: Send + Sync + 'static {
     fn scan(
         &self,
         table: &'static TableSchema,
+    ) -> impl Future<Output = Result<BoxStream<'static, Result<RecordBatch, StoreError>>, StoreError>> + Send;
+
+    /// The rows of a table that are of this civil day and whose first key column is one of `ids`, and perhaps others, in no order.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    fn scan_day(
+        &self,
+        table: &'static TableSchema,
+        day: Day,
+        ids: &BTreeSet<String>,
     ) -> impl Future<Output = Result<BoxStream<'static, Result<RecordBatch, StoreError>>, StoreError>> + Send;
 
     /// The rows of `quarantine` that are of these meters, and perhaps others, in no order.
@@ -135,6 +152,25 @@ impl Store for Tables {
         table: &'static TableSchema,
     ) -> Result<BoxStream<'static, Result<RecordBatch, StoreError>>, StoreError> {
         let batches = Tables::scan(self, table, None).await?;
+        Ok(batches.map(|batch| batch.map_err(StoreError::from)).boxed())
+    }
+
+    async fn scan_day(
+        &self,
+        table: &'static TableSchema,
+        day: Day,
+        ids: &BTreeSet<String>,
+    ) -> Result<BoxStream<'static, Result<RecordBatch, StoreError>>, StoreError> {
+        let mut filter = col("day").eq(lit(ScalarValue::Date32(Some(day.0))));
+        // Files are sorted by the key and numbers of neighbours are often near: a range skips most of a day's pages.
+        if let (Some(id), Some(first), Some(last)) = (table.key.first(), ids.first(), ids.last()) {
+            filter = filter.and(col(*id).between(lit(first.as_str()), lit(last.as_str())));
+            if ids.len() <= IDS_LISTED_MAX {
+                let listed = ids.iter().map(|id| lit(id.as_str())).collect();
+                filter = filter.and(col(*id).in_list(listed, false));
+            }
+        }
+        let batches = Tables::scan(self, table, Some(filter)).await?;
         Ok(batches.map(|batch| batch.map_err(StoreError::from)).boxed())
     }
 

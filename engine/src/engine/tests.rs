@@ -222,6 +222,72 @@ async fn what_an_unknown_meter_said_beyond_the_bound_comes_back_from_the_table_w
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_day_that_was_let_go_comes_back_from_delta_for_a_caller_and_for_a_late_read() {
+    const DAY: i64 = 96 * QUARTER;
+    let bed = Bed::new();
+    let folder = tempfile::tempdir().unwrap();
+    let tables = Tables::open(folder.path()).await.unwrap();
+    let config = EngineConfig {
+        tick: Duration::from_millis(5),
+        checkpoint: Duration::from_secs(3_600),
+        settings: Settings {
+            state_bytes_max: 0,
+            settlement_micros: 0,
+            ..Settings::default()
+        },
+        ..EngineConfig::default()
+    };
+    let now = MIDNIGHT.plus(4 * DAY);
+    let engine = Engine::start(config, Arc::clone(&bed.log), tables, Clock::fixed(now))
+        .await
+        .unwrap();
+    bed.append_network().await;
+    for quarter in 1..=3 {
+        bed.append_reads(quarter).await;
+    }
+    let say = |id, quarter, wh, revision| {
+        let said = gridtally_schemas::IntervalRead {
+            revision,
+            ..read(quarter_end(quarter), wh)
+        };
+        publish_record(now, &publish(id, &[said]))
+    };
+    // The newest day stays.
+    bed.append(&say("MF1", 300, 1_000, 0)).await;
+    let progress = engine.checkpoint().await.unwrap();
+    assert_eq!((progress.paged.feeder_days_out, progress.paged.page_ins), (1, 0));
+    assert_eq!(total_loss(&engine, 1), None);
+
+    let f1 = engine.read(|world| world.network.find_node("F1")).unwrap();
+    let day = MIDNIGHT..MIDNIGHT.plus(DAY);
+    assert!(!engine.read(|world| world.is_here(f1, &day)));
+    engine.page_in(f1, day.clone()).await.unwrap();
+    assert_eq!(total_loss(&engine, 1), Some(100));
+
+    let progress = engine.checkpoint().await.unwrap();
+    assert_eq!(
+        (progress.paged.feeder_days_out, progress.paged.feeder_days_in),
+        (1, 1)
+    );
+    bed.append(&say("A", 1, 850, 1)).await;
+    bed.append(&say("A", 2, 850, 1)).await;
+    engine.applied().await.unwrap();
+    assert_eq!(
+        (1..=3).map(|n| total_loss(&engine, n)).collect::<Vec<_>>(),
+        [Some(150), Some(150), Some(100)]
+    );
+    // Both late reads came in one page-in; that of the caller was the other.
+    let paged = engine.progress().paged;
+    assert_eq!((paged.feeder_days_in, paged.feeder_days_out), (2, 0));
+    let day_loss = engine.read(|world| {
+        let day = world.settings.zone.day_of(MIDNIGHT);
+        world.node_day(f1, day).map(|sums| sums.total_loss_wh)
+    });
+    assert_eq!(day_loss, Some(400));
+    engine.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_commit_ends_the_engine_and_a_restart_loses_nothing() {
     let bed = Bed::new();
     let engine = bed.start().await;

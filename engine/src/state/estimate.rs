@@ -10,7 +10,7 @@ use crate::network::MeterIx;
 /// Import and export of an estimate, Wh as the meter counts.
 pub(super) type EstimatedWh = (u32, Option<u32>);
 
-fn value_of((import_wh, export_wh): EstimatedWh) -> Value {
+pub(super) fn value_of((import_wh, export_wh): EstimatedWh) -> Value {
     Value {
         quality: Quality::Estimated,
         revision: 0,

@@ -493,11 +493,14 @@ impl World {
     fn merge_master_rows(&mut self, origin: &Origin, rows: MasterRows) -> Touched {
         let mut all = Touched::default();
         for row in MasterRow::split(rows) {
-            let touched = self
-                .network
-                .merge(origin.received_at, &origin.source, row.clone().into_rows());
+            let rows = row.clone().into_rows();
+            let since = self.network.concerned_since(&rows);
+            let touched = self.network.merge(origin.received_at, &origin.source, rows);
             if touched.rows_changed > 0 {
                 self.outbox.master.push((row, origin.clone()));
+            }
+            for feeder in &touched.feeders {
+                self.vee.note_feeder(*feeder, since);
             }
             all.rows_changed += touched.rows_changed;
             all.feeders.extend(touched.feeders);
@@ -517,7 +520,6 @@ impl World {
         for feeder in &touched.feeders {
             let before = self.rosters.remove(feeder).unwrap_or_default();
             self.stale.entry(*feeder).or_insert(before);
-            self.vee.note_feeder(*feeder);
             self.outage.note_feeder(*feeder);
         }
     }

@@ -284,6 +284,21 @@ impl World {
             .collect())
     }
 
+    /// When the intervals end whose reads wait in memory for this meter.
+    pub(super) fn held_interval_ends(&self, meter_id: &MeterId) -> Vec<UtcMicros> {
+        let spans = self.held.by_meter.get(meter_id.as_str()).into_iter().flatten();
+        let publisher = Publisher::Meter(meter_id.clone());
+        let mut ends = Vec::new();
+        for (_, held) in spans {
+            let mut publish = Publish::default();
+            if wire::decode(wire::Encoding::Json, &held.payload, &publisher, &mut publish).is_ok() {
+                let reads = publish.meters().flat_map(|span| span.reads);
+                ends.extend(reads.map(|read| read.interval_end));
+            }
+        }
+        ends
+    }
+
     /// Applies what waited for meters that are known now: their reads are what they would have been had the meter been known when
     /// they came, as of their own arrival; the rows are emitted with the master record at `origin`.
     pub(super) fn release(&mut self, origin: &Origin, mut meters: Vec<MeterIx>) {

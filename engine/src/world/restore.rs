@@ -44,6 +44,15 @@ pub enum RestoreError {
     },
 }
 
+/// When rows of a table are put back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Back {
+    /// At a start: what the tables hold is all that is known.
+    Recovered,
+    /// Into a running picture, which let them go as they are.
+    PagedIn,
+}
+
 impl World {
     /// Notes that everything up to `as_of` has been put back, with the counts at that position.
     pub(crate) fn resume(&mut self, as_of: Position, counts: Counts) {

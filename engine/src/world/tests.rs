@@ -8,6 +8,7 @@ use crate::rig::{MIDNIGHT, QUARTER};
 mod compared;
 pub(crate) mod histories;
 mod order;
+mod paging;
 mod rules;
 
 const HOUR: i64 = 4 * QUARTER;

@@ -85,8 +85,8 @@ pub(crate) struct Validation {
     gaps_through: Quarter,
     /// Days of feeders of which every meter is to be judged.
     feeder_days: BTreeSet<(Day, NodeIx)>,
-    /// Feeders whose master data changed.
-    feeders: BTreeSet<NodeIx>,
+    /// Feeders whose master data changed, and from when on.
+    feeders: BTreeMap<NodeIx, UtcMicros>,
     /// Days of DTs whose balance changed.
     dt_days: BTreeSet<(Day, NodeIx)>,
     /// Values of closed days that changed.
@@ -122,9 +122,10 @@ impl Validation {
         self.feeder_days.insert((day, feeder));
     }
 
-    /// Notes a change of master data that touches a feeder.
-    pub(super) fn note_feeder(&mut self, feeder: NodeIx) {
-        self.feeders.insert(feeder);
+    /// Notes a change of master data that touches a feeder from an instant on.
+    pub(super) fn note_feeder(&mut self, feeder: NodeIx, since: UtcMicros) {
+        let from = self.feeders.entry(feeder).or_insert(since);
+        *from = since.min(*from);
     }
 
     /// Notes a change of a DT's balance.
@@ -132,6 +133,44 @@ impl Validation {
         if quarter <= self.closed_through {
             self.dt_days.insert((day, dt));
         }
+    }
+
+    /// Last quarter of the last day that is closed.
+    pub(super) const fn closed_through(&self) -> Quarter {
+        self.closed_through
+    }
+
+    /// Last quarter of the last day whose gaps are due too.
+    pub(super) fn judged_through(&self) -> Quarter {
+        self.closed_through.min(self.gaps_through)
+    }
+
+    /// Estimates that may differ from the table.
+    pub(super) fn estimates_waiting(&self) -> impl Iterator<Item = (MeterIx, Quarter)> {
+        self.unpublished_estimates.iter().copied()
+    }
+
+    /// Meter-days that wait to be judged, once what was noted has been queued.
+    pub(super) fn days_waiting(&self) -> impl Iterator<Item = (Day, MeterIx)> {
+        self.queue.iter().copied()
+    }
+
+    /// Import and export of the estimates of a meter that stand in `span`, Wh.
+    pub(super) fn estimates_of(
+        &self,
+        meter: MeterIx,
+        span: RangeInclusive<Quarter>,
+    ) -> Vec<(Quarter, (u32, Option<u32>))> {
+        let Some(findings) = self.findings.get(&meter) else {
+            return Vec::new();
+        };
+        let of_span = findings.estimates.range(span);
+        of_span
+            .filter_map(|(quarter, shown)| {
+                let live = shown.live.as_ref()?;
+                Some((*quarter, (live.import_wh, live.export_wh)))
+            })
+            .collect()
     }
 
     fn is_idle(&self) -> bool {
@@ -183,7 +222,7 @@ impl World {
     }
 
     /// Turns what was noted into meter-days to judge.
-    fn fill_queue(&mut self) {
+    pub(super) fn fill_queue(&mut self) {
         self.queue_changed();
         for (day, dt) in std::mem::take(&mut self.vee.dt_days) {
             let meters = self
@@ -192,12 +231,17 @@ impl World {
                 .map_or(&[][..], |node| node.meters.as_slice());
             self.vee.queue.extend(meters.iter().map(|meter| (day, *meter)));
         }
-        for feeder in std::mem::take(&mut self.vee.feeders) {
-            let days = self.heard.keys().filter(|(heard, _)| *heard == feeder);
+        for (feeder, since) in std::mem::take(&mut self.vee.feeders) {
+            // What is found in a day depends on no master row that begins after it.
+            let first = self.day_since(since);
+            let days = self
+                .heard
+                .keys()
+                .filter(|(heard, day)| *heard == feeder && *day >= first);
             let days: Vec<(Day, NodeIx)> = days.map(|(feeder, day)| (*day, *feeder)).collect();
             self.vee.feeder_days.extend(days);
             for meter in self.network.meters_ever_on(feeder) {
-                self.queue_findings(meter);
+                self.queue_findings(meter, first);
             }
         }
         let mut meters: HashMap<NodeIx, Vec<MeterIx>> = HashMap::new();
@@ -211,8 +255,19 @@ impl World {
         }
     }
 
-    /// Days of a meter in which something was found.
-    fn queue_findings(&mut self, meter: MeterIx) {
+    /// The civil day in which an instant lies; before all days that of [`SINCE_EVER`].
+    ///
+    /// [`SINCE_EVER`]: crate::network::SINCE_EVER
+    pub(super) fn day_since(&self, since: UtcMicros) -> Day {
+        if since == crate::network::SINCE_EVER {
+            Day(i32::MIN)
+        } else {
+            self.settings.zone.day_of(since)
+        }
+    }
+
+    /// Days of a meter from `first` on in which something was found.
+    fn queue_findings(&mut self, meter: MeterIx, first: Day) {
         let Some(findings) = self.vee.findings.get(&meter) else {
             return;
         };
@@ -221,7 +276,8 @@ impl World {
             .keys()
             .map(|(quarter, _)| *quarter)
             .chain(findings.estimates.keys().copied());
-        let days: BTreeSet<(Day, MeterIx)> = quarters.map(|quarter| (self.day_of(quarter), meter)).collect();
+        let days = quarters.map(|quarter| (self.day_of(quarter), meter));
+        let days: BTreeSet<(Day, MeterIx)> = days.filter(|(day, _)| *day >= first).collect();
         self.vee.queue.extend(days);
     }
 

@@ -46,7 +46,7 @@ impl World {
     }
 
     /// Feeders that the meters of a block count in, at any time.
-    fn feeders_of(&mut self, block: BlockNumber) -> Arc<[NodeIx]> {
+    pub(super) fn feeders_of(&mut self, block: BlockNumber) -> Arc<[NodeIx]> {
         let meters = self.state.meters_of(block);
         if let Some((count, feeders)) = self.feeders_of_block.get(&block)
             && *count == meters.len()
@@ -69,6 +69,10 @@ impl World {
     fn spread_dirty(&mut self) {
         for changed in self.state.take_dirty() {
             for feeder in self.feeders_of(changed.block).iter() {
+                // None of its members changed: those would have brought it back.
+                if self.is_out(*feeder, changed.quarter) {
+                    continue;
+                }
                 let quarters = self.roster(*feeder, changed.quarter).minutes.quarters();
                 let key = (*feeder, changed.quarter.ceil_to(quarters));
                 match &changed.meters {
@@ -228,6 +232,10 @@ impl World {
     fn refresh_stale(&mut self) {
         for (feeder, before) in std::mem::take(&mut self.stale) {
             for quarter in self.quarters_of(feeder) {
+                // What the change concerns was brought back before.
+                if self.is_out(feeder, quarter) {
+                    continue;
+                }
                 let after = self.roster(feeder, quarter);
                 let same = before
                     .iter()

@@ -11,13 +11,15 @@ use crate::{
     network::NodeIx,
     outage::{Evaluation, MeterEvidence, Span, Status, Window, evaluate},
     state::Quarter,
-    world::quarter_at,
+    world::{paging::Wanted, quarter_at},
 };
 
 const HOUR_MICROS: i64 = 60 * 60 * 1_000_000;
 const DAY_MICROS: i64 = 24 * HOUR_MICROS;
 /// How long beyond the time in which voices are looked for reads may still bear on what is over: voices are kept by the hour.
 const BEARS_MICROS: i64 = 12 * HOUR_MICROS;
+/// Feeders whose values are brought back together: each day of them is one scan of a partition.
+const FED_TOGETHER: usize = 64;
 
 /// What looking for outages found.
 #[derive(Debug, Default)]
@@ -30,16 +32,21 @@ pub struct OutagesSeen {
 
 impl World {
     /// Looks at most at `feeders_max` feeders on which something happened, as of `now`. Changes come with the last of them, so that what
-    /// many feeders lost together is one outage from the beginning.
+    /// many feeders lost together is one outage from the beginning. Where there are more, values may have to be brought back first
+    /// ([`World::take_asked`]).
     pub fn look_for_outages(&mut self, now: UtcMicros, feeders_max: usize) -> OutagesSeen {
         self.spread_outage_evidence(now);
         if !self.outage.dirty.is_empty() {
             self.outage.connections.refresh(&self.network);
         }
         for _ in 0..feeders_max {
-            let Some(feeder) = self.outage.dirty.pop_first() else {
+            let Some(feeder) = self.outage.dirty.first().copied() else {
                 break;
             };
+            if self.ask_for_evidence(feeder, now) {
+                break;
+            }
+            self.outage.dirty.remove(&feeder);
             self.evaluate_feeder(feeder, now);
         }
         if !self.outage.dirty.is_empty() {
@@ -53,6 +60,45 @@ impl World {
             changes.extend(self.join_area(area));
         }
         OutagesSeen { changes, more: false }
+    }
+
+    /// Asks for the values that the evidence of a feeder's meters is to be made of and that are out of memory, and for those of the
+    /// feeders after it; `false`: all of this one's are here.
+    fn ask_for_evidence(&mut self, feeder: NodeIx, now: UtcMicros) -> bool {
+        if !self.has_let_go() {
+            return false;
+        }
+        let mut wanted = Wanted::default();
+        self.want_evidence(&mut wanted, feeder, now);
+        if wanted.is_empty() {
+            return false;
+        }
+        let others: Vec<NodeIx> = self.outage.dirty.iter().copied().take(FED_TOGETHER).collect();
+        for other in others {
+            self.want_evidence(&mut wanted, other, now);
+        }
+        self.ask(wanted);
+        true
+    }
+
+    fn want_evidence(&self, wanted: &mut Wanted, feeder: NodeIx, now: UtcMicros) {
+        let held = self
+            .outage
+            .feeders
+            .get(&feeder)
+            .and_then(|held| held.pictured.as_ref());
+        let drawn = if held.is_none() {
+            self.draw(feeder, Span::new(now, now))
+        } else {
+            None
+        };
+        let meters = held
+            .or(drawn.as_ref())
+            .map_or(&[][..], |pictured| &pictured.meters);
+        let fed = meters
+            .iter()
+            .map(|meter| (*meter, self.outage.watched_through(*meter)));
+        self.want_values_after(wanted, fed.filter(|(_, after)| *after < ALWAYS));
     }
 
     /// Turns what happened into feeders to look at.

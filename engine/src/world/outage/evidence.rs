@@ -116,7 +116,7 @@ impl Outages {
         }
     }
 
-    fn watched_through(&self, meter: MeterIx) -> Quarter {
+    pub(super) fn watched_through(&self, meter: MeterIx) -> Quarter {
         self.watched.get(meter.at()).copied().unwrap_or_default()
     }
 

@@ -4,11 +4,12 @@ use arrow::array::{Int64Array, RecordBatch, StringArray, TimestampMicrosecondArr
 use gridtally_schemas::{Day, UtcMicros, table};
 
 use super::{
-    RestoreError,
+    Back, RestoreError,
     columns::{Rows, known},
 };
 use crate::{
     balance::Coverage,
+    network::NodeIx,
     state::Quarter,
     world::{
         World,
@@ -20,6 +21,19 @@ use crate::{
 impl World {
     /// Puts back what was published of DT balances.
     pub(crate) fn restore_dt_balance(&mut self, batch: &RecordBatch) -> Result<(), RestoreError> {
+        self.put_back_dt_balance(batch, Back::Recovered)
+    }
+
+    /// Puts back what was published of feeder balances.
+    pub(crate) fn restore_feeder_balance(&mut self, batch: &RecordBatch) -> Result<(), RestoreError> {
+        self.put_back_feeder_balance(batch, Back::Recovered)
+    }
+
+    pub(in crate::world) fn put_back_dt_balance(
+        &mut self,
+        batch: &RecordBatch,
+        back: Back,
+    ) -> Result<(), RestoreError> {
         let rows = Rows::of(&table::DT_BALANCE, batch);
         let (id, end, minutes) = (
             rows.text("dt_id")?,
@@ -35,18 +49,20 @@ impl World {
                 sums: values.sums(row),
                 coverage: versions.coverage(row),
             };
-            self.restore_interval(
-                &rows,
-                id.value(row),
+            let key = (
+                self.balance_node(&rows, id.value(row))?,
                 rows.quarter(end.value(row))?,
-                versions.published(row, digest(&values)),
-            )?;
+            );
+            self.put_back_interval(key, versions.published(row, digest(&values)), back);
         }
         Ok(())
     }
 
-    /// Puts back what was published of feeder balances.
-    pub(crate) fn restore_feeder_balance(&mut self, batch: &RecordBatch) -> Result<(), RestoreError> {
+    pub(in crate::world) fn put_back_feeder_balance(
+        &mut self,
+        batch: &RecordBatch,
+        back: Back,
+    ) -> Result<(), RestoreError> {
         let rows = Rows::of(&table::FEEDER_BALANCE, batch);
         let (id, end, minutes) = (
             rows.text("feeder_id")?,
@@ -62,25 +78,21 @@ impl World {
                 sums: values.sums(row),
                 coverage: versions.coverage(row),
             };
-            self.restore_interval(
-                &rows,
-                id.value(row),
+            let key = (
+                self.balance_node(&rows, id.value(row))?,
                 rows.quarter(end.value(row))?,
-                versions.published(row, digest(&values)),
-            )?;
+            );
+            self.put_back_interval(key, versions.published(row, digest(&values)), back);
         }
         Ok(())
     }
 
-    fn restore_interval(
-        &mut self,
-        rows: &Rows<'_>,
-        id: &str,
-        quarter: Quarter,
-        row: Published,
-    ) -> Result<(), RestoreError> {
-        // Balances may be a checkpoint ahead of the master data put back with them; a node that is not known yet will be after replay.
-        let node = self.network.name_node(&rows.parse(id_column(rows.table), id)?);
+    /// Balances may be a checkpoint ahead of the master data put back with them; a node that is not known yet will be after replay.
+    fn balance_node(&mut self, rows: &Rows<'_>, id: &str) -> Result<NodeIx, RestoreError> {
+        Ok(self.network.name_node(&rows.parse(id_column(rows.table), id)?))
+    }
+
+    fn put_back_interval(&mut self, (node, quarter): (NodeIx, Quarter), row: Published, back: Back) {
         let entry = self
             .published
             .entry(node)
@@ -90,9 +102,13 @@ impl World {
         if row.version > entry.version {
             *entry = row;
         }
-        // Whether it is still a balance shows once everything is computed.
-        self.withdrawn.insert((node, quarter));
-        Ok(())
+        match back {
+            // Whether it is still a balance shows once everything is computed.
+            Back::Recovered => {
+                self.withdrawn.insert((node, quarter));
+            }
+            Back::PagedIn => {}
+        }
     }
 
     /// Puts back what was published of daily roll-ups.

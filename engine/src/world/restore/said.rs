@@ -10,13 +10,22 @@ use super::{
 };
 use crate::{
     network::MeterIx,
-    state::{Quality, Value},
+    state::{Feeders, Quality, Quarter, State, Value},
     world::{MissingReport, World},
 };
 
 impl World {
     /// Puts back rows of `interval_reads`, in any order. Master data comes first.
     pub(crate) fn restore_reads(&mut self, batch: &RecordBatch, as_of: Position) -> Result<(), RestoreError> {
+        self.put_back_reads(batch, as_of, State::restore)
+    }
+
+    pub(in crate::world) fn put_back_reads(
+        &mut self,
+        batch: &RecordBatch,
+        as_of: Position,
+        put: fn(&mut State, MeterIx, Feeders, Quarter, (i64, &Value)),
+    ) -> Result<(), RestoreError> {
         let rows = Rows::of(&table::INTERVAL_READS, batch);
         let (id, end, quality) = (
             rows.text("meter_id")?,
@@ -58,10 +67,12 @@ impl World {
             self.outage
                 .note_restored(&self.settings.outage_rules, meter, &value);
             let feeders = self.feeders_for_home(meter);
-            self.state.restore(
+            let quarter = rows.quarter(end.value(row))?;
+            put(
+                &mut self.state,
                 meter,
                 feeders,
-                rows.quarter(end.value(row))?,
+                quarter,
                 (version.value(row), &value),
             );
         }

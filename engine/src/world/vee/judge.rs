@@ -19,6 +19,7 @@ use crate::{
         estimate::{Blank, DayKind, LIKE_DAYS, LikeDay, estimate},
         validate::evaluate,
     },
+    world::paging::Wanted,
 };
 
 /// A day while its meters are judged, with what many of them share.
@@ -33,6 +34,8 @@ struct Bench {
     live: HashMap<NodeIx, Arc<[bool]>>,
     values: Vec<Option<Value>>,
     found: Vec<Exception>,
+    /// Like days that are out of memory.
+    wanted: Wanted,
 }
 
 /// What was gathered of one meter-day.
@@ -54,33 +57,48 @@ struct Verdict {
 impl World {
     /// Judges at most `days_max` meter-days that wait, oldest first. What it finds is part of the picture; estimates make balances
     /// dirty.
+    ///
+    /// A day is left to wait while something that it depends on is out of memory; what that is, `take_asked` tells.
     pub fn judge(&mut self, days_max: usize) -> Judged {
         let mut judged = Judged::default();
         if self.applied < self.vee.held_until {
             return judged;
         }
         self.fill_queue();
-        while judged.days < days_max {
+        let mut looked_at = 0;
+        let mut left: Vec<(Day, MeterIx)> = Vec::new();
+        while looked_at < days_max {
             let Some(day) = self.vee.queue.first().map(|(day, _)| *day) else {
                 break;
             };
             let mut meters = Vec::new();
-            while meters.len() < days_max - judged.days
+            while meters.len() < days_max - looked_at
                 && let Some(entry) = self.vee.queue.first().copied().filter(|(of, _)| *of == day)
             {
                 self.vee.queue.remove(&entry);
                 meters.push(entry.1);
             }
+            looked_at += meters.len();
             judged.days += meters.len();
             if *self.quarters_of_day(day).end() <= self.vee.closed_through {
-                self.judge_day(day, meters);
+                let waiting = self.judge_day(day, meters);
+                judged.days -= waiting.len();
+                left.extend(waiting.into_iter().map(|meter| (day, meter)));
             }
         }
+        self.vee.queue.extend(left);
         judged.waiting = self.vee.queue.len();
         judged
     }
 
-    fn judge_day(&mut self, day: Day, mut meters: Vec<MeterIx>) {
+    /// Judges a day of these meters; gives back those that must wait for what is out of memory.
+    fn judge_day(&mut self, day: Day, mut meters: Vec<MeterIx>) -> Vec<MeterIx> {
+        let mut waiting: Vec<MeterIx> = Vec::new();
+        meters.retain(|meter| {
+            let can = self.can_judge(*meter, day);
+            waiting.extend((!can).then_some(*meter));
+            can
+        });
         let span = self.quarters_of_day(day);
         let before = self.quarters_of_day(Day(day.0 - 1));
         let mut bench = Bench {
@@ -92,6 +110,7 @@ impl World {
             live: HashMap::new(),
             values: Vec::new(),
             found: Vec::new(),
+            wanted: Wanted::default(),
         };
         // Neighbours in a block share its chunks.
         meters.sort_unstable_by_key(|meter| (self.state.slot_of(*meter), *meter));
@@ -114,13 +133,24 @@ impl World {
                     bench.values.resize(usize::try_from(length).unwrap_or(0), None);
                 }
             }
-            let verdict = self.verdict(meter, &mut bench);
+            let Some(verdict) = self.verdict(meter, &mut bench) else {
+                waiting.push(meter);
+                continue;
+            };
+            // What balances are made of changes only beside them.
+            if self.is_estimated_anew(meter, &bench.span, &verdict)
+                && !self.can_change(meter, day, &mut bench.wanted)
+            {
+                waiting.push(meter);
+                continue;
+            }
             let is_quiet = bench.found.is_empty() && verdict.estimates.is_empty() && !verdict.is_blank;
             if !is_quiet || self.vee.findings.contains_key(&meter) {
                 verdicts.push((meter, std::mem::take(&mut bench.found), verdict));
             }
         }
         drop(window);
+        self.ask(std::mem::take(&mut bench.wanted));
         for (meter, found, verdict) in verdicts {
             self.put_exceptions(meter, &bench.span, found);
             self.put_estimates(meter, &bench, verdict);
@@ -128,13 +158,15 @@ impl World {
                 self.vee.findings.remove(&meter);
             }
         }
+        waiting
     }
 
-    /// Runs rules and estimation over the values in `bench`; the exceptions are left there.
-    fn verdict(&self, meter: MeterIx, bench: &mut Bench) -> Verdict {
+    /// Runs rules and estimation over the values in `bench`; the exceptions are left there. `None`: a like day is out of memory, and is
+    /// among what `bench` wants now.
+    fn verdict(&self, meter: MeterIx, bench: &mut Bench) -> Option<Verdict> {
         bench.found.clear();
         if !self.is_heard_with(meter, bench.day) {
-            return Verdict::default();
+            return Some(Verdict::default());
         }
         let known = self.known(meter, bench);
         let (before, cells) = bench
@@ -164,11 +196,11 @@ impl World {
             .is_some_and(|context| matches!(context.role, MeterRole::Consumer | MeterRole::Generation));
         let is_blank = known.gaps_due && is_consumer && day.expected().any(|(_, _, cell)| cell.is_none());
         let estimates = if is_blank {
-            self.estimate(meter, (bench.day, bench.kind), &day)
+            self.estimate(meter, (bench.day, bench.kind), &day, &mut bench.wanted)?
         } else {
             Vec::new()
         };
-        Verdict { estimates, is_blank }
+        Some(Verdict { estimates, is_blank })
     }
 
     fn known(&self, meter: MeterIx, bench: &Bench) -> Known<'_> {
@@ -225,10 +257,12 @@ impl World {
         parts
     }
 
-    /// Whether one of the feeders that the meter ever was on was heard in the day: of a feeder that said nothing, nothing is judged.
+    /// Whether one of the feeders that the meter was on by the end of the day was heard in it: of a feeder that said nothing, nothing is
+    /// judged.
     fn is_heard_with(&self, meter: MeterIx, day: Day) -> bool {
         let mut feeders = Vec::new();
-        self.network.feeders_of_meter(meter, &mut feeders);
+        let end = self.settings.zone.start_of(day.next());
+        self.network.feeders_of_meter_before(meter, end, &mut feeders);
         feeders
             .iter()
             .any(|feeder| self.heard.contains_key(&(*feeder, day)))
@@ -261,8 +295,14 @@ impl World {
         quarters.map(counts).collect()
     }
 
-    fn estimate(&self, meter: MeterIx, (day, kind): (Day, DayKind), of_day: &MeterDay<'_>) -> Vec<Estimate> {
-        let like = self.like_days(meter, (day, kind), of_day);
+    fn estimate(
+        &self,
+        meter: MeterIx,
+        (day, kind): (Day, DayKind),
+        of_day: &MeterDay<'_>,
+        out: &mut Wanted,
+    ) -> Option<Vec<Estimate>> {
+        let like = self.like_days(meter, (day, kind), of_day, out)?;
         let like_days: Vec<LikeDay<'_>> = like
             .iter()
             .map(|(day, cells)| LikeDay { day: *day, cells })
@@ -270,24 +310,26 @@ impl World {
         let quarters = of_day.last_context().map_or(1, |context| context.quarters);
         let length = u32::try_from(of_day.cells.len()).unwrap_or(0);
         let next = Quarter(of_day.first.0.saturating_add(length));
-        estimate(&Blank {
+        Some(estimate(&Blank {
             day: of_day,
             after: self.state.own_value(meter, next.ceil_to(quarters)),
             like_days: &like_days,
             dead: &[],
-        })
+        }))
     }
 
-    /// Days of the same kind with values, the most recent first: as many as give every missing interval its mean.
+    /// Days of the same kind with values, the most recent first: as many as give every missing interval its mean. `None`: the next of
+    /// them is out of memory.
     fn like_days(
         &self,
         meter: MeterIx,
         (day, kind): (Day, DayKind),
         of_day: &MeterDay<'_>,
-    ) -> Vec<(Day, Vec<Option<Value>>)> {
+        out: &mut Wanted,
+    ) -> Option<Vec<(Day, Vec<Option<Value>>)>> {
         let mut days = Vec::new();
         let Some((block, slot)) = self.state.slot_of(meter) else {
-            return days;
+            return Some(days);
         };
         let mut wanted: Vec<(usize, usize)> = of_day
             .expected()
@@ -298,6 +340,9 @@ impl World {
             let like = Day(day.0 - back);
             if DayKind::of(like, &self.settings.vee.holidays) != kind {
                 continue;
+            }
+            if !self.can_look_at(block, like, out) {
+                return None;
             }
             let cells = own_values(&self.state, (block, slot), self.quarters_of_day(like));
             if cells.iter().all(Option::is_none) {
@@ -312,7 +357,7 @@ impl World {
                 break;
             }
         }
-        days
+        Some(days)
     }
 
     fn put_exceptions(&mut self, meter: MeterIx, span: &RangeInclusive<Quarter>, found: Vec<Exception>) {
@@ -343,6 +388,17 @@ impl World {
                 self.vee.unpublished_exceptions.insert((meter, quarter, rule));
             }
         }
+    }
+
+    /// Whether other estimates stand in the day after this verdict.
+    fn is_estimated_anew(&self, meter: MeterIx, span: &RangeInclusive<Quarter>, verdict: &Verdict) -> bool {
+        let findings = self.vee.findings.get(&meter);
+        let standing = findings.map(|findings| findings.estimates.range(span.clone()));
+        let standing = standing
+            .into_iter()
+            .flatten()
+            .filter_map(|(_, shown)| shown.live.as_ref());
+        !standing.eq(verdict.estimates.iter())
     }
 
     fn put_estimates(&mut self, meter: MeterIx, bench: &Bench, verdict: Verdict) {

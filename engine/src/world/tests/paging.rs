@@ -1,0 +1,410 @@
+//! What is in memory never decides what a result is: with days let go at random moments, and whatever brings them back, every row of
+//! every table is what it is without, versions, status and reasons included (ORD-1, TBL-1).
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use gridtally_schemas::{
+    IntervalMinutes, IntervalRead, Multiplier, UtcMicros,
+    network::{MasterRows, MeterRole, NodeKind},
+    table::{self, TableSchema},
+};
+use proptest::prelude::*;
+
+use super::{
+    HOUR, NOW,
+    compared::{
+        COMPARED, assert_as_computed_at_once, assert_children_sum_up, assert_conserved, assert_same,
+        assert_written_once, cell, picture,
+    },
+    histories::{bytes_of, history},
+};
+use crate::{
+    rig::{
+        LONG_AGO, MIDNIGHT, MemoryStore, Process, connection, hierarchy, master_record, meter, node, publish,
+        publish_record, quarter_end, read,
+    },
+    state::Quarter,
+    world::{Paged, Settings, World, publish::Scope},
+};
+
+/// Room for everything, and for nothing.
+const ALL: usize = usize::MAX;
+const NOTHING: usize = 0;
+
+/// A moment in the life of a process.
+#[derive(Debug, Clone)]
+struct Moment {
+    /// How much of the log it has seen by then.
+    through: prop::sample::Index,
+    /// Hours since the last moment.
+    hours: i64,
+    /// Whether it publishes open intervals too.
+    everything: bool,
+    /// Commits after which it dies; `None`: it lives on.
+    dies_after: Option<usize>,
+}
+
+fn moments() -> impl Strategy<Value = Vec<Moment>> {
+    let moment = (
+        any::<prop::sample::Index>(),
+        0_i64..40,
+        any::<bool>(),
+        prop::option::weighted(0.2, 0_usize..12),
+    );
+    let moment = moment.prop_map(|(through, hours, everything, dies_after)| Moment {
+        through,
+        hours,
+        everything,
+        dies_after,
+    });
+    prop::collection::vec(moment, 1..8)
+}
+
+fn settings(state_bytes_max: usize, settlement_hours: i64) -> Settings {
+    Settings {
+        state_bytes_max,
+        settlement_micros: settlement_hours * HOUR,
+        ..Settings::default()
+    }
+}
+
+/// Lives through `moments` and then to the end of the log, letting go what it may after every checkpoint.
+fn live(records: &[Vec<u8>], moments: &[Moment], settings: &Settings) -> (Process, Arc<MemoryStore>) {
+    let store = Arc::new(MemoryStore::default());
+    let mut process = Process::start(&store, settings.clone(), NOW);
+    let mut now = NOW;
+    for moment in moments {
+        now = now.plus(moment.hours * HOUR);
+        process.set_now(now);
+        let applied = usize::try_from(process.world.applied().0).unwrap();
+        let through = applied.max(moment.through.index(records.len() + 1));
+        process.apply(records, through);
+        store.fail_after(moment.dies_after);
+        let scope = if moment.everything {
+            Scope::Everything
+        } else {
+            Scope::Due
+        };
+        if process.checkpoint(scope).is_ok() {
+            process.let_go();
+        } else {
+            process = Process::start(&store, settings.clone(), now);
+        }
+        store.fail_after(None);
+    }
+    process.apply(records, records.len());
+    process.checkpoint(Scope::Everything).unwrap();
+    process.let_go();
+    (process, store)
+}
+
+/// Every row of a table, as text, sorted.
+fn rows(store: &MemoryStore, table: &'static TableSchema) -> Vec<String> {
+    let mut rows = Vec::new();
+    for batch in store.batches(table) {
+        let names: Vec<String> = batch
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect();
+        for row in 0..batch.num_rows() {
+            let cells = names
+                .iter()
+                .map(|name| format!("{name}={}", cell(&batch, row, name)));
+            rows.push(cells.collect::<Vec<_>>().join(" "));
+        }
+    }
+    rows.sort_unstable();
+    rows
+}
+
+/// What was published of balances by interval, by ids, as text.
+fn published(world: &World) -> BTreeMap<String, String> {
+    let mut said = BTreeMap::new();
+    for (node, of_node) in &world.published {
+        let id = &world.network.node(*node).unwrap().id;
+        for (quarter, published) in of_node {
+            said.insert(format!("published {id} {}", quarter.0), format!("{published:?}"));
+        }
+    }
+    said
+}
+
+/// Brings everything back and compares picture and tables with those of a process that never let anything go.
+fn assert_as_if_all_had_stayed(
+    (process, store): (&mut Process, &MemoryStore),
+    (whole, whole_store): (&Process, &MemoryStore),
+) -> Result<(), TestCaseError> {
+    for table in COMPARED.into_iter().chain([&table::QUARANTINE]) {
+        let (ours, theirs) = (rows(store, table), rows(whole_store, table));
+        for (ours, theirs) in ours.iter().zip(&theirs) {
+            prop_assert_eq!(ours, theirs, "{}", table.name);
+        }
+        prop_assert_eq!(ours.len(), theirs.len(), "{}", table.name);
+    }
+    process.page_in(process.world.wanted_all());
+    assert_same("picture", &picture(&process.world), &picture(&whole.world))?;
+    assert_same("published", &published(&process.world), &published(&whole.world))?;
+    prop_assert_eq!(process.world.counts, whole.world.counts);
+    prop_assert_eq!(process.world.state.cells(), whole.world.state.cells());
+    assert_written_once(store)?;
+    assert_children_sum_up(&process.world)?;
+    assert_as_computed_at_once(&process.world)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    /// Random histories of reads, corrections, registers, events and master data, with a clock that moves on and deaths on the way.
+    #[test]
+    fn with_days_let_go_at_random_moments_every_row_is_as_if_all_had_stayed(
+        told in history(),
+        again in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+        moments in moments(),
+        settlement_hours in prop::sample::select(vec![6_i64, 24, 72]),
+        room in prop::sample::select(vec![NOTHING, 4_000]),
+    ) {
+        let mut records: Vec<Vec<u8>> = told.iter().map(bytes_of).collect();
+        for index in again {
+            let record = records[index.index(records.len())].clone();
+            records.push(record);
+        }
+        let (whole, whole_store) = live(&records, &moments, &settings(ALL, settlement_hours));
+        let (mut process, store) = live(&records, &moments, &settings(room, settlement_hours));
+        assert_as_if_all_had_stayed((&mut process, &store), (&whole, &whole_store))?;
+    }
+}
+
+/// Days that are lived through, from the first of April 2026 on.
+const DAYS: i64 = 12;
+
+/// Something that comes on a day.
+#[derive(Debug, Clone)]
+enum Comes {
+    /// A meter's reads of a day, save a gap (first quarter, length), each of about this energy, with this revision.
+    Reads(&'static str, i64, (i64, i64), i64, i32),
+    /// A master row, valid from a quarter of a day.
+    Master(usize, i64),
+}
+
+fn any_coming() -> impl Strategy<Value = (i64, Comes)> {
+    let reads = (
+        prop::sample::select(vec!["A", "B", "C", "MT1", "MF1"]),
+        0..DAYS,
+        prop_oneof![2 => Just(0_i64), 1 => 1_i64..6],
+        (
+            0_i64..90,
+            prop_oneof![2 => Just(0_i64), 1 => 1_i64..4, 1 => 8_i64..90],
+        ),
+        (0_i64..4, 0_i32..2),
+    );
+    let reads = reads.prop_map(|(id, day, late, gap, (wh, revision))| {
+        (day + late, Comes::Reads(id, day, gap, 100 * wh, revision))
+    });
+    let master = (1..DAYS, 0_usize..6, 0..DAYS);
+    let master = master.prop_map(|(on, which, day)| (on, Comes::Master(which, day)));
+    prop_oneof![12 => reads, 1 => master]
+}
+
+fn network() -> Vec<Vec<u8>> {
+    let meters = vec![
+        meter("MF1", MeterRole::Feeder, Some("F1")),
+        meter("MT1", MeterRole::Dt, Some("T1")),
+        meter("A", MeterRole::Consumer, None),
+        meter("B", MeterRole::Consumer, None),
+        meter("C", MeterRole::Consumer, None),
+    ];
+    let connections = vec![
+        connection("CA", Some("A"), "T1"),
+        connection("CB", Some("B"), "T1"),
+        connection("CC", Some("C"), "T3"),
+    ];
+    [
+        MasterRows::Nodes(hierarchy()),
+        MasterRows::Meters(meters),
+        MasterRows::Connections(connections),
+    ]
+    .iter()
+    .map(|rows| master_record(LONG_AGO, rows))
+    .collect()
+}
+
+/// A correction of master data.
+fn correction(which: usize, valid_from: UtcMicros) -> MasterRows {
+    let moved = |consumer, meter, dt| {
+        let mut row = connection(consumer, Some(meter), dt);
+        row.valid_from = valid_from;
+        MasterRows::Connections(vec![row])
+    };
+    match which {
+        0 => moved("CA", "A", "T2"),
+        1 => moved("CB", "B", "T3"),
+        2 => moved("CC", "C", "T1"),
+        3 => {
+            let mut row = node("T1", NodeKind::Dt, Some("F2"));
+            row.valid_from = valid_from;
+            MasterRows::Nodes(vec![row])
+        }
+        4 => {
+            let mut row = meter("B", MeterRole::Consumer, None);
+            row.valid_from = valid_from;
+            row.multiplier = Multiplier::from_thousandths(2_000).unwrap();
+            MasterRows::Meters(vec![row])
+        }
+        _ => {
+            let mut row = meter("A", MeterRole::Consumer, None);
+            row.valid_from = valid_from;
+            row.interval_minutes = IntervalMinutes::Thirty;
+            MasterRows::Meters(vec![row])
+        }
+    }
+}
+
+fn coming(at: UtcMicros, comes: &Comes) -> Vec<u8> {
+    match comes {
+        Comes::Reads(id, day, gap, wh, revision) => {
+            let is_there = |quarter: &i64| !(gap.0..gap.0 + gap.1).contains(quarter);
+            let of_quarter = |quarter: i64| IntervalRead {
+                revision: *revision,
+                ..read(quarter_end(day * 96 + quarter + 1), wh + quarter % 7)
+            };
+            let reads: Vec<IntervalRead> = (0..96).filter(is_there).map(of_quarter).collect();
+            publish_record(at, &publish(id, &reads))
+        }
+        Comes::Master(which, day) => master_record(at, &correction(*which, quarter_end(day * 96))),
+    }
+}
+
+/// Lives through the days, one checkpoint an evening, letting go what it may.
+fn live_by_day(come: &[(i64, Comes)], settings: &Settings) -> (Process, Arc<MemoryStore>, Paged) {
+    let store = Arc::new(MemoryStore::default());
+    let mut process = Process::start(&store, settings.clone(), MIDNIGHT);
+    let mut records = network();
+    for day in 0..DAYS + 8 {
+        let evening = MIDNIGHT.plus((day + 1) * 24 * HOUR + HOUR);
+        process.set_now(evening);
+        let today = come.iter().filter(|(on, _)| *on == day);
+        records.extend(today.map(|(_, comes)| coming(evening, comes)));
+        process.apply(&records, records.len());
+        process.checkpoint(Scope::Due).unwrap();
+        process.let_go();
+    }
+    let paged = process.world.paged();
+    (process, store, paged)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Whole days with gaps, late reads, corrections and retroactive master data: estimates are made of like days that are out of memory.
+    #[test]
+    fn days_that_come_late_with_gaps_and_corrections_end_as_if_all_had_stayed(
+        come in prop::collection::vec(any_coming(), 10..60),
+        room in prop::sample::select(vec![NOTHING, 60_000]),
+    ) {
+        let (whole, whole_store, _) = live_by_day(&come, &settings(ALL, 24));
+        let (mut process, store, _) = live_by_day(&come, &settings(room, 24));
+        assert_as_if_all_had_stayed((&mut process, &store), (&whole, &whole_store))?;
+        assert_conserved_if_nothing_was_estimated(&process, &store)?;
+    }
+}
+
+fn assert_conserved_if_nothing_was_estimated(
+    process: &Process,
+    store: &MemoryStore,
+) -> Result<(), TestCaseError> {
+    let is_estimate = |row: &String| row.contains("quality=estimated") || row.contains("quality=missing");
+    if rows(store, &table::INTERVAL_READS).iter().any(is_estimate) {
+        return Ok(());
+    }
+    assert_conserved(&process.world, store)
+}
+
+/// Every meter says all of every day on its evening.
+fn on_time() -> Vec<(i64, Comes)> {
+    let of_day = |day| ["A", "B", "C", "MT1", "MF1"].map(|id| (day, Comes::Reads(id, day, (0, 0), 100, 0)));
+    (0..DAYS).flat_map(of_day).collect()
+}
+
+#[test]
+fn a_late_read_brings_back_the_day_of_its_feeder_alone_and_changes_the_rows_that_it_should() {
+    let (mut process, store, paged) = live_by_day(&on_time(), &settings(NOTHING, 24));
+    // The newest day stays; what is older was final and went: two feeders, and the blocks of their meters. Judging a day looked at the
+    // values of the day before it.
+    assert_eq!(paged.feeder_days_in, 0);
+    let out = 2 * usize::try_from(DAYS - 1).unwrap();
+    assert_eq!((paged.feeder_days_out, paged.block_days_out), (out, out));
+    let first = Quarter::ending(quarter_end(1)).unwrap();
+    let f1 = process.world.network.find_node("F1").unwrap();
+    let day_of_first = quarter_end(0)..quarter_end(96);
+    assert!(!process.world.is_here(f1, &day_of_first));
+
+    let before: BTreeMap<&str, usize> = COMPARED.iter().map(|t| (t.name, rows(&store, t).len())).collect();
+    let late = IntervalRead {
+        revision: 1,
+        ..read(quarter_end(1), 500)
+    };
+    let mut records = network();
+    records.extend(
+        on_time()
+            .iter()
+            .map(|(day, comes)| coming(MIDNIGHT.plus(day * 24 * HOUR), comes)),
+    );
+    let position = usize::try_from(process.world.applied().0).unwrap();
+    assert_eq!(records.len(), position);
+    records.push(publish_record(
+        MIDNIGHT.plus(20 * 24 * HOUR),
+        &publish("A", &[late]),
+    ));
+    process.apply(&records, records.len());
+    let came = process.world.paged();
+    // The day itself with the balances. It is judged again, and so is the day after it: for that the values of the two days after it.
+    let came = (
+        came.page_ins - paged.page_ins,
+        came.feeder_days_in,
+        came.block_days_in - paged.block_days_in,
+    );
+    assert_eq!(came, (3, 1, 3));
+    assert!(process.world.is_here(f1, &day_of_first));
+    assert_eq!(
+        process
+            .world
+            .state
+            .value(process.world.network.find_meter("A").unwrap(), first)
+            .unwrap()
+            .import_wh,
+        500
+    );
+    process.checkpoint(Scope::Due).unwrap();
+    let grown = |table: &'static TableSchema| rows(&store, table).len() - before[table.name];
+    assert_eq!(grown(&table::INTERVAL_READS), 1);
+    assert_eq!((grown(&table::DT_BALANCE), grown(&table::FEEDER_BALANCE)), (1, 1));
+    // The DT, the feeder, the zone and the discom.
+    assert_eq!(grown(&table::NODE_BALANCE_DAILY), 4);
+    let restated = rows(&store, &table::FEEDER_BALANCE);
+    let why = "reason=inputs changed after settlement";
+    assert_eq!(restated.iter().filter(|row| row.contains(why)).count(), 1);
+    process.let_go();
+    assert_eq!(process.world.paged().feeder_days_out, out);
+}
+
+#[test]
+fn what_is_not_settled_stays_whatever_the_budget() {
+    let (process, _, paged) = live_by_day(&on_time(), &settings(NOTHING, 24 * 60));
+    assert_eq!((paged.feeder_days_out, paged.block_days_out), (0, 0));
+    assert!(process.world.resident_bytes() > 0);
+}
+
+#[test]
+fn a_backfill_newest_first_brings_no_balances_back() {
+    let mut come = on_time();
+    // The newest day comes first of all, then a day an evening backwards.
+    for (at, (on, _)) in come.iter_mut().rev().enumerate() {
+        *on = i64::try_from(at / 5).unwrap() + DAYS - 5;
+    }
+    let come: Vec<(i64, Comes)> = come.into_iter().filter(|(on, _)| *on < DAYS + 8).collect();
+    let (_, _, paged) = live_by_day(&come, &settings(NOTHING, 24));
+    assert!(paged.feeder_days_out > 0, "{paged:?}");
+    assert_eq!(paged.feeder_days_in, 0, "{paged:?}");
+}
