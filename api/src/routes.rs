@@ -7,6 +7,7 @@ pub(crate) mod nodes;
 pub(crate) mod operations;
 pub(crate) mod page;
 pub(crate) mod quality;
+pub(crate) mod quarantine;
 pub(crate) mod sql;
 pub(crate) mod stream;
 pub(crate) mod summary;

@@ -28,6 +28,7 @@ mod changes;
 pub(crate) mod checkpoint;
 mod command;
 mod drive;
+mod quarantine;
 mod rate;
 pub(crate) mod recovery;
 mod store;
@@ -38,6 +39,8 @@ mod upkeep;
 pub use changes::{CHANGES_KEPT, Change, ChangeFeed, ChangeKind, INTERVALS_LISTED_MAX, Listening};
 use command::Command;
 use drive::Driver;
+use quarantine::QuarantineReader;
+pub use quarantine::{Waiting, WaitingPage};
 pub use store::{Store, StoreError};
 pub use upkeep::{Upkeep, Upkept};
 
@@ -211,6 +214,7 @@ pub struct Engine {
     shared: Arc<Shared>,
     log: Arc<Log>,
     commands: mpsc::Sender<Command>,
+    quarantine: QuarantineReader,
 }
 
 /// Commands that may wait for the engine's thread.
@@ -253,6 +257,7 @@ impl Engine {
             ended: watch::Sender::new(false),
             changes: ChangeFeed::default(),
         });
+        let quarantine = QuarantineReader::new(Arc::clone(&store));
         let parts = drive::Parts {
             config,
             log: Arc::clone(&log),
@@ -265,6 +270,7 @@ impl Engine {
             shared,
             log,
             commands,
+            quarantine,
         })
     }
 
@@ -315,6 +321,14 @@ impl Engine {
             reply,
         })
         .await
+    }
+
+    /// What waits in quarantine, as last published.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the table cannot be read.
+    pub async fn quarantined(&self, asked: &Waiting) -> Result<WaitingPage, EngineError> {
+        self.quarantine.page(asked).await
     }
 
     /// Applies the rest of the log, publishes, and ends.

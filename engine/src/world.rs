@@ -24,10 +24,12 @@ use crate::{
 };
 
 mod apply;
+mod completeness;
 mod counts;
 pub(crate) mod held;
 pub mod look;
 pub(crate) mod publish;
+pub(crate) mod replay;
 pub(crate) mod restore;
 pub(crate) mod rows;
 mod settle;
@@ -38,10 +40,12 @@ pub(crate) mod vee;
 mod waiting;
 
 pub(crate) use apply::MissingReport;
+pub use completeness::{ReadTally, SILENT_DAYS_MAX};
 pub use counts::Counts;
 pub use sums::Sums;
 pub use vee::Judged;
 
+use completeness::Completeness;
 use held::HeldSpans;
 use publish::Published;
 use vee::Validation;
@@ -136,8 +140,12 @@ pub struct World {
     registers_superseded: HashSet<(MeterIx, UtcMicros, apply::Register)>,
     events: HashSet<(MeterIx, PowerEvent)>,
     held: HeldSpans,
-    quarantined: BTreeMap<String, u64>,
+    /// Quarantine rows by reason less those released. Below zero only while rows are put back, in whatever order.
+    quarantined: BTreeMap<String, i64>,
+    /// Ids of quarantine rows that a release record made good.
+    released: HashSet<String>,
     vee: Validation,
+    completeness: Completeness,
     /// Rows on their way to the tables.
     pub(crate) outbox: Outbox,
     applied: Position,
@@ -173,7 +181,9 @@ impl World {
             events: HashSet::new(),
             held: HeldSpans::default(),
             quarantined: BTreeMap::new(),
+            released: HashSet::new(),
             vee: Validation::default(),
+            completeness: Completeness::default(),
             outbox: Outbox::default(),
             applied: Position::default(),
         }

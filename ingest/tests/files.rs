@@ -340,6 +340,7 @@ fn logged(log: &Log) -> (Vec<String>, Vec<Publish>, Vec<MasterRows>) {
                 Body::MasterRows(rows) => masters.push(rows),
                 Body::Undecodable { reason, .. } => panic!("undecodable: {reason}"),
                 Body::Edits(edits) => panic!("a file holds no edits: {edits:?}"),
+                Body::Release(rows) => panic!("a file releases nothing: {rows:?}"),
             }
         }
     }

@@ -8,6 +8,7 @@
 //! - [`read`]: what a meter says (interval reads, register reads, power events)
 //! - [`network`]: what the network is (nodes, meters, connections), effective-dated
 //! - [`edit`]: what a person sets in a read's place
+//! - [`quarantine`]: what waited and is judged good again
 //! - [`topic`], [`wire`]: how a publish names its sender and carries its reads
 //! - [`record`]: what the log holds
 //! - [`table`]: the Arrow schema of every published table
@@ -16,6 +17,7 @@ pub mod edit;
 pub mod id;
 pub mod network;
 pub mod quantity;
+pub mod quarantine;
 pub mod read;
 pub mod record;
 pub mod table;

@@ -29,10 +29,11 @@ pub(crate) static FROM_LOG: [&TableSchema; 8] = [
 ];
 
 /// Tables that time too decides.
-pub(crate) static FROM_TIME: [&TableSchema; 4] = [
+pub(crate) static FROM_TIME: [&TableSchema; 5] = [
     &table::DT_BALANCE,
     &table::FEEDER_BALANCE,
     &table::NODE_BALANCE_DAILY,
+    &table::READ_COMPLETENESS,
     &table::CHECKPOINTS,
 ];
 

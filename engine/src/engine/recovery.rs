@@ -82,6 +82,10 @@ pub(crate) async fn recover<S: Store>(
     })
     .await?;
     each(store, &table::NODE_BALANCE_DAILY, |rows| world.restore_days(rows)).await?;
+    each(store, &table::READ_COMPLETENESS, |rows| {
+        world.restore_completeness(rows)
+    })
+    .await?;
     world.resume(as_of, counts);
     world.judge_from(said_through);
     Ok(Recovered {

@@ -3,7 +3,10 @@
 use arrow::{array::RecordBatch, error::ArrowError};
 use gridtally_schemas::{table, table::TableSchema};
 
-use super::publish::{Due, Version};
+use super::{
+    completeness,
+    publish::{Due, Version},
+};
 use crate::{
     balance::Coverage,
     outbox::{self, Columns, Stamp},
@@ -45,6 +48,9 @@ impl Due {
         add(self.days.len(), &table::NODE_BALANCE_DAILY, &|| {
             self.day_batch(stamp)
         })?;
+        add(self.completeness.len(), &table::READ_COMPLETENESS, &|| {
+            completeness::batch(&self.completeness, stamp)
+        })?;
         add(rows.quarantine.len(), &table::QUARANTINE, &|| {
             outbox::quarantine_batch(&rows.quarantine, stamp)
         })?;
@@ -66,7 +72,8 @@ impl Due {
 
     /// Number of rows in it.
     pub(crate) fn rows(&self) -> usize {
-        self.outbox.len() + self.derived.len() + self.dts.len() + self.feeders.len() + self.days.len()
+        let balances = self.dts.len() + self.feeders.len() + self.days.len();
+        self.outbox.len() + self.derived.len() + balances + self.completeness.len()
     }
 
     fn dt_batch(&self, stamp: Stamp<'_>) -> Result<RecordBatch, ArrowError> {

@@ -78,7 +78,7 @@ impl Findings {
 #[derive(Debug, Default)]
 pub(crate) struct Validation {
     /// Last quarter of the last day that is closed.
-    closed_through: Quarter,
+    pub(super) closed_through: Quarter,
     /// Last quarter of the last day whose gaps are due.
     gaps_through: Quarter,
     /// Days of feeders of which every meter is to be judged.
@@ -163,6 +163,7 @@ impl World {
                 self.vee.feeder_days.extend(crossed);
             }
         }
+        self.close_completeness(self.vee.closed_through, closed_through);
         self.vee.closed_through = self.vee.closed_through.max(closed_through);
         self.vee.gaps_through = self.vee.gaps_through.max(gaps_through);
     }

@@ -68,7 +68,9 @@ impl World {
     /// Moves the dirty chunks of the state to the feeders whose balance they change.
     fn spread_dirty(&mut self) {
         for changed in self.state.take_dirty() {
+            let day = self.day_of(changed.quarter);
             for feeder in self.feeders_of(changed.block).iter() {
+                self.completeness.note(*feeder, day);
                 let quarters = self.roster(*feeder, changed.quarter).minutes.quarters();
                 let key = (*feeder, changed.quarter.ceil_to(quarters));
                 match &changed.meters {
@@ -110,6 +112,7 @@ impl World {
             *count += 1;
             if *count == 1 {
                 self.vee.note_feeder_day(feeder, day);
+                self.note_silence(feeder, day);
                 self.mark_absent(feeder, day, Quarter(0), self.closed_through);
             }
         } else if let Some(count) = self.heard.get_mut(&(feeder, day)) {
@@ -117,6 +120,7 @@ impl World {
             if *count == 0 {
                 self.heard.remove(&(feeder, day));
                 self.vee.note_feeder_day(feeder, day);
+                self.note_silence(feeder, day);
                 let span = self.quarters_of_day(day);
                 if let Some(intervals) = self.intervals.get(&feeder) {
                     self.dirty.extend(
@@ -226,6 +230,10 @@ impl World {
 
     /// Marks what a change of master data concerns: of stale feeders the intervals whose roster is another now.
     fn refresh_stale(&mut self) {
+        if self.stale.is_empty() {
+            return;
+        }
+        self.note_silence_of(&self.stale.keys().copied().collect());
         for (feeder, before) in std::mem::take(&mut self.stale) {
             for quarter in self.quarters_of(feeder) {
                 let after = self.roster(feeder, quarter);
@@ -236,6 +244,7 @@ impl World {
                     let around = quarter.ceil_to(after.minutes.quarters());
                     self.dirty.insert((feeder, quarter), Dirty::Whole);
                     self.dirty.insert((feeder, around), Dirty::Whole);
+                    self.completeness.note(feeder, self.day_of(quarter));
                 }
             }
         }

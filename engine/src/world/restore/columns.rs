@@ -32,7 +32,7 @@ impl<'a> Rows<'a> {
     }
 
     /// A column in the type that this program reads it in, whatever the reader of the file made of it.
-    pub(super) fn column(
+    pub(in crate::world) fn column(
         &self,
         column: &'static str,
         wanted: &DataType,
@@ -74,7 +74,7 @@ impl<'a> Rows<'a> {
         Ok(self.column(column, &utc)?.as_primitive().clone())
     }
 
-    pub(super) fn day(&self, column: &'static str) -> Result<Date32Array, RestoreError> {
+    pub(in crate::world) fn day(&self, column: &'static str) -> Result<Date32Array, RestoreError> {
         Ok(self.column(column, &DataType::Date32)?.as_primitive().clone())
     }
 

@@ -34,6 +34,7 @@ impl World {
             rows.time("captured_at")?,
             rows.whole("version")?,
         );
+        let received = rows.time("received_at")?;
         let mut last: Option<(String, MeterIx)> = None;
         for (row, _) in rows.emitted(as_of)? {
             let quality =
@@ -56,12 +57,10 @@ impl World {
                 current_a: known(&amperes, row, |row| amperes.value(row)),
             };
             let feeders = self.feeders_for_home(meter);
-            self.state.restore(
-                meter,
-                feeders,
-                rows.quarter(end.value(row))?,
-                (version.value(row), &value),
-            );
+            let quarter = rows.quarter(end.value(row))?;
+            let arrival = self.arrival(quarter, UtcMicros(received.value(row)));
+            let said = (version.value(row), &value, arrival);
+            self.state.restore(meter, feeders, quarter, said);
         }
         Ok(())
     }

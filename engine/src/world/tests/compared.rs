@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use arrow::{array::RecordBatch, util::display::array_value_to_string};
 use gridtally_schemas::{
     Day,
+    network::NodeKind,
     table::{self, TableSchema},
 };
 use proptest::prelude::*;
@@ -56,6 +57,9 @@ pub(super) fn picture(world: &World) -> BTreeMap<String, String> {
             );
         }
     }
+    for (node, day, tally) in world.tallies() {
+        said.insert(format!("reads {} {day}", node_id(node)), format!("{tally:?}"));
+    }
     for ((meter, at), (content, _)) in &world.registers {
         said.insert(
             format!("register {} {at}", meter_id(*meter)),
@@ -90,7 +94,7 @@ const PROVENANCE: [&str; 11] = [
     "resolved_at",
 ];
 
-/// Key and newest row of every key of a table, without provenance; withdrawn balances are none.
+/// Key and newest row of every key of a table, without provenance; withdrawn balances are none, nor are days that nobody owes any more.
 pub(super) fn current_rows(store: &MemoryStore, table: &'static TableSchema) -> BTreeMap<String, String> {
     let mut newest: BTreeMap<String, (Vec<i64>, String)> = BTreeMap::new();
     for batch in store.batches(table) {
@@ -121,7 +125,8 @@ pub(super) fn current_rows(store: &MemoryStore, table: &'static TableSchema) -> 
                 .filter(|name| is_key(name) || !PROVENANCE.contains(&name.as_str()))
                 .map(|name| format!("{name}={}", cell(name)))
                 .collect();
-            let withdrawn = table.column("status").is_some() && cell("status") == "withdrawn";
+            let withdrawn = table.column("status").is_some() && cell("status") == "withdrawn"
+                || table.name == table::READ_COMPLETENESS.name && cell("expected") == "0";
             let text = if withdrawn {
                 String::new()
             } else {
@@ -143,7 +148,7 @@ pub(super) fn current_rows(store: &MemoryStore, table: &'static TableSchema) -> 
 }
 
 /// The tables whose current rows order must not change. Quarantine rows are named by records, which splitting changes.
-pub(super) static COMPARED: [&TableSchema; 10] = [
+pub(super) static COMPARED: [&TableSchema; 11] = [
     &table::INTERVAL_READS,
     &table::REGISTER_READS,
     &table::METER_EVENTS,
@@ -151,6 +156,7 @@ pub(super) static COMPARED: [&TableSchema; 10] = [
     &table::DT_BALANCE,
     &table::FEEDER_BALANCE,
     &table::NODE_BALANCE_DAILY,
+    &table::READ_COMPLETENESS,
     &table::NODES,
     &table::METERS,
     &table::CONNECTIONS,
@@ -177,7 +183,7 @@ fn rows_where(
     u64::try_from(rows).unwrap()
 }
 
-pub(super) fn cell(batch: &RecordBatch, row: usize, name: &str) -> String {
+pub(crate) fn cell(batch: &RecordBatch, row: usize, name: &str) -> String {
     array_value_to_string(batch.column_by_name(name).unwrap(), row).unwrap()
 }
 
@@ -274,6 +280,29 @@ pub(super) fn assert_children_sum_up(world: &World) -> Result<(), TestCaseError>
         &world.above.get(&discom).cloned().unwrap_or_default()
     );
     prop_assert_eq!(&by_day, &world.days.get(&discom).cloned().unwrap_or_default());
+    Ok(())
+}
+
+/// Reads by arrival: of the discom the sum of its feeders', each day.
+pub(super) fn assert_tallies_sum_up(world: &World) -> Result<(), TestCaseError> {
+    let Some(discom) = world.network.find_node("D") else {
+        return Ok(());
+    };
+    let is_feeder = |node: NodeIx| {
+        let placed = world.network.node(node).unwrap();
+        placed.kind() == Some(NodeKind::Feeder) && placed.history.newest().is_some()
+    };
+    let mut sums: BTreeMap<Day, crate::world::ReadTally> = BTreeMap::new();
+    let mut of_discom = BTreeMap::new();
+    for (node, day, tally) in world.tallies() {
+        prop_assert!(tally.missing() >= 0 && tally.by_8h <= tally.by_12h && tally.by_12h <= tally.by_24h);
+        if node == discom {
+            of_discom.insert(day, tally);
+        } else if is_feeder(node) {
+            sums.entry(day).or_default().plus(&tally);
+        }
+    }
+    prop_assert_eq!(sums, of_discom);
     Ok(())
 }
 

@@ -1,8 +1,10 @@
-//! Random histories: what meters, master data and their corrections say around a midnight.
+//! Random histories: what meters, people, master data and their corrections say around a midnight.
 
 use gridtally_schemas::{
-    IntervalMinutes, IntervalRead, Multiplier, PowerEvent, Publish, RegisterRead, UtcMicros,
+    IntervalMinutes, IntervalRead, MeterId, Multiplier, PowerEvent, Publish, RegisterRead, UtcMicros,
+    edit::{Edit, Edits},
     network::{MasterRows, MeterRole, NodeKind},
+    record,
 };
 use proptest::prelude::*;
 
@@ -18,6 +20,7 @@ pub(crate) enum Said {
     Reads(&'static str, Vec<IntervalRead>),
     Registers(&'static str, Vec<RegisterRead>),
     Events(&'static str, Vec<PowerEvent>),
+    Edits(Edits),
 }
 
 pub(super) const METERS: [&str; 8] = ["A", "B", "C", "MT1", "MF1", "MF2", "X", "UNKNOWN"];
@@ -111,6 +114,30 @@ fn any_master() -> impl Strategy<Value = MasterRows> {
     prop_oneof![3 => meters, 3 => connections, 1 => boundary, 1 => moved, 3 => fixed]
 }
 
+fn any_edits() -> impl Strategy<Value = Edits> {
+    // Now and then one that cannot stand.
+    let energy = prop_oneof![6 => (0_i64..4).prop_map(|wh| wh * 70), 1 => Just(-1)];
+    let off = prop::bool::weighted(0.05);
+    let edit = (
+        prop::sample::select(METERS.to_vec()),
+        any_quarter(),
+        energy,
+        prop::option::of(0_i64..3),
+        off,
+    )
+        .prop_map(|(id, quarter, import_wh, export_wh, off)| Edit {
+            meter_id: MeterId::parse(id).unwrap(),
+            interval_end: quarter_end(quarter).plus(i64::from(off)),
+            import_wh,
+            export_wh,
+        });
+    prop::collection::vec(edit, 1..4).prop_map(|edits| Edits {
+        person: "A. Kulkarni".to_owned(),
+        reason: "read from the display".to_owned(),
+        edits,
+    })
+}
+
 fn any_said() -> impl Strategy<Value = Said> {
     let id = || prop::sample::select(METERS.to_vec());
     let wh = || prop::option::of(0_i64..3);
@@ -134,7 +161,8 @@ fn any_said() -> impl Strategy<Value = Said> {
     prop_oneof![
         4 => any_master().prop_map(Said::Master),
         6 => (id(), prop::collection::vec(any_read(), 1..6)).prop_map(|(id, reads)| Said::Reads(id, reads)),
-        1 => (id(), prop::collection::vec(register, 1..3)).prop_map(|(id, registers)| Said::Registers(id, registers)),
+        2 => (id(), prop::collection::vec(register, 1..3)).prop_map(|(id, registers)| Said::Registers(id, registers)),
+        2 => any_edits().prop_map(Said::Edits),
         1 => (id(), prop::collection::vec(event, 1..3)).prop_map(|(id, events)| Said::Events(id, events)),
     ]
 }
@@ -144,7 +172,7 @@ fn any_said() -> impl Strategy<Value = Said> {
 pub(crate) fn history() -> impl Strategy<Value = Vec<(UtcMicros, Said)>> {
     prop::collection::vec(any_said(), 4..28).prop_map(|all| {
         let received = |at: usize, said: &Said| {
-            let is_early = at.is_multiple_of(4) && !matches!(said, Said::Master(_));
+            let is_early = at.is_multiple_of(4) && !matches!(said, Said::Master(_) | Said::Edits(_));
             NOW.plus(i64::try_from(at).unwrap() - if is_early { 40 * HOUR } else { 0 })
         };
         all.into_iter()
@@ -158,6 +186,11 @@ pub(crate) fn bytes_of((at, said): &(UtcMicros, Said)) -> Vec<u8> {
     let mut publish = Publish::default();
     match said {
         Said::Master(rows) => return master_record(*at, rows),
+        Said::Edits(edits) => {
+            let mut bytes = Vec::new();
+            record::encode_edits(*at, edits, &mut bytes).unwrap();
+            return bytes;
+        }
         Said::Reads(id, reads) => {
             publish.begin_meter(id).unwrap();
             reads.iter().for_each(|read| publish.push_read(*read));
@@ -195,6 +228,16 @@ pub(super) fn split(all: &[(UtcMicros, Said)]) -> Vec<(UtcMicros, Said)> {
             Said::Reads(id, reads) => reads.iter().map(|read| Said::Reads(id, vec![*read])).collect(),
             Said::Registers(id, all) => all.iter().map(|one| Said::Registers(id, vec![*one])).collect(),
             Said::Events(id, all) => all.iter().map(|one| Said::Events(id, vec![*one])).collect(),
+            Said::Edits(edits) => edits
+                .edits
+                .iter()
+                .map(|edit| {
+                    Said::Edits(Edits {
+                        edits: vec![edit.clone()],
+                        ..edits.clone()
+                    })
+                })
+                .collect(),
         }
     };
     all.iter()
