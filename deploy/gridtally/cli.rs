@@ -128,7 +128,7 @@ pub(crate) struct ServerArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// Files (nodes.csv, meters.csv, connections.csv, reads.csv, registers.csv, events.csv, or .parquet), or folders of them.
+    /// Files (nodes.csv, meters.csv, connections.csv, billing.csv, reads.csv, registers.csv, events.csv, or .parquet), or folders of them.
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
     /// What the files hold, where their names do not say.

@@ -24,6 +24,7 @@ use crate::{
 };
 
 mod apply;
+pub(crate) mod billing;
 mod completeness;
 mod counts;
 pub(crate) mod held;
@@ -40,11 +41,13 @@ pub(crate) mod vee;
 mod waiting;
 
 pub(crate) use apply::MissingReport;
+pub use billing::Adjustment;
 pub use completeness::{ReadTally, SILENT_DAYS_MAX};
 pub use counts::Counts;
 pub use sums::Sums;
 pub use vee::Judged;
 
+use billing::Bills;
 use completeness::Completeness;
 use held::HeldSpans;
 use publish::Published;
@@ -146,6 +149,7 @@ pub struct World {
     released: HashSet<String>,
     vee: Validation,
     completeness: Completeness,
+    bills: Bills,
     /// Rows on their way to the tables.
     pub(crate) outbox: Outbox,
     applied: Position,
@@ -184,6 +188,7 @@ impl World {
             released: HashSet::new(),
             vee: Validation::default(),
             completeness: Completeness::default(),
+            bills: Bills::default(),
             outbox: Outbox::default(),
             applied: Position::default(),
         }

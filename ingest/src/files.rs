@@ -40,6 +40,8 @@ pub enum FileKind {
     Meters,
     /// Consumers' connections.
     Connections,
+    /// Bills.
+    Billing,
     /// Interval reads.
     Reads,
     /// Register reads.
@@ -50,10 +52,11 @@ pub enum FileKind {
 
 impl FileKind {
     /// Every kind, in dependency order.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Nodes,
         Self::Meters,
         Self::Connections,
+        Self::Billing,
         Self::Reads,
         Self::Registers,
         Self::Events,
@@ -66,6 +69,7 @@ impl FileKind {
             Self::Nodes => "nodes",
             Self::Meters => "meters",
             Self::Connections => "connections",
+            Self::Billing => "billing",
             Self::Reads => "reads",
             Self::Registers => "registers",
             Self::Events => "events",
@@ -95,7 +99,7 @@ impl fmt::Display for FileKind {
 
 /// A word that is no kind of file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{word}` is no kind of file: nodes, meters, connections, reads, registers and events are")]
+#[error("`{word}` is no kind of file: nodes, meters, connections, billing, reads, registers and events are")]
 pub struct UnknownKind {
     /// The word, shortened.
     pub word: String,

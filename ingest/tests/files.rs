@@ -78,6 +78,7 @@ fn publishes(parts: Vec<FilePart>) -> Vec<Publish> {
     let publish = |part| match part {
         FilePart::Publish(publish) => publish,
         FilePart::Master(rows) => panic!("master rows: {rows:?}"),
+        FilePart::Billing(rows) => panic!("bills: {rows:?}"),
     };
     parts.into_iter().map(publish).collect()
 }
@@ -132,7 +133,7 @@ fn the_real_network_parses_whole() {
             .by_ref()
             .map(|part| match part.unwrap() {
                 FilePart::Master(rows) => rows.len(),
-                FilePart::Publish(_) => panic!("reads in {kind}"),
+                FilePart::Publish(_) | FilePart::Billing(_) => panic!("no master rows in {kind}"),
             })
             .sum();
         assert_eq!(parts.errors(), []);
@@ -340,6 +341,7 @@ fn logged(log: &Log) -> (Vec<String>, Vec<Publish>, Vec<MasterRows>) {
                 Body::MasterRows(rows) => masters.push(rows),
                 Body::Undecodable { reason, .. } => panic!("undecodable: {reason}"),
                 Body::Edits(edits) => panic!("a file holds no edits: {edits:?}"),
+                Body::Billing(rows) => panic!("no bills were imported: {rows:?}"),
                 Body::Release(rows) => panic!("a file releases nothing: {rows:?}"),
             }
         }

@@ -7,6 +7,7 @@
 //! kind 2    undecodable  body = topic text · content type text · reason text · payload as received
 //! kind 3    master rows  body = JSON of MasterRows
 //! kind 4    edits        body = JSON of Edits
+//! kind 9    billing      body = JSON of a list of BillingRow
 //! kind 8    release      body = entries to the end, each of a row of the quarantine that is judged good again:
 //!                        id text · received_at i64 LE · source, topic, content type, meter text (empty: none)
 //!                        · interval_end i64 LE (least: none) · reason text · payload length u32 LE · payload
@@ -16,6 +17,7 @@
 
 use crate::{
     Publish, UtcMicros,
+    billing::BillingRow,
     edit::Edits,
     network::MasterRows,
     quarantine::Quarantined,
@@ -28,6 +30,7 @@ const KIND_UNDECODABLE: u8 = 2;
 const KIND_MASTER_ROWS: u8 = 3;
 const KIND_EDITS: u8 = 4;
 const KIND_RELEASE: u8 = 8;
+const KIND_BILLING: u8 = 9;
 
 /// Source that a file import records: `file:` and the file's name. Bounded like every text of a record.
 const TEXT_BYTES_MAX: usize = 65_535;
@@ -63,6 +66,8 @@ pub enum Body<'a> {
     MasterRows(MasterRows),
     /// Manual edits.
     Edits(Edits),
+    /// Bills.
+    Billing(Vec<BillingRow>),
     /// What waited in quarantine and is judged good again.
     Release(Vec<Quarantined>),
 }
@@ -85,6 +90,9 @@ pub enum RecordError {
     /// Edits that do not parse.
     #[error("log record's edits do not parse")]
     Edits(#[source] serde_json::Error),
+    /// Bills that do not parse.
+    #[error("log record's bills do not parse")]
+    Billing(#[source] serde_json::Error),
     /// A publish that does not parse.
     #[error("log record's publish does not parse")]
     Publish(#[source] wire::DecodeError),
@@ -141,6 +149,20 @@ pub fn encode_edits(
         bytes,
     );
     serde_json::to_writer(bytes, edits)
+}
+
+/// Writes a record of bills.
+///
+/// # Errors
+/// None in practice: bills are ids, days and whole numbers, which JSON can always say.
+pub fn encode_billing(
+    recorded_at: UtcMicros,
+    source: &str,
+    rows: &[BillingRow],
+    bytes: &mut Vec<u8>,
+) -> Result<(), serde_json::Error> {
+    header(KIND_BILLING, recorded_at, source, bytes);
+    serde_json::to_writer(bytes, rows)
 }
 
 /// Writes a record that releases what waited in quarantine.
@@ -210,6 +232,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, RecordError> {
         }
         KIND_MASTER_ROWS => Body::MasterRows(serde_json::from_slice(rest).map_err(RecordError::MasterRows)?),
         KIND_EDITS => Body::Edits(serde_json::from_slice(rest).map_err(RecordError::Edits)?),
+        KIND_BILLING => Body::Billing(serde_json::from_slice(rest).map_err(RecordError::Billing)?),
         KIND_RELEASE => Body::Release(take_release(rest)?),
         other => return Err(RecordError::Kind(other)),
     };

@@ -17,7 +17,7 @@ use super::{EngineError, Store};
 use crate::{outbox::Stamp, world::publish::Due};
 
 /// Tables whose rows the log alone decides, in the order of their commits.
-pub(crate) static FROM_LOG: [&TableSchema; 8] = [
+pub(crate) static FROM_LOG: [&TableSchema; 9] = [
     &table::INTERVAL_READS,
     &table::REGISTER_READS,
     &table::METER_EVENTS,
@@ -26,14 +26,16 @@ pub(crate) static FROM_LOG: [&TableSchema; 8] = [
     &table::NODES,
     &table::METERS,
     &table::CONNECTIONS,
+    &table::BILLING,
 ];
 
 /// Tables that time too decides.
-pub(crate) static FROM_TIME: [&TableSchema; 5] = [
+pub(crate) static FROM_TIME: [&TableSchema; 6] = [
     &table::DT_BALANCE,
     &table::FEEDER_BALANCE,
     &table::NODE_BALANCE_DAILY,
     &table::READ_COMPLETENESS,
+    &table::BILLING_ADJUSTMENTS,
     &table::CHECKPOINTS,
 ];
 

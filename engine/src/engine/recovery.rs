@@ -54,6 +54,7 @@ pub(crate) async fn recover<S: Store>(
         world.restore_connections(rows, as_of)
     })
     .await?;
+    each(store, &table::BILLING, |rows| world.restore_billing(rows, as_of)).await?;
     each(store, &table::INTERVAL_READS, |rows| {
         world.restore_reads(rows, as_of)?;
         world.restore_estimates(rows)
@@ -82,6 +83,10 @@ pub(crate) async fn recover<S: Store>(
     })
     .await?;
     each(store, &table::NODE_BALANCE_DAILY, |rows| world.restore_days(rows)).await?;
+    each(store, &table::BILLING_ADJUSTMENTS, |rows| {
+        world.restore_adjustments(rows)
+    })
+    .await?;
     each(store, &table::READ_COMPLETENESS, |rows| {
         world.restore_completeness(rows)
     })

@@ -118,6 +118,7 @@ impl World {
             }
             Body::MasterRows(rows) => self.apply_master_rows(&origin, rows),
             Body::Edits(edits) => self.apply_edits(&origin, &edits),
+            Body::Billing(rows) => self.apply_billing(&origin, rows),
             Body::Release(rows) => self.apply_release(&origin, rows),
         }
         self.counts.records += 1;
@@ -228,6 +229,10 @@ impl World {
             }
             Merged::Superseded => {
                 self.counts.reads_superseded += 1;
+                if !self.bills.is_empty() {
+                    // It may have come sooner than what was billed as late.
+                    self.vee.note(meter, quarter);
+                }
                 0
             }
             Merged::Duplicate => {

@@ -11,7 +11,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use gridtally_ingest::log::Position;
 use gridtally_schemas::{Day, NodeId, UtcMicros, network::NodeKind};
 
-use super::{Counts, ReadTally, World, vee::Derived};
+use super::{Counts, ReadTally, World, billing::AdjustmentRow, vee::Derived};
 use crate::{network::NodeIx, outbox::Outbox, state::Quarter};
 
 mod values;
@@ -156,6 +156,7 @@ pub(crate) struct Due {
     pub(super) feeders: Vec<Row<Quarter, FeederValues>>,
     pub(super) days: Vec<Row<Day, DayValues>>,
     pub(super) completeness: Vec<Row<Day, ReadTally>>,
+    pub(super) adjustments: Vec<AdjustmentRow>,
 }
 
 /// What to publish.
@@ -179,6 +180,7 @@ impl World {
             ..Due::default()
         };
         self.take_withdrawn(now, &mut due);
+        self.take_adjustments(&mut due);
         due
     }
 

@@ -4,7 +4,7 @@ use arrow::{array::RecordBatch, error::ArrowError};
 use gridtally_schemas::{table, table::TableSchema};
 
 use super::{
-    completeness,
+    billing, completeness,
     publish::{Due, Version},
 };
 use crate::{
@@ -51,6 +51,12 @@ impl Due {
         add(self.completeness.len(), &table::READ_COMPLETENESS, &|| {
             completeness::batch(&self.completeness, stamp)
         })?;
+        add(self.adjustments.len(), &table::BILLING_ADJUSTMENTS, &|| {
+            billing::adjustments_batch(&self.adjustments, stamp)
+        })?;
+        add(rows.billing.len(), &table::BILLING, &|| {
+            billing::bills_batch(&rows.billing, stamp)
+        })?;
         add(rows.quarantine.len(), &table::QUARANTINE, &|| {
             outbox::quarantine_batch(&rows.quarantine, stamp)
         })?;
@@ -73,7 +79,7 @@ impl Due {
     /// Number of rows in it.
     pub(crate) fn rows(&self) -> usize {
         let balances = self.dts.len() + self.feeders.len() + self.days.len();
-        self.outbox.len() + self.derived.len() + balances + self.completeness.len()
+        self.outbox.len() + self.derived.len() + balances + self.completeness.len() + self.adjustments.len()
     }
 
     fn dt_batch(&self, stamp: Stamp<'_>) -> Result<RecordBatch, ArrowError> {

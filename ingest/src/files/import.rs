@@ -218,6 +218,7 @@ impl Run {
         let recorded_at = self.clock.now();
         match part {
             FilePart::Master(rows) => record::encode_master_rows(recorded_at, source, rows, bytes),
+            FilePart::Billing(rows) => record::encode_billing(recorded_at, source, rows, bytes),
             FilePart::Publish(publish) => {
                 record::encode_publish(recorded_at, source, publish, bytes);
                 Ok(())

@@ -6,7 +6,9 @@ use std::{
 };
 
 use gridtally_schemas::{
-    ConsumerId, MeterId, NodeId, Publish, id,
+    ConsumerId, MeterId, NodeId, Publish, UtcMicros,
+    billing::BillingRow,
+    id,
     network::{ConnectionRow, MasterRows, MeterRow, NodeRow},
 };
 use parquet::file::reader::ChunkReader;
@@ -38,6 +40,8 @@ const MASTER_ROW_BYTES: usize = 320;
 pub enum FilePart {
     /// Rows of nodes, meters or connections.
     Master(MasterRows),
+    /// Bills.
+    Billing(Vec<BillingRow>),
     /// Reads, registers or events; rows of one meter that stand together are one span.
     Publish(Publish),
 }
@@ -328,6 +332,7 @@ impl FileParts {
             FileKind::Connections => {
                 FilePart::Master(MasterRows::Connections(self.fill_master(row::connection)))
             }
+            FileKind::Billing => FilePart::Billing(self.fill_master(row::bill)),
             FileKind::Reads => {
                 FilePart::Publish(self.fill_publish(&reads::METER_ID, row::read, Publish::push_read))
             }
@@ -351,6 +356,7 @@ impl Iterator for FileParts {
             let part = self.next_part();
             let empty = match &part {
                 FilePart::Master(rows) => rows.is_empty(),
+                FilePart::Billing(rows) => rows.is_empty(),
                 FilePart::Publish(publish) => publish.is_empty(),
             };
             if !empty {
@@ -431,5 +437,28 @@ impl MasterRow for ConnectionRow {
     fn overlap(source: &Rows, line: u64) -> Fault {
         let column = &super::column::connections::VALID_FROM;
         overlap(source, column, "consumer_id and meter_id", line)
+    }
+}
+
+impl MasterRow for BillingRow {
+    /// A consumer has one bill of a month: as if it were valid on its first day alone.
+    fn claim(&self, validities: &mut Validities, line: u64) -> Result<(), u64> {
+        let month = i64::from(self.month.0);
+        let until = Some(UtcMicros(month.saturating_add(1)));
+        validities.claim(
+            ConsumerId::as_str(&self.consumer_id),
+            UtcMicros(month),
+            until,
+            line,
+        )
+    }
+
+    fn text_bytes(&self) -> usize {
+        self.consumer_id.as_str().len()
+    }
+
+    fn overlap(source: &Rows, line: u64) -> Fault {
+        let reason = format!("line {line} is a bill of this consumer and month already");
+        source.fault(&super::column::billing::MONTH, reason)
     }
 }

@@ -4,8 +4,8 @@ use std::{str::FromStr, sync::Arc};
 
 use arrow::{
     array::{
-        Array, AsArray, Date32Array, Float32Array, Float64Array, Int64Array, RecordBatch, StringArray,
-        TimestampMicrosecondArray,
+        Array, AsArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int64Array, RecordBatch,
+        StringArray, TimestampMicrosecondArray,
     },
     compute::cast,
     datatypes::{DataType, TimeUnit},
@@ -62,6 +62,13 @@ impl<'a> Rows<'a> {
         Ok(self.column(column, &DataType::Float64)?.as_primitive().clone())
     }
 
+    pub(in crate::world) fn money(&self, column: &'static str) -> Result<Decimal128Array, RestoreError> {
+        Ok(self
+            .column(column, &DataType::Decimal128(18, 2))?
+            .as_primitive()
+            .clone())
+    }
+
     pub(super) fn small(&self, column: &'static str) -> Result<Float32Array, RestoreError> {
         Ok(self.column(column, &DataType::Float32)?.as_primitive().clone())
     }
@@ -79,7 +86,7 @@ impl<'a> Rows<'a> {
     }
 
     /// The rows that were emitted at or before `as_of`, with their positions.
-    pub(super) fn emitted(&self, as_of: Position) -> Result<Vec<(usize, Position)>, RestoreError> {
+    pub(in crate::world) fn emitted(&self, as_of: Position) -> Result<Vec<(usize, Position)>, RestoreError> {
         let positions = self.whole("position")?;
         let of_row = |row| (row, Position(u64::try_from(positions.value(row)).unwrap_or(0)));
         Ok((0..self.batch.num_rows())
