@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use gridtally_engine::{
     Settings, World,
     network::MeterIx,
-    state::{Quality, Quarter, Value},
+    state::{Arrival, Quality, Quarter, Value},
 };
 use gridtally_ingest::log::Position;
 use gridtally_schemas::{PowerEvent, Publish, UtcMicros, record};
@@ -80,9 +80,12 @@ impl Bench {
                 voltage_v: Some(231.5),
                 current_a: None,
             };
-            self.world
-                .state
-                .merge(meter, [feeders.first().copied(), None], interval, &value);
+            self.world.state.merge(
+                meter,
+                [feeders.first().copied(), None],
+                interval,
+                (&value, Arrival::default()),
+            );
         }
     }
 

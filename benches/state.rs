@@ -22,7 +22,7 @@ use gridtally_engine::{
     Settings, World,
     balance::{BalanceSql, MemberReads},
     network::MeterIx,
-    state::{Feeders, Merged, Quality, Quarter, State, Value},
+    state::{Arrival, Feeders, Merged, Quality, Quarter, State, Value},
 };
 use gridtally_ingest::log::Position;
 use gridtally_schemas::{Publish, UtcMicros};
@@ -123,9 +123,12 @@ impl Bench {
         } else {
             self.feeders_of(meter)
         };
-        self.world
-            .state
-            .merge(meter, feeders, quarter(n), &value(at, n, revision))
+        self.world.state.merge(
+            meter,
+            feeders,
+            quarter(n),
+            (&value(at, n, revision), Arrival::default()),
+        )
     }
 
     fn merge_interval(&mut self, n: i64) {
@@ -174,7 +177,8 @@ fn merge_alone(meters: usize) {
                         Some(gridtally_engine::network::NodeIx((at / METERS) as u32)),
                         None,
                     ];
-                    let merged = state.merge(MeterIx(at as u32), feeders, quarter(n), &value(at, n, 0));
+                    let said = (&value(at, n, 0), Arrival::default());
+                    let merged = state.merge(MeterIx(at as u32), feeders, quarter(n), said);
                     assert_eq!(merged != Merged::Duplicate, accepted);
                 }
             }

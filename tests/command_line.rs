@@ -257,3 +257,63 @@ fn a_regulation_that_cannot_be_used_exits_with_2_and_says_why() {
         "{said}"
     );
 }
+
+#[test]
+fn what_a_rule_refused_is_listed_and_comes_back_when_the_rule_has_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let master = folder.path().join("meters.csv");
+    std::fs::write(
+        &master,
+        "meter_id,role,node_id,interval_minutes,multiplier,valid_from\nM1,dt,T1,15,1,2025-01-01T00:00:00+05:30\n",
+    )
+    .unwrap();
+    let reads = folder.path().join("reads.csv");
+    std::fs::write(
+        &reads,
+        "meter_id,interval_end,import_wh\nM1,2026-04-01T00:15:00+05:30,120\nM9,2026-04-27T00:15:00+05:30,5\n",
+    )
+    .unwrap();
+    let now = ("now", "2026-04-28T12:00:00+05:30");
+    let data = folder.path().join("data");
+    let product = Product::start(&data, &[now, ("vee.too_old_days", "7")]);
+    product.import(&master);
+    product.import(&reads);
+    let quarantine = |product: &Product, arguments: &[&str]| {
+        let server = product.url("");
+        let all = [&["quarantine"], arguments, &["--server", &server]].concat();
+        let output = run(&all);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let listed = quarantine(&product, &["list"]);
+    assert!(listed.ends_with("2 wait, 2 shown\n"), "{listed}");
+    assert!(
+        listed.contains("  too_old  meter M1  interval to 2026-04-01T00:15:00+05:30  from file:reads.csv"),
+        "{listed}"
+    );
+    assert!(listed.contains("\"import_wh\":120"), "{listed}");
+    assert!(quarantine(&product, &["list", "--reason", "unknown_meter"]).ends_with("1 wait, 1 shown\n"));
+    assert!(quarantine(&product, &["list", "--limit", "1"]).ends_with("2 wait, 1 shown\n"));
+    let replayed = quarantine(&product, &["replay", "--meter", "M1"]);
+    assert_eq!(replayed, "1 judged again, 0 released\n    1 stay: too_old\n");
+    drop(product);
+
+    let product = Product::start(&data, &[now]);
+    let replayed = quarantine(&product, &["replay"]);
+    assert!(
+        replayed.starts_with("2 judged again, 1 released\n    1 stay: no `meters` row"),
+        "{replayed}"
+    );
+    product.checkpoint();
+    let count = "SELECT import_wh FROM interval_reads WHERE meter_id = 'M1'";
+    assert_eq!(product.sql_number(count), 120);
+    assert!(quarantine(&product, &["list", "--meter", "M1"]).ends_with("0 wait, 0 shown\n"));
+    product.kill();
+
+    // Under the old rule again: what was released stays released.
+    let product = Product::start(&data, &[now, ("vee.too_old_days", "7")]);
+    assert_eq!(product.sql_number(count), 120);
+    assert_eq!(product.metric("gridtally_reads_unaccounted"), 0.0);
+    let quarantined = product.get("/api/v1/data-quality")["quarantined"].clone();
+    assert_eq!(quarantined, serde_json::json!({ "unknown_meter": 1 }));
+}

@@ -253,9 +253,7 @@ fn upkeep(text: &mut Text, upkept: &Upkept) {
 
 /// CONS-1: what became of everything applied.
 fn counts(text: &mut Text, app: &App) {
-    let (counts, quarantined) = app
-        .engine
-        .read(|world| (world.counts, world.quarantined().clone()));
+    let (counts, quarantined) = app.engine.read(|world| (world.counts, world.quarantined()));
     text.0.push_str("# HELP gridtally_applied_total What became of everything applied since the tables were empty (CONS-1).\n");
     text.0.push_str("# TYPE gridtally_applied_total counter\n");
     for (what, count) in counts.named() {

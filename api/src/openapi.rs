@@ -33,6 +33,8 @@ use crate::{metrics, problem::KINDS, routes};
         routes::sql::post,
         routes::import::post,
         routes::edits::post,
+        routes::quarantine::list,
+        routes::quarantine::replay,
         routes::operations::checkpoint,
         routes::operations::livez,
         routes::operations::readyz,

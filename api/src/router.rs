@@ -18,8 +18,8 @@ use crate::{
     parameters::short,
     problem::{self, Problem},
     routes::{
-        balance, edits, import, interruptions, nodes, operations, outages, page, quality, reliability, sql,
-        stream, summary,
+        balance, edits, import, interruptions, nodes, operations, outages, page, quality, quarantine,
+        reliability, sql, stream, summary,
     },
 };
 
@@ -51,6 +51,8 @@ fn routes(deadline: Duration) -> Vec<Route> {
         ("/api/v1/stream", deadline, get(stream::get)),
         ("/api/v1/sql", NO_DEADLINE, post(sql::post)),
         ("/api/v1/import/{kind}", NO_DEADLINE, post(import::post)),
+        ("/api/v1/quarantine", deadline, get(quarantine::list)),
+        ("/api/v1/quarantine/replay", NO_DEADLINE, post(quarantine::replay)),
         ("/api/v1/edits", NO_DEADLINE, post(edits::post)),
         ("/api/v1/checkpoint", NO_DEADLINE, post(operations::checkpoint)),
         ("/livez", deadline, get(operations::livez)),

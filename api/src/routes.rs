@@ -9,6 +9,7 @@ pub(crate) mod operations;
 pub(crate) mod outages;
 pub(crate) mod page;
 pub(crate) mod quality;
+pub(crate) mod quarantine;
 pub(crate) mod reliability;
 pub(crate) mod sql;
 pub(crate) mod stream;

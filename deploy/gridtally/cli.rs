@@ -25,6 +25,9 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Run a read-only SQL query on the published tables.
     Sql(SqlArgs),
+    /// List what waits in quarantine, or judge it again.
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
     /// Recompute the published balances from the raw reads and compare bit for bit: exit 0 equal, 1 differences.
     Verify(VerifyArgs),
     /// Show every version of one balance with the reads and master rows that made it.
@@ -125,8 +128,8 @@ pub(crate) struct ServerArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// Files (nodes.csv, meters.csv, connections.csv, planned_outages.csv, supply_hours.csv, reads.csv, registers.csv, events.csv, or
-    /// .parquet), or folders of them.
+    /// Files (nodes.csv, meters.csv, connections.csv, planned_outages.csv, supply_hours.csv, billing.csv, reads.csv, registers.csv,
+    /// events.csv, or .parquet), or folders of them.
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
     /// What the files hold, where their names do not say.
@@ -165,6 +168,36 @@ pub(crate) struct SqlArgs {
     pub(crate) fresh: bool,
     #[command(flatten)]
     pub(crate) server: ServerArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum QuarantineCommand {
+    /// List what waits, with the reason.
+    List(QuarantineListArgs),
+    /// Judge again what waits, and release what can stand now: after a rule or a decoder has changed.
+    Replay(QuarantineArgs),
+}
+
+/// Which part of the quarantine.
+#[derive(Debug, Args)]
+pub(crate) struct QuarantineArgs {
+    /// Only what this meter said.
+    #[arg(long, value_name = "ID")]
+    pub(crate) meter: Option<String>,
+    /// Only what waits for this reason, such as unknown_meter, too_old or undecodable.
+    #[arg(long, value_name = "REASON")]
+    pub(crate) reason: Option<String>,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QuarantineListArgs {
+    #[command(flatten)]
+    pub(crate) which: QuarantineArgs,
+    /// At most so many rows, the oldest first.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) limit: usize,
 }
 
 #[derive(Debug, Args)]

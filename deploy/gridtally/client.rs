@@ -34,6 +34,21 @@ impl Client {
         }
     }
 
+    /// Gets a path below the server's root, with query parameters.
+    pub(crate) fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Answer, Failure> {
+        let url = format!("{}{path}", self.server);
+        let mut request = self.agent.get(&url).header("accept", "application/json");
+        for (name, value) in query {
+            request = request.query(*name, *value);
+        }
+        let response = request.call().map_err(|source| no_answer(&url, source))?;
+        let status = response.status().as_u16();
+        Ok(Answer {
+            status,
+            body: response.into_body(),
+        })
+    }
+
     /// Posts `body` of a media type to a path below the server's root.
     pub(crate) fn post(
         &self,
@@ -49,18 +64,20 @@ impl Client {
             .header("content-type", media_type)
             .header("accept", accept)
             .send(ureq::SendBody::from_owned_reader(body));
-        let response = sent.map_err(|source| {
-            Failure::work(
-                format!("no answer from {url}; is `gridtally serve` running there (--server)?"),
-                source,
-            )
-        })?;
+        let response = sent.map_err(|source| no_answer(&url, source))?;
         let status = response.status().as_u16();
         Ok(Answer {
             status,
             body: response.into_body(),
         })
     }
+}
+
+fn no_answer(url: &str, source: ureq::Error) -> Failure {
+    Failure::work(
+        format!("no answer from {url}; is `gridtally serve` running there (--server)?"),
+        source,
+    )
 }
 
 impl Answer {

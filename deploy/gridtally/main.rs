@@ -17,6 +17,7 @@ mod exit;
 mod explain;
 mod import;
 mod presets;
+mod quarantine;
 mod serve;
 mod simulate;
 mod sql;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Some(Command::Serve(args)) => serve::run(&args),
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Sql(args)) => sql::run(&args),
+        Some(Command::Quarantine(command)) => quarantine::run(&command),
         Some(Command::Verify(args)) => verify::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Simulate(args)) => simulate::run(&args),

@@ -32,6 +32,7 @@ pub(crate) mod checkpoint;
 mod command;
 mod drive;
 pub(crate) mod paging;
+mod quarantine;
 mod rate;
 pub(crate) mod recovery;
 mod store;
@@ -44,6 +45,8 @@ pub use changes::{
 };
 use command::Command;
 use drive::Driver;
+use quarantine::QuarantineReader;
+pub use quarantine::{Waiting, WaitingPage};
 pub use store::{Store, StoreError};
 pub use upkeep::{Upkeep, Upkept};
 
@@ -241,6 +244,7 @@ pub struct Engine {
     shared: Arc<Shared>,
     log: Arc<Log>,
     commands: mpsc::Sender<Command>,
+    quarantine: QuarantineReader,
 }
 
 /// Commands that may wait for the engine's thread.
@@ -283,6 +287,7 @@ impl Engine {
             ended: watch::Sender::new(false),
             changes: ChangeFeed::default(),
         });
+        let quarantine = QuarantineReader::new(Arc::clone(&store));
         let parts = drive::Parts {
             config,
             log: Arc::clone(&log),
@@ -295,6 +300,7 @@ impl Engine {
             shared,
             log,
             commands,
+            quarantine,
         })
     }
 
@@ -359,6 +365,14 @@ impl Engine {
                 .await?;
         }
         Ok(())
+    }
+
+    /// What waits in quarantine, as last published.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the table cannot be read.
+    pub async fn quarantined(&self, asked: &Waiting) -> Result<WaitingPage, EngineError> {
+        self.quarantine.page(asked).await
     }
 
     /// Applies the rest of the log, publishes, and ends.

@@ -31,5 +31,7 @@ pub mod vee;
 pub mod verify;
 pub mod world;
 
-pub use engine::{Change, ChangeFeed, Engine, EngineConfig, EngineError, Progress, Upkeep, Upkept};
+pub use engine::{
+    Change, ChangeFeed, Engine, EngineConfig, EngineError, Progress, Upkeep, Upkept, Waiting, WaitingPage,
+};
 pub use world::{Settings, World};

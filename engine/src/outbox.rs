@@ -17,6 +17,7 @@ use arrow::{
 use gridtally_ingest::log::Position;
 use gridtally_schemas::{
     MeterId, PowerEvent, RegisterRead, UtcMicros, Zone,
+    billing::BillingRow,
     network::{ConnectionRow, MasterRows, MeterRow, NodeRow},
     table,
 };
@@ -142,6 +143,7 @@ pub(crate) struct Outbox {
     pub(crate) quarantine: Vec<QuarantineRow>,
     pub(crate) master: Vec<(MasterRow, Origin)>,
     pub(crate) outage: OutageRows,
+    pub(crate) billing: Vec<(BillingRow, Origin)>,
 }
 
 impl Outbox {
@@ -164,6 +166,8 @@ impl Outbox {
         self.events.retain(|row| row.origin.position > events);
         self.vee.retain(|row| row.position > vee);
         self.quarantine.retain(|row| row.position > quarantine);
+        let billing = written(&table::BILLING);
+        self.billing.retain(|(_, origin)| origin.position > billing);
         self.master.retain(|(row, origin)| match row {
             MasterRow::Node(_) => origin.position > nodes,
             MasterRow::Meter(_) => origin.position > meters,
@@ -180,6 +184,7 @@ impl Outbox {
             + self.quarantine.len()
             + self.master.len()
             + self.outage.len()
+            + self.billing.len()
     }
 }
 

@@ -6,7 +6,8 @@
 //!
 //! ```text
 //! meter ──home──▶ block (up to 1,024 meters that were on one feeder when first heard) ── quarter ──▶ chunk
-//! chunk: quality u8 · import u32 per meter; export, kVAh, voltage, current, captured_at, revision only once someone sends them
+//! chunk: quality u8 · import u32 per meter; export, kVAh, voltage, current, captured_at, revision only once someone sends them,
+//!        arrival u8 only once something was late
 //! ```
 //!
 //! A meter keeps its home until the process ends; rosters refer to meters, so moving a consumer moves nothing here. A cell (meter
@@ -20,6 +21,7 @@ use hashbrown::HashMap;
 
 use crate::network::{MeterIx, NodeIx};
 
+mod arrival;
 mod chunk;
 mod estimate;
 mod resident;
@@ -28,8 +30,9 @@ mod tests;
 mod value;
 mod window;
 
+pub use arrival::Arrival;
 pub use value::{HardFailure, Quality, Value};
-pub use window::BlockWindow;
+pub use window::{BlockWindow, Held};
 
 use chunk::{Chunk, DirtySlots, NO_ENERGY};
 
@@ -83,7 +86,8 @@ pub enum Merged {
         /// 1 for the first value of its interval.
         version: i64,
     },
-    /// It lost to the value that stands; it is kept as a row of version 0.
+    /// It lost to the value that stands, or says what was here before and came sooner by its [`Arrival`]; it is kept as a row of
+    /// version 0.
     Superseded,
     /// It was here before.
     Duplicate,
@@ -117,6 +121,9 @@ struct Block {
 /// same feeders share blocks, so that a dirty chunk concerns few feeders.
 pub type Feeders = [Option<NodeIx>; 2];
 
+/// What a row of `interval_reads` says of a cell: its version (0: it was superseded), its value, and how soon it came.
+pub(crate) type Said<'a> = (i64, &'a Value, Arrival);
+
 /// Versions of a cell that has seen more than one.
 #[derive(Debug, Default, Clone)]
 struct Versions {
@@ -148,24 +155,39 @@ fn position(index: u32) -> usize {
 }
 
 impl State {
-    /// Merges one version of the value of `meter` in the interval that ends at `quarter`.
+    /// Merges one version of the value of `meter` in the interval that ends at `quarter`, and how soon it came: of all versions the
+    /// soonest counts.
     ///
     /// `feeders` only decide which block a new meter joins; see [`Feeders`].
-    pub fn merge(&mut self, meter: MeterIx, feeders: Feeders, quarter: Quarter, value: &Value) -> Merged {
+    pub fn merge(
+        &mut self,
+        meter: MeterIx,
+        feeders: Feeders,
+        quarter: Quarter,
+        (value, arrival): (&Value, Arrival),
+    ) -> Merged {
         let home = self.home(meter, feeders);
         let slot = position(home.slot);
         let Some(block) = self.blocks.get_mut(position(home.block)) else {
             return Merged::Duplicate;
         };
         let chunk = block.chunks.entry(quarter).or_default();
-        let outcome = match chunk.own(slot) {
+        let held = chunk.own(slot);
+        let is_sooner = chunk.arrive(slot, arrival, held.is_none());
+        // Said before: it changes nothing but how soon the cell was heard of.
+        let repeated = if is_sooner {
+            Merged::Superseded
+        } else {
+            Merged::Duplicate
+        };
+        let outcome = match held {
             None => {
                 let entry = self.versions.get_mut(&(meter, quarter));
                 self.cells += 1;
                 let version = entry.map_or(1, |versions| versions.accept(value));
                 Merged::Accepted { version }
             }
-            Some(held) if held == *value => return Merged::Duplicate,
+            Some(held) if held == *value => repeated,
             Some(held) => {
                 let first = || Versions {
                     seen: vec![held],
@@ -173,19 +195,22 @@ impl State {
                 };
                 let versions = self.versions.entry((meter, quarter)).or_insert_with(first);
                 if versions.seen.contains(value) {
-                    return Merged::Duplicate;
-                }
-                if value.rank() > held.rank() {
+                    repeated
+                } else if value.rank() > held.rank() {
                     Merged::Accepted {
                         version: versions.accept(value),
                     }
                 } else {
                     versions.seen.push(*value);
-                    return Merged::Superseded;
+                    Merged::Superseded
                 }
             }
         };
-        chunk.put(slot, value);
+        if matches!(outcome, Merged::Accepted { .. }) {
+            chunk.put(slot, value);
+        } else if !is_sooner {
+            return outcome;
+        }
         if chunk.dirty.mark(slot) {
             self.dirty.push((home.block, quarter));
         }
@@ -193,7 +218,7 @@ impl State {
     }
 
     /// Puts back a row of `interval_reads`, in any order: `version` is the row's, 0 for one that was superseded.
-    pub fn restore(&mut self, meter: MeterIx, feeders: Feeders, quarter: Quarter, row: (i64, &Value)) {
+    pub fn restore(&mut self, meter: MeterIx, feeders: Feeders, quarter: Quarter, row: Said<'_>) {
         let home = self.put_back(meter, feeders, quarter, row);
         let block = self.blocks.get_mut(position(home.block));
         let chunk = block.and_then(|block| block.chunks.get_mut(&quarter));
@@ -208,7 +233,7 @@ impl State {
         meter: MeterIx,
         feeders: Feeders,
         quarter: Quarter,
-        (version, value): (i64, &Value),
+        (version, value, arrival): Said<'_>,
     ) -> Home {
         let home = self.home(meter, feeders);
         let slot = position(home.slot);
@@ -217,6 +242,7 @@ impl State {
         };
         let chunk = block.chunks.entry(quarter).or_default();
         let held = chunk.own(slot);
+        chunk.arrive(slot, arrival, held.is_none());
         // One row of version 1 is the common case, and needs no list of versions.
         if held.is_some() || version != 1 {
             let first = || Versions {

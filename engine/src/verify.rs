@@ -24,6 +24,7 @@
 //! - what was open at T is published only on request or by the hour, and says what stood then. It is left out and counted.
 //! - the status is `final` past the settlement horizon, `restated` where a final version went before, else `provisional`.
 //! - versions of a key are 1, 2, … without a gap.
+//! - an adjustment of a bill follows from its read, its bill and its estimate (`verify/billing.rs`), unless a single node is asked for.
 //!
 //! So a running instance can be verified beside its work. Two checkpoints with one T (a clock that stands still) cannot be told
 //! apart: there, what a crash cut short is only right again after the next start.
@@ -48,6 +49,7 @@ use crate::{
     world::{Settings, restore::RestoreError},
 };
 
+mod billing;
 mod cells;
 mod compare;
 mod day;
@@ -198,6 +200,9 @@ pub async fn verify(
         found.plus(&of_day.counts);
     }
     drop(days);
+    if selection.node.is_none() {
+        billing::verify(&work, &mut differences).await?;
+    }
     if found.is_nothing() && differences.is_empty() {
         return Err(nothing(selection));
     }

@@ -25,6 +25,8 @@ use crate::{
 };
 
 mod apply;
+pub(crate) mod billing;
+mod completeness;
 mod counts;
 pub(crate) mod held;
 pub mod look;
@@ -32,6 +34,7 @@ pub mod outage;
 pub(crate) mod paging;
 pub(crate) mod publish;
 pub mod reliability;
+pub(crate) mod replay;
 pub(crate) mod restore;
 pub(crate) mod rows;
 mod settle;
@@ -42,12 +45,16 @@ pub(crate) mod vee;
 mod waiting;
 
 pub(crate) use apply::MissingReport;
+pub use billing::Adjustment;
+pub use completeness::{ReadTally, SILENT_DAYS_MAX};
 pub use counts::Counts;
 pub use outage::{OutageChange, OutageView};
 pub use paging::Paged;
 pub use sums::Sums;
 pub use vee::Judged;
 
+use billing::Bills;
+use completeness::Completeness;
 use held::HeldSpans;
 use paging::Paging;
 use publish::Published;
@@ -153,12 +160,17 @@ pub struct World {
     registers_superseded: HashSet<(MeterIx, UtcMicros, apply::Register)>,
     events: HashSet<(MeterIx, PowerEvent)>,
     held: HeldSpans,
-    quarantined: BTreeMap<String, u64>,
+    /// Quarantine rows by reason less those released. Below zero only while rows are put back, in whatever order.
+    quarantined: BTreeMap<String, i64>,
+    /// Ids of quarantine rows that a release record made good.
+    released: HashSet<String>,
     vee: Validation,
     outage: outage::Outages,
     indices: reliability::Indices,
     /// What is out of memory.
     paging: Paging,
+    completeness: Completeness,
+    bills: Bills,
     /// Rows on their way to the tables.
     pub(crate) outbox: Outbox,
     applied: Position,
@@ -194,10 +206,13 @@ impl World {
             events: HashSet::new(),
             held: HeldSpans::default(),
             quarantined: BTreeMap::new(),
+            released: HashSet::new(),
             vee: Validation::default(),
             outage: outage::Outages::default(),
             indices: reliability::Indices::default(),
             paging: Paging::default(),
+            completeness: Completeness::default(),
+            bills: Bills::default(),
             outbox: Outbox::default(),
             applied: Position::default(),
         }

@@ -44,6 +44,8 @@ pub enum FileKind {
     PlannedOutages,
     /// Hours of supply.
     SupplyHours,
+    /// Bills.
+    Billing,
     /// Interval reads.
     Reads,
     /// Register reads.
@@ -54,12 +56,13 @@ pub enum FileKind {
 
 impl FileKind {
     /// Every kind, in dependency order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Nodes,
         Self::Meters,
         Self::Connections,
         Self::PlannedOutages,
         Self::SupplyHours,
+        Self::Billing,
         Self::Reads,
         Self::Registers,
         Self::Events,
@@ -74,6 +77,7 @@ impl FileKind {
             Self::Connections => "connections",
             Self::PlannedOutages => "planned_outages",
             Self::SupplyHours => "supply_hours",
+            Self::Billing => "billing",
             Self::Reads => "reads",
             Self::Registers => "registers",
             Self::Events => "events",
@@ -104,7 +108,7 @@ impl fmt::Display for FileKind {
 /// A word that is no kind of file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{word}` is no kind of file: nodes, meters, connections, planned_outages, supply_hours, reads, registers and events are"
+    "`{word}` is no kind of file: nodes, meters, connections, planned_outages, supply_hours, billing, reads, registers and events are"
 )]
 pub struct UnknownKind {
     /// The word, shortened.

@@ -79,6 +79,7 @@ fn publishes(parts: Vec<FilePart>) -> Vec<Publish> {
         FilePart::Publish(publish) => publish,
         FilePart::Master(rows) => panic!("master rows: {rows:?}"),
         FilePart::Plan(rows) => panic!("plan rows: {rows:?}"),
+        FilePart::Billing(rows) => panic!("bills: {rows:?}"),
     };
     parts.into_iter().map(publish).collect()
 }
@@ -133,7 +134,9 @@ fn the_real_network_parses_whole() {
             .by_ref()
             .map(|part| match part.unwrap() {
                 FilePart::Master(rows) => rows.len(),
-                FilePart::Publish(_) | FilePart::Plan(_) => panic!("no master rows in {kind}"),
+                FilePart::Publish(_) | FilePart::Plan(_) | FilePart::Billing(_) => {
+                    panic!("no master rows in {kind}")
+                }
             })
             .sum();
         assert_eq!(parts.errors(), []);
@@ -343,6 +346,8 @@ fn logged(log: &Log) -> (Vec<String>, Vec<Publish>, Vec<MasterRows>) {
                 Body::Edits(edits) => panic!("a file holds no edits: {edits:?}"),
                 Body::PlanRows(rows) => panic!("no plan was imported: {rows:?}"),
                 Body::Cause(cause) => panic!("a file holds no cause: {cause:?}"),
+                Body::Billing(rows) => panic!("no bills were imported: {rows:?}"),
+                Body::Release(rows) => panic!("a file releases nothing: {rows:?}"),
             }
         }
     }

@@ -7,17 +7,21 @@
 //! - [`id`], [`quantity`], [`time`]: the smallest words
 //! - [`read`]: what a meter says (interval reads, register reads, power events)
 //! - [`network`]: what the network is (nodes, meters, connections), effective-dated
+//! - [`billing`]: what consumers were billed for
 //! - [`edit`]: what a person sets in a read's place
 //! - [`outage`]: what people say of outages: plans, hours of supply, causes
+//! - [`quarantine`]: what waited and is judged good again
 //! - [`topic`], [`wire`]: how a publish names its sender and carries its reads
 //! - [`record`]: what the log holds
 //! - [`table`]: the Arrow schema of every published table
 
+pub mod billing;
 pub mod edit;
 pub mod id;
 pub mod network;
 pub mod outage;
 pub mod quantity;
+pub mod quarantine;
 pub mod read;
 pub mod record;
 pub mod table;

@@ -9,15 +9,21 @@
 //! kind 4    edits        body = JSON of Edits
 //! kind 6    plan rows    body = JSON of PlanRows
 //! kind 7    cause        body = JSON of Cause
+//! kind 8    release      body = entries to the end, each of a row of the quarantine that is judged good again:
+//!                        id text · received_at i64 LE · source, topic, content type, meter text (empty: none)
+//!                        · interval_end i64 LE (least: none) · reason text · payload length u32 LE · payload
+//! kind 9    billing      body = JSON of a list of BillingRow
 //! ```
 //!
 //! A newer kind is added, never redefined: an old log stays readable.
 
 use crate::{
     Publish, UtcMicros,
+    billing::BillingRow,
     edit::Edits,
     network::MasterRows,
     outage::{Cause, PlanRows},
+    quarantine::Quarantined,
     topic::Publisher,
     wire::{self, Encoding},
 };
@@ -28,6 +34,8 @@ const KIND_MASTER_ROWS: u8 = 3;
 const KIND_EDITS: u8 = 4;
 const KIND_PLAN_ROWS: u8 = 6;
 const KIND_CAUSE: u8 = 7;
+const KIND_RELEASE: u8 = 8;
+const KIND_BILLING: u8 = 9;
 
 /// Source that a file import records: `file:` and the file's name. Bounded like every text of a record.
 const TEXT_BYTES_MAX: usize = 65_535;
@@ -67,6 +75,10 @@ pub enum Body<'a> {
     PlanRows(PlanRows),
     /// What a person says of an outage.
     Cause(Cause),
+    /// Bills.
+    Billing(Vec<BillingRow>),
+    /// What waited in quarantine and is judged good again.
+    Release(Vec<Quarantined>),
 }
 
 /// A record that cannot be read: written by a newer version, or not by gridtally.
@@ -93,6 +105,9 @@ pub enum RecordError {
     /// A cause that does not parse.
     #[error("log record's cause does not parse")]
     Cause(#[source] serde_json::Error),
+    /// Bills that do not parse.
+    #[error("log record's bills do not parse")]
+    Billing(#[source] serde_json::Error),
     /// A publish that does not parse.
     #[error("log record's publish does not parse")]
     Publish(#[source] wire::DecodeError),
@@ -183,6 +198,48 @@ pub fn encode_cause(
     serde_json::to_writer(bytes, cause)
 }
 
+/// Writes a record of bills.
+///
+/// # Errors
+/// None in practice: bills are ids, days and whole numbers, which JSON can always say.
+pub fn encode_billing(
+    recorded_at: UtcMicros,
+    source: &str,
+    rows: &[BillingRow],
+    bytes: &mut Vec<u8>,
+) -> Result<(), serde_json::Error> {
+    header(KIND_BILLING, recorded_at, source, bytes);
+    serde_json::to_writer(bytes, rows)
+}
+
+/// Writes a record that releases what waited in quarantine.
+pub fn encode_release(recorded_at: UtcMicros, source: &str, rows: &[Quarantined], bytes: &mut Vec<u8>) {
+    header(KIND_RELEASE, recorded_at, source, bytes);
+    for row in rows {
+        let text = |text: &Option<String>| text.as_deref().unwrap_or_default().to_owned();
+        push_text(&row.exception_id, bytes);
+        bytes.extend_from_slice(&row.received_at.0.to_le_bytes());
+        for text in [
+            row.source.clone(),
+            text(&row.topic),
+            text(&row.content_type),
+            text(&row.meter_id),
+        ] {
+            push_text(&text, bytes);
+        }
+        let end = row.interval_end.map_or(i64::MIN, |end| end.0);
+        bytes.extend_from_slice(&end.to_le_bytes());
+        push_text(&row.reason, bytes);
+        let length = u32::try_from(row.payload.len()).unwrap_or(u32::MAX);
+        bytes.extend_from_slice(&length.to_le_bytes());
+        bytes.extend(
+            row.payload
+                .iter()
+                .take(usize::try_from(length).unwrap_or(usize::MAX)),
+        );
+    }
+}
+
 fn header(kind: u8, recorded_at: UtcMicros, source: &str, bytes: &mut Vec<u8>) {
     bytes.push(kind);
     bytes.extend_from_slice(&recorded_at.0.to_le_bytes());
@@ -224,6 +281,8 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, RecordError> {
         KIND_EDITS => Body::Edits(serde_json::from_slice(rest).map_err(RecordError::Edits)?),
         KIND_PLAN_ROWS => Body::PlanRows(serde_json::from_slice(rest).map_err(RecordError::PlanRows)?),
         KIND_CAUSE => Body::Cause(serde_json::from_slice(rest).map_err(RecordError::Cause)?),
+        KIND_BILLING => Body::Billing(serde_json::from_slice(rest).map_err(RecordError::Billing)?),
+        KIND_RELEASE => Body::Release(take_release(rest)?),
         other => return Err(RecordError::Kind(other)),
     };
     Ok(Record {
@@ -245,6 +304,48 @@ pub fn decode_publish(protobuf: &[u8], publish: &mut Publish) -> Result<(), Reco
     wire::decode(Encoding::Protobuf, protobuf, &nobody, publish).map_err(RecordError::Publish)
 }
 
+fn take_release(mut bytes: &[u8]) -> Result<Vec<Quarantined>, RecordError> {
+    let mut rows = Vec::new();
+    while !bytes.is_empty() {
+        let (exception_id, rest) = take_text(bytes, "quarantine id")?;
+        let (received_at, rest) = take_i64(rest, "received_at")?;
+        let (source, rest) = take_text(rest, "quarantine source")?;
+        let (topic, rest) = take_text(rest, "topic")?;
+        let (content_type, rest) = take_text(rest, "content type")?;
+        let (meter_id, rest) = take_text(rest, "meter")?;
+        let (interval_end, rest) = take_i64(rest, "interval_end")?;
+        let (reason, rest) = take_text(rest, "reason")?;
+        let (length, rest) = rest
+            .split_first_chunk::<4>()
+            .ok_or(RecordError::Truncated("payload"))?;
+        let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
+        let (payload, rest) = rest
+            .split_at_checked(length)
+            .ok_or(RecordError::Truncated("payload"))?;
+        let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        rows.push(Quarantined {
+            exception_id: exception_id.to_owned(),
+            received_at: UtcMicros(received_at),
+            source: source.to_owned(),
+            topic: some(topic),
+            content_type: some(content_type),
+            meter_id: some(meter_id),
+            interval_end: Some(UtcMicros(interval_end)).filter(|end| end.0 != i64::MIN),
+            reason: reason.to_owned(),
+            payload: payload.to_vec(),
+        });
+        bytes = rest;
+    }
+    Ok(rows)
+}
+
+fn take_i64<'a>(bytes: &'a [u8], field: &'static str) -> Result<(i64, &'a [u8]), RecordError> {
+    let (number, rest) = bytes
+        .split_first_chunk::<8>()
+        .ok_or(RecordError::Truncated(field))?;
+    Ok((i64::from_le_bytes(*number), rest))
+}
+
 fn take_text<'a>(bytes: &'a [u8], field: &'static str) -> Result<(&'a str, &'a [u8]), RecordError> {
     let (length, rest) = bytes
         .split_first_chunk::<2>()
@@ -257,3 +358,6 @@ fn take_text<'a>(bytes: &'a [u8], field: &'static str) -> Result<(&'a str, &'a [
         rest,
     ))
 }
+
+#[cfg(test)]
+mod tests;

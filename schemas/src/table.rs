@@ -23,7 +23,7 @@ pub use network::{CONNECTIONS, METERS, NODES, PLANNED_OUTAGES, SERVICE_REQUESTS,
 pub use progress::CHECKPOINTS;
 pub use reading::{INTERVAL_READS, METER_EVENTS, REGISTER_READS};
 pub use regulation::{COMPENSATION_ENTRIES, INTERRUPTIONS, OUTAGE_CAUSES, OUTAGES, RELIABILITY_MONTHLY};
-pub use revenue::{BILLING, DISCOM_ACCOUNTS, FEEDER_REVENUE_MONTHLY};
+pub use revenue::{BILLING, BILLING_ADJUSTMENTS, DISCOM_ACCOUNTS, FEEDER_REVENUE_MONTHLY};
 
 /// Every table of the contract: first those that are published today, then those that later work fills.
 pub static ALL: &[&TableSchema] = &[
@@ -33,11 +33,14 @@ pub static ALL: &[&TableSchema] = &[
     &DT_BALANCE,
     &FEEDER_BALANCE,
     &NODE_BALANCE_DAILY,
+    &READ_COMPLETENESS,
     &VEE_EXCEPTIONS,
     &QUARANTINE,
     &NODES,
     &METERS,
     &CONNECTIONS,
+    &BILLING,
+    &BILLING_ADJUSTMENTS,
     &CHECKPOINTS,
     &OUTAGES,
     &INTERRUPTIONS,
@@ -48,7 +51,6 @@ pub static ALL: &[&TableSchema] = &[
     &READ_COMPLETENESS,
     &COMPENSATION_ENTRIES,
     &FEEDER_REVENUE_MONTHLY,
-    &BILLING,
     &DISCOM_ACCOUNTS,
     &SERVICE_REQUESTS,
 ];

@@ -236,6 +236,13 @@ impl Serialize for Day {
     }
 }
 
+impl<'de> Deserialize<'de> for Day {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not a day")))
+    }
+}
+
 /// The discom's time zone: where civil days begin.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Zone(TimeZone);

@@ -268,6 +268,37 @@ async fn data_quality_counts_what_is_missing_and_what_waits() {
 }
 
 #[tokio::test]
+async fn reads_of_a_closed_day_are_counted_by_when_they_came() {
+    let instance = Instance::full().await;
+    let early = "meter_id,interval_end,import_wh\n\
+        C1,2026-03-30T12:15:00+05:30,1\nMT,2026-03-31T12:00:00+05:30,2\nC2,2026-03-31T12:00:00+05:30,2\n";
+    assert_eq!(instance.import("reads", early).await.status, 200);
+    // Received half an hour after the end of the 31st, and 24.5 hours after the end of the 30th.
+    let arrival = async |query: &str| {
+        let path = format!("/api/v1/data-quality?{query}");
+        instance.get(&path).await.json()["arrival"].clone()
+    };
+    check(
+        &arrival("node=T1&day=2026-03-30").await,
+        &json!({ "expected": 288, "by_24h": 0, "later": 1, "missing": 96, "estimated": 191, "by_8h_pct": 0.0 }),
+    );
+    check(
+        &arrival("day=2026-03-31").await,
+        &json!({ "expected": 384, "by_8h": 2, "by_12h": 2, "by_24h": 2, "later": 0, "missing": 382 }),
+    );
+    assert_eq!(
+        arrival("node=F1&day=2026-04-01").await,
+        json!(null),
+        "that day is open"
+    );
+    assert_eq!(
+        arrival("node=F1&day=2026-03-29").await,
+        json!(null),
+        "nothing was heard yet"
+    );
+}
+
+#[tokio::test]
 async fn summary_has_positions_network_and_the_loss_of_today() {
     let instance = Instance::full().await;
     let summary = instance.get("/api/v1/summary").await.json();

@@ -207,3 +207,65 @@ async fn an_edit_that_cannot_stand_is_refused_whole_with_the_reason() {
     let after = instance.get("/api/v1/summary").await.json()["log_position"].clone();
     assert_eq!(before, after, "none of the edits stands");
 }
+
+#[tokio::test]
+async fn what_waits_in_quarantine_is_listed_by_meter_and_reason_and_stays_when_nothing_made_it_good() {
+    let instance = Instance::full().await;
+    let waiting =
+        "meter_id,interval_end,import_wh\nX9,2026-04-01T00:15:00+05:30,1\nC1,2026-04-01T00:20:00+05:30,7\n";
+    assert_eq!(instance.import("reads", waiting).await.status, 200);
+    let list = async |query: &str| instance.get(&format!("/api/v1/quarantine{query}")).await.json();
+    assert_eq!(list("").await["waiting"], 0, "not published yet");
+    let replayed = ask(instance.http, "POST", "/api/v1/quarantine/replay", &[], b"{}").await;
+    assert_eq!(replayed.status, 200, "{}", replayed.text());
+    let replayed = replayed.json();
+    assert_eq!(
+        (
+            &replayed["judged"],
+            &replayed["released"],
+            &replayed["log_position"]
+        ),
+        (&json!(2), &json!(0), &json!(null))
+    );
+    assert_eq!(replayed["stay"]["off_interval_grid"], 1, "{replayed}");
+    let all = list("").await;
+    assert_eq!((&all["waiting"], &all["next_cursor"]), (&json!(2), &json!(null)));
+    for (query, meter, reason) in [
+        ("?meter=C1", "C1", "off_interval_grid"),
+        ("?reason=unknown_meter", "X9", "unknown_meter"),
+    ] {
+        let found = list(query).await;
+        let row = &found["rows"][0];
+        assert_eq!(
+            (&found["waiting"], &row["meter_id"], &row["reason"]),
+            (&json!(1), &json!(meter), &json!(reason))
+        );
+        assert!(
+            row["payload"]
+                .as_str()
+                .is_some_and(|text| text.contains("import_wh")),
+            "{row}"
+        );
+    }
+    let first = list("?limit=1").await;
+    let cursor = first["next_cursor"].as_str().unwrap().to_owned();
+    let second = list(&format!("?limit=1&cursor={cursor}")).await;
+    assert_ne!(
+        first["rows"][0]["exception_id"],
+        second["rows"][0]["exception_id"]
+    );
+    assert_eq!(second["next_cursor"], json!(null));
+    instance
+        .get("/api/v1/quarantine?cursor=1")
+        .await
+        .problem(400, "bad-parameter");
+    ask(
+        instance.http,
+        "POST",
+        "/api/v1/quarantine/replay",
+        &[],
+        br#"{"metre":"C1"}"#,
+    )
+    .await
+    .problem(400, "bad-body");
+}

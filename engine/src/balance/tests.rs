@@ -11,7 +11,7 @@ use super::{gather::place_in_month, *};
 use crate::{
     network::Network,
     rig::{LONG_AGO, block_on, connection, hierarchy, meter, quarter_end},
-    state::{Feeders, Quality, State, Value},
+    state::{Arrival, Feeders, Quality, State, Value},
 };
 
 mod definitions;
@@ -76,7 +76,7 @@ impl Bench {
             meter,
             Feeders::default(),
             Quarter::ending(quarter_end(quarter)).unwrap(),
-            &value,
+            (&value, Arrival::default()),
         );
     }
 

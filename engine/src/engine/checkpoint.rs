@@ -17,7 +17,7 @@ use super::{EngineError, Store};
 use crate::{outbox::Stamp, world::publish::Due};
 
 /// Tables whose rows the log alone decides, in the order of their commits.
-pub(crate) static FROM_LOG: [&TableSchema; 11] = [
+pub(crate) static FROM_LOG: [&TableSchema; 12] = [
     &table::INTERVAL_READS,
     &table::REGISTER_READS,
     &table::METER_EVENTS,
@@ -29,13 +29,16 @@ pub(crate) static FROM_LOG: [&TableSchema; 11] = [
     &table::PLANNED_OUTAGES,
     &table::SUPPLY_HOURS,
     &table::OUTAGE_CAUSES,
+    &table::BILLING,
 ];
 
 /// Tables that time too decides.
-pub(crate) static FROM_TIME: [&TableSchema; 7] = [
+pub(crate) static FROM_TIME: [&TableSchema; 9] = [
     &table::DT_BALANCE,
     &table::FEEDER_BALANCE,
     &table::NODE_BALANCE_DAILY,
+    &table::READ_COMPLETENESS,
+    &table::BILLING_ADJUSTMENTS,
     &table::OUTAGES,
     &table::INTERRUPTIONS,
     &table::RELIABILITY_MONTHLY,

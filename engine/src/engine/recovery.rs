@@ -54,6 +54,7 @@ pub(crate) async fn recover<S: Store>(
         world.restore_connections(rows, as_of)
     })
     .await?;
+    each(store, &table::BILLING, |rows| world.restore_billing(rows, as_of)).await?;
     each(store, &table::INTERVAL_READS, |rows| {
         world.restore_reads(rows, as_of)?;
         world.restore_estimates(rows)
@@ -83,6 +84,14 @@ pub(crate) async fn recover<S: Store>(
     .await?;
     each(store, &table::NODE_BALANCE_DAILY, |rows| world.restore_days(rows)).await?;
     restore_outages(store, &mut world, as_of).await?;
+    each(store, &table::BILLING_ADJUSTMENTS, |rows| {
+        world.restore_adjustments(rows)
+    })
+    .await?;
+    each(store, &table::READ_COMPLETENESS, |rows| {
+        world.restore_completeness(rows)
+    })
+    .await?;
     world.resume(as_of, counts);
     world.judge_from(said_through);
     Ok(Recovered {

@@ -2,7 +2,7 @@
 
 use gridtally_schemas::UtcMicros;
 
-use super::{Quality, Value};
+use super::{Arrival, Quality, Value};
 
 /// Changed slots of a chunk that are told apart: a late read or a correction concerns one DT of its feeder, a burst all of them.
 pub(super) const DIRTY_SLOTS_MAX: usize = 32;
@@ -55,6 +55,8 @@ pub(super) struct Chunk {
     pub(super) current_a: Vec<f32>,
     pub(super) captured_at: Vec<i64>,
     pub(super) revision: Vec<i32>,
+    /// How soon the first value came that was said; an estimate never comes.
+    pub(super) arrival: Vec<Arrival>,
 }
 
 fn set<T: Copy>(column: &mut Vec<T>, slot: usize, value: Option<T>, absent: T) {
@@ -100,6 +102,17 @@ impl Chunk {
     /// The value that was said or edited; an estimate is none.
     pub(super) fn own(&self, slot: usize) -> Option<Value> {
         self.get(slot).filter(|value| value.quality > Quality::Estimated)
+    }
+
+    /// Notes how soon a value came, the first of its cell or another one; tells whether that is sooner than all before it.
+    pub(super) fn arrive(&mut self, slot: usize, arrival: Arrival, is_first: bool) -> bool {
+        let known = self.arrival.get(slot).copied().unwrap_or_default();
+        if !is_first && arrival >= known {
+            return false;
+        }
+        let late = Some(arrival).filter(|arrival| *arrival != Arrival::default());
+        set(&mut self.arrival, slot, late, Arrival::default());
+        !is_first
     }
 
     pub(super) fn put(&mut self, slot: usize, value: &Value) {

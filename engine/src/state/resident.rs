@@ -5,7 +5,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::{BlockNumber, Chunk, Feeders, Quality, Quarter, State, Value, estimate, position};
+use super::{BlockNumber, Chunk, Feeders, Quality, Quarter, Said, State, estimate, position};
 use crate::network::MeterIx;
 
 /// Memory of the entry of a cell that has seen several versions, bytes: the map's part and the list.
@@ -91,13 +91,7 @@ impl State {
     }
 
     /// Brings back a row of `interval_reads`, in any order with the other rows of its cell. What was computed of the cell is as it was.
-    pub(crate) fn bring_back(
-        &mut self,
-        meter: MeterIx,
-        feeders: Feeders,
-        quarter: Quarter,
-        row: (i64, &Value),
-    ) {
+    pub(crate) fn bring_back(&mut self, meter: MeterIx, feeders: Feeders, quarter: Quarter, row: Said<'_>) {
         self.put_back(meter, feeders, quarter, row);
     }
 

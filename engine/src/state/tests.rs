@@ -19,8 +19,12 @@ fn value(revision: i32, captured_at: Option<i64>, import_wh: u32) -> Value {
     }
 }
 
+const fn on_time(value: &Value) -> (&Value, Arrival) {
+    (value, Arrival::WITHIN_8_HOURS)
+}
+
 fn merge(state: &mut State, value: &Value) -> Merged {
-    state.merge(METER, Feeders::default(), QUARTER, value)
+    state.merge(METER, Feeders::default(), QUARTER, on_time(value))
 }
 
 #[test]
@@ -71,9 +75,19 @@ fn a_column_that_nobody_sends_takes_no_room_and_one_that_some_send_keeps_the_oth
         voltage_v: Some(231.5),
         ..value(0, None, 5)
     };
-    state.merge(MeterIx(0), Feeders::default(), QUARTER, &value(0, None, 1));
-    state.merge(MeterIx(1), Feeders::default(), QUARTER, &full);
-    state.merge(MeterIx(2), Feeders::default(), QUARTER, &value(0, None, 2));
+    state.merge(
+        MeterIx(0),
+        Feeders::default(),
+        QUARTER,
+        on_time(&value(0, None, 1)),
+    );
+    state.merge(MeterIx(1), Feeders::default(), QUARTER, on_time(&full));
+    state.merge(
+        MeterIx(2),
+        Feeders::default(),
+        QUARTER,
+        on_time(&value(0, None, 2)),
+    );
     assert_eq!(state.value(MeterIx(0), QUARTER), Some(value(0, None, 1)));
     assert_eq!(state.value(MeterIx(1), QUARTER), Some(full));
     assert_eq!(state.value(MeterIx(2), QUARTER), Some(value(0, None, 2)));
@@ -96,14 +110,14 @@ fn a_block_holds_the_meters_of_one_feeder_up_to_its_bound() {
             MeterIx(meter),
             [Some(NodeIx(1)), None],
             QUARTER,
-            &value(0, None, 1),
+            on_time(&value(0, None, 1)),
         );
     }
     state.merge(
         MeterIx(9_999),
         [Some(NodeIx(1)), Some(NodeIx(2))],
         QUARTER,
-        &value(0, None, 1),
+        on_time(&value(0, None, 1)),
     );
     let lengths: Vec<usize> = state.blocks.iter().map(|block| block.meters.len()).collect();
     assert_eq!(lengths, [BLOCK_METERS_MAX, 1, 1]);
@@ -120,7 +134,7 @@ fn a_chunk_tells_few_changed_meters_apart_and_many_not() {
                 MeterIx(meter),
                 [Some(NodeIx(1)), None],
                 QUARTER,
-                &value(revision, None, 1),
+                on_time(&value(revision, None, 1)),
             );
         }
     };
@@ -162,6 +176,63 @@ fn energies_outside_their_limits_are_refused_and_a_null_is_no_value() {
     );
 }
 
+const HOUR: i64 = 3_600_000_000;
+
+#[test]
+fn a_value_came_within_the_level_whose_last_microsecond_it_kept() {
+    let levels = [-5 * HOUR, 8 * HOUR, 12 * HOUR, 24 * HOUR, 48 * HOUR, 72 * HOUR];
+    let classes = levels.map(Arrival::after);
+    assert!(classes.is_sorted());
+    assert_eq!(
+        classes[..4],
+        [
+            Arrival::WITHIN_8_HOURS,
+            Arrival::WITHIN_8_HOURS,
+            Arrival::WITHIN_12_HOURS,
+            Arrival::WITHIN_24_HOURS
+        ]
+    );
+    for (level, next) in levels[1..].iter().zip(&classes[2..]) {
+        assert_eq!(Arrival::after(level + 1), *next);
+    }
+    assert_eq!(
+        Arrival::after(i64::MAX),
+        Arrival::after(400 * 24 * HOUR),
+        "the last class has no end"
+    );
+}
+
+#[test]
+fn what_comes_again_sooner_is_kept_and_what_comes_again_later_is_a_duplicate() {
+    let mut state = State::default();
+    let [early, late] = [Arrival::WITHIN_12_HOURS, Arrival::WITHIN_24_HOURS];
+    let said = value(0, None, 5);
+    let mut merge = |arrival| state.merge(METER, Feeders::default(), QUARTER, (&said, arrival));
+    assert_eq!(merge(late), Merged::Accepted { version: 1 });
+    assert_eq!(merge(late), Merged::Duplicate);
+    assert_eq!(merge(early), Merged::Superseded);
+    assert_eq!(merge(late), Merged::Duplicate);
+    let (block, slot) = state.slot_of(METER).unwrap();
+    assert_eq!(
+        state.window(block, QUARTER..=QUARTER).held(slot, 0),
+        Held::Said(early)
+    );
+    assert_eq!(
+        state.window(block, QUARTER..=QUARTER).held(slot + 1, 0),
+        Held::Nothing
+    );
+    state.show_estimate(MeterIx(7), Feeders::default(), QUARTER, Some((5, None)));
+    let (block, slot) = state.slot_of(MeterIx(7)).unwrap();
+    assert_eq!(
+        state.window(block, QUARTER..=QUARTER).held(slot, 0),
+        Held::Estimate
+    );
+}
+
+fn any_arrival() -> impl Strategy<Value = Arrival> {
+    (0_i64..4).prop_map(|days| Arrival::after(days * 12 * HOUR))
+}
+
 fn any_value() -> impl Strategy<Value = Value> {
     (0_i32..3, prop::option::of(0_i64..3), 0_u32..4).prop_map(|(r, c, i)| value(r, c, i))
 }
@@ -169,18 +240,25 @@ fn any_value() -> impl Strategy<Value = Value> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// ORD-1 for one cell: any order with any duplicates ends in the same value and the same set of versions.
+    /// ORD-1 for one cell: any order with any duplicates ends in the same value, the same set of versions, and the same arrival.
     #[test]
     fn any_order_with_duplicates_ends_in_the_same_value(
-        (values, shuffled) in prop::collection::vec(any_value(), 1..12)
+        (values, shuffled) in prop::collection::vec((any_value(), any_arrival()), 1..12)
             .prop_flat_map(|values| (Just(values.clone()), Just(values).prop_shuffle())),
         repeated in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
     ) {
         let (mut a, mut b) = (State::default(), State::default());
-        values.iter().for_each(|value| { merge(&mut a, value); });
-        shuffled.iter().for_each(|value| { merge(&mut b, value); });
-        repeated.iter().for_each(|index| { merge(&mut b, index.get(&values)); });
+        let say = |state: &mut State, (value, arrival): &(Value, Arrival)| {
+            state.merge(METER, Feeders::default(), QUARTER, (value, *arrival));
+        };
+        values.iter().for_each(|said| say(&mut a, said));
+        shuffled.iter().for_each(|said| say(&mut b, said));
+        repeated.iter().for_each(|index| say(&mut b, index.get(&values)));
         prop_assert_eq!(a.value(METER, QUARTER), b.value(METER, QUARTER));
+        let held = |state: &State| state.window(BlockNumber(0), QUARTER..=QUARTER).held(0, 0);
+        prop_assert_eq!(held(&a), held(&b));
+        let soonest = values.iter().map(|(_, arrival)| *arrival).min().unwrap();
+        prop_assert_eq!(held(&a), Held::Said(soonest));
         let seen = |state: &State| {
             let mut seen = state.versions.get(&(METER, QUARTER)).map(|v| v.seen.clone()).unwrap_or_default();
             seen.sort_by_key(Value::rank);
@@ -192,28 +270,34 @@ proptest! {
     /// What the tables hold of a cell, in any order, puts back a state that goes on as the first would have.
     #[test]
     fn a_restored_cell_goes_on_as_the_first(
-        values in prop::collection::vec(any_value(), 1..8),
-        more in prop::collection::vec(any_value(), 0..8),
+        values in prop::collection::vec((any_value(), any_arrival()), 1..8),
+        more in prop::collection::vec((any_value(), any_arrival()), 0..8),
         order in any::<prop::sample::Index>(),
     ) {
         let (mut first, mut second) = (State::default(), State::default());
+        let merge = |state: &mut State, (value, arrival): &(Value, Arrival)| {
+            state.merge(METER, Feeders::default(), QUARTER, (value, *arrival))
+        };
         let mut rows = Vec::new();
-        for value in &values {
-            match merge(&mut first, value) {
-                Merged::Accepted { version } => rows.push((version, *value)),
-                Merged::Superseded => rows.push((0, *value)),
+        for said in &values {
+            match merge(&mut first, said) {
+                Merged::Accepted { version } => rows.push((version, *said)),
+                Merged::Superseded => rows.push((0, *said)),
                 Merged::Duplicate => {}
             }
         }
         let turn = order.index(rows.len());
         rows.rotate_left(turn);
-        for (version, value) in &rows {
-            second.restore(METER, Feeders::default(), QUARTER, (*version, value));
+        for (version, (value, arrival)) in &rows {
+            second.restore(METER, Feeders::default(), QUARTER, (*version, value, *arrival));
         }
         prop_assert_eq!(first.cells(), second.cells());
-        for value in values.iter().chain(&more) {
-            prop_assert_eq!(merge(&mut first, value), merge(&mut second, value));
+        let held = |state: &State| state.window(BlockNumber(0), QUARTER..=QUARTER).held(0, 0);
+        prop_assert_eq!(held(&first), held(&second));
+        for said in values.iter().chain(&more) {
+            prop_assert_eq!(merge(&mut first, said), merge(&mut second, said));
         }
         prop_assert_eq!(first.value(METER, QUARTER), second.value(METER, QUARTER));
+        prop_assert_eq!(held(&first), held(&second));
     }
 }

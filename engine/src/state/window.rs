@@ -1,7 +1,18 @@
 //! A look at a span of quarters of one block: the chunks are found once for all its meters.
 
-use super::{BlockNumber, Quarter, State, Value, chunk::Chunk, position};
+use super::{Arrival, BlockNumber, Quality, Quarter, State, Value, chunk::Chunk, position};
 use crate::network::MeterIx;
+
+/// What a cell holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// Nothing.
+    Nothing,
+    /// An estimate.
+    Estimate,
+    /// A value that was said or edited, the first of which came so soon.
+    Said(Arrival),
+}
 
 /// The chunks of one block over a span of quarters.
 #[derive(Debug)]
@@ -29,6 +40,21 @@ impl State {
 }
 
 impl BlockWindow<'_> {
+    /// What the cell of a slot holds in the quarter at this position of the span.
+    #[must_use]
+    pub fn held(&self, slot: usize, position: usize) -> Held {
+        let chunk = self.chunks.get(position).copied().flatten();
+        let quality = chunk.and_then(|chunk| chunk.quality.get(slot)).copied();
+        match quality.unwrap_or_default() {
+            Quality::Missing => Held::Nothing,
+            Quality::Estimated => Held::Estimate,
+            Quality::Actual | Quality::Edited => {
+                let arrival = chunk.and_then(|chunk| chunk.arrival.get(slot)).copied();
+                Held::Said(arrival.unwrap_or_default())
+            }
+        }
+    }
+
     /// The values of a slot that were said or edited, quarter by quarter, added to `values`.
     pub fn own_values(&self, slot: usize, values: &mut Vec<Option<Value>>) {
         values.extend(

@@ -46,7 +46,7 @@ impl Source for TablesReader {
 
 /// What is read, in the order in which snapshots are taken: `checkpoints` first, so that all others hold at least what the
 /// last checkpoint in it wrote.
-static READ: [&TableSchema; 8] = [
+static READ: [&TableSchema; 10] = [
     &table::CHECKPOINTS,
     &table::NODES,
     &table::METERS,
@@ -55,6 +55,8 @@ static READ: [&TableSchema; 8] = [
     &table::DT_BALANCE,
     &table::FEEDER_BALANCE,
     &table::NODE_BALANCE_DAILY,
+    &table::BILLING,
+    &table::BILLING_ADJUSTMENTS,
 ];
 
 /// One snapshot of every table.

@@ -4,7 +4,8 @@
 //! volts, amperes). Where nobody said any, the newest estimate stands, or that there is none any more: estimates follow one another as
 //! their inputs change, whatever their content, and end with the first value that is said. The rows that stood one after the other
 //! are versions 1, 2, …: estimates first, then what was said, each greater than the one before. What was said and never stood has
-//! version 0. Nothing that was said is there twice.
+//! version 0. Nothing that was said is there twice, but for what came again sooner by the log's own times: that is there once more, with
+//! version 0, for completeness counts by when a read came first.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,7 +30,7 @@ use super::{
 };
 use crate::state::Quality;
 
-const COLUMNS: [&str; 11] = [
+const COLUMNS: [&str; 12] = [
     "meter_id",
     "interval_end",
     "import_wh",
@@ -41,6 +42,7 @@ const COLUMNS: [&str; 11] = [
     "revision",
     "captured_at",
     "version",
+    "received_at",
 ];
 /// Most meters that are named in the query: beyond that the whole day is read.
 const METERS_NAMED_MAX: usize = 2_048;
@@ -59,6 +61,7 @@ struct Rank {
 struct Row {
     rank: Rank,
     version: i64,
+    received_at: i64,
 }
 
 impl Row {
@@ -70,7 +73,7 @@ impl Row {
     /// By this order the last of a cell stands.
     fn order(&self) -> (bool, Option<Rank>, i64) {
         if self.is_said() {
-            (true, Some(self.rank), 0)
+            (true, Some(self.rank), self.version)
         } else {
             (false, None, self.version)
         }
@@ -155,6 +158,7 @@ struct Columns {
     revision: Int32Array,
     captured_at: TimestampMicrosecondArray,
     version: Int64Array,
+    received_at: TimestampMicrosecondArray,
 }
 
 impl Columns {
@@ -173,6 +177,7 @@ impl Columns {
             revision: array::<Int32Type>(TABLE, batch, "revision")?,
             captured_at: times(TABLE, batch, "captured_at")?,
             version: whole("version")?,
+            received_at: times(TABLE, batch, "received_at")?,
         })
     }
 
@@ -201,6 +206,7 @@ impl Columns {
                 ),
             },
             version: self.version.value(row),
+            received_at: self.received_at.value(row),
         })
     }
 }
@@ -222,8 +228,19 @@ fn decide_one((place, mut rows): (usize, Vec<Row>), cells: &mut Cells) -> Option
 
 /// What is wrong with the versions of one cell, whose rows are in their order.
 fn fault_of(rows: &[Row]) -> Option<Fault> {
-    let is_twice = |pair: &[Row]| matches!(pair, [one, next] if one.is_said() && one.rank == next.rank);
-    if rows.windows(2).any(is_twice) {
+    let same = |one: &Row, next: &Row| one.is_said() && one.rank == next.rank;
+    let stood_twice = |pair: &[Row]| matches!(pair, [one, next] if same(one, next) && one.version != 0);
+    let mut times: Vec<(Rank, i64)> = rows
+        .iter()
+        .filter(|row| row.is_said())
+        .map(|row| (row.rank, row.received_at))
+        .collect();
+    times.sort_unstable();
+    if rows.windows(2).any(stood_twice)
+        || times
+            .windows(2)
+            .any(|pair| matches!(pair, [one, next] if one == next))
+    {
         return Some(Fault::new("row", "the same read twice", "each read once"));
     }
     let stood = rows.iter().filter(|row| row.version != 0 || !row.is_said());

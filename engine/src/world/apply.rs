@@ -43,11 +43,31 @@ pub(crate) struct MissingReport {
 /// Content of a register read: import and export, Wh. Of two readings of one instant the greater stands.
 pub(super) type Register = (Option<i64>, Option<i64>);
 
+/// The interval and value of a read, whenever it came.
+fn standing(read: &IntervalRead) -> Result<(Quarter, Option<Value>), &'static str> {
+    let quarter = Quarter::ending(read.interval_end).ok_or(Rule::OffIntervalGrid.as_str())?;
+    match Value::of_read(read) {
+        Ok(value) => Ok((quarter, value)),
+        Err(HardFailure::Negative) => Err(Rule::Negative.as_str()),
+        Err(HardFailure::OutOfRange) => Err(Rule::OutOfRange.as_str()),
+    }
+}
+
 /// Where a span came from: as which record's span it is known, and what its rows say of their origin.
 #[derive(Debug)]
 pub(super) struct Arrival<'a> {
     pub(super) id: SpanId,
     pub(super) origin: &'a Origin,
+    pub(super) judging: Judging,
+}
+
+/// By what the reads of a span are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Judging {
+    /// By every hard rule.
+    Now,
+    /// They were judged good when they were released: what depends on settings is not asked again.
+    Released,
 }
 
 impl World {
@@ -91,15 +111,17 @@ impl World {
                     content_type: Some(content_type.to_owned()).filter(|text| !text.is_empty()),
                     meter_id: None,
                     interval_end: None,
-                    reason: format!("undecodable: {reason}"),
+                    reason: format!("{}: {reason}", super::replay::UNDECODABLE),
                     payload: payload.to_vec(),
                     released_at: None,
                 });
             }
             Body::MasterRows(rows) => self.apply_master_rows(&origin, rows),
-            Body::Edits(edits) => self.apply_edits(&origin, edits),
+            Body::Edits(edits) => self.apply_edits(&origin, &edits),
             Body::PlanRows(rows) => self.apply_plan(&origin, rows),
             Body::Cause(cause) => self.apply_cause(&origin, cause),
+            Body::Billing(rows) => self.apply_billing(&origin, rows),
+            Body::Release(rows) => self.apply_release(&origin, rows),
         }
         self.counts.records += 1;
         self.applied = position;
@@ -117,6 +139,7 @@ impl World {
                     at: count(at),
                 },
                 origin,
+                judging: Judging::Now,
             };
             self.apply_span(&arrival, span);
         }
@@ -135,7 +158,11 @@ impl World {
         let feeders = self.feeders_for_home(meter);
         let mut refused: Vec<(IntervalRead, &'static str)> = Vec::new();
         for read in span.reads {
-            match self.admit(arrival.origin, read) {
+            let admitted = match arrival.judging {
+                Judging::Now => self.admit(arrival.origin.received_at, read),
+                Judging::Released => standing(read),
+            };
+            match admitted {
                 Ok((quarter, Some(value))) => {
                     self.merge_read(arrival.origin, (meter, feeders), (quarter, &value), None)
                 }
@@ -169,24 +196,22 @@ impl World {
     }
 
     /// Hard validation (DOMAIN section 3): which interval a read is for and the value it carries, or why it cannot stand.
-    fn admit(&self, origin: &Origin, read: &IntervalRead) -> Result<(Quarter, Option<Value>), &'static str> {
-        let quarter = Quarter::ending(read.interval_end).ok_or(Rule::OffIntervalGrid.as_str())?;
-        if read.interval_end > origin.received_at.plus(self.settings.future_micros) {
+    pub(super) fn admit(
+        &self,
+        received_at: UtcMicros,
+        read: &IntervalRead,
+    ) -> Result<(Quarter, Option<Value>), &'static str> {
+        if Quarter::ending(read.interval_end).is_none() {
+            return Err(Rule::OffIntervalGrid.as_str());
+        }
+        if read.interval_end > received_at.plus(self.settings.future_micros) {
             return Err(Rule::Future.as_str());
         }
-        let oldest = self
-            .settings
-            .vee
-            .too_old_micros
-            .map(|age| origin.received_at.plus(-age));
+        let oldest = self.settings.vee.too_old_micros.map(|age| received_at.plus(-age));
         if oldest.is_some_and(|oldest| read.interval_end < oldest) {
             return Err(Rule::TooOld.as_str());
         }
-        match Value::of_read(read) {
-            Ok(value) => Ok((quarter, value)),
-            Err(HardFailure::Negative) => Err(Rule::Negative.as_str()),
-            Err(HardFailure::OutOfRange) => Err(Rule::OutOfRange.as_str()),
-        }
+        standing(read)
     }
 
     fn merge_read(
@@ -196,7 +221,8 @@ impl World {
         (quarter, value): (Quarter, &Value),
         made: Option<Made>,
     ) {
-        let version = match self.state.merge(meter, feeders, quarter, value) {
+        let said = (value, self.arrival(quarter, origin.received_at));
+        let version = match self.state.merge(meter, feeders, quarter, said) {
             Merged::Accepted { version } => {
                 self.counts.reads_accepted += 1;
                 self.resolve_missing(origin, meter, quarter);
@@ -207,6 +233,10 @@ impl World {
             }
             Merged::Superseded => {
                 self.counts.reads_superseded += 1;
+                if !self.bills.is_empty() {
+                    // It may have come sooner than what was billed as late.
+                    self.vee.note(meter, quarter);
+                }
                 0
             }
             Merged::Duplicate => {
@@ -231,38 +261,58 @@ impl World {
     }
 
     /// Applies what a person set. Each edit counts as a read: it becomes the valid value, or loses to a later edit.
-    fn apply_edits(&mut self, origin: &Origin, edits: Edits) {
+    fn apply_edits(&mut self, origin: &Origin, edits: &Edits) {
         self.counts.reads += count(edits.edits.len());
-        let reason: Arc<str> = Arc::from(edits.reason);
-        for (at, edit) in edits.edits.into_iter().enumerate() {
-            let meter = self.network.find_meter(edit.meter_id.as_str());
-            let place = meter.filter(|meter| self.is_known(*meter));
-            let value = Value::of_edit(&edit, origin.received_at);
-            let (Some(meter), Some((quarter, value))) = (place, value) else {
-                self.refuse_edit(origin, at, &edit);
-                continue;
+        for (at, edit) in edits.edits.iter().enumerate() {
+            let id = SpanId {
+                position: origin.position,
+                at: count(at),
             };
-            let made = Made {
-                method: MANUAL,
-                reason: Arc::clone(&reason),
+            let arrival = Arrival {
+                id,
+                origin,
+                judging: Judging::Now,
             };
-            let feeders = self.feeders_for_home(meter);
-            self.merge_read(origin, (meter, feeders), (quarter, &value), Some(made));
+            self.apply_edit(&arrival, edits, edit);
         }
     }
 
+    /// Applies one edit; one of a meter that nobody knows yet waits as reads do, with its person and reason.
+    pub(super) fn apply_edit(&mut self, arrival: &Arrival<'_>, edits: &Edits, edit: &Edit) {
+        let origin = arrival.origin;
+        let Some((quarter, value)) = Value::of_edit(edit, origin.received_at) else {
+            self.refuse_edit(arrival, edit);
+            return;
+        };
+        let meter = self.network.find_meter(edit.meter_id.as_str());
+        let Some(meter) = meter.filter(|meter| self.is_known(*meter)) else {
+            self.counts.reads_quarantined += 1;
+            let held = Held::of_edit(arrival, edits, edit);
+            self.quarantine(held.row(origin.position, None));
+            self.held.insert(held);
+            return;
+        };
+        let made = Made {
+            method: MANUAL,
+            reason: Arc::from(edits.reason.as_str()),
+        };
+        let feeders = self.feeders_for_home(meter);
+        self.merge_read(origin, (meter, feeders), (quarter, &value), Some(made));
+    }
+
     /// An edit that no program of this version writes: kept whole.
-    fn refuse_edit(&mut self, origin: &Origin, at: usize, edit: &Edit) {
+    fn refuse_edit(&mut self, arrival: &Arrival<'_>, edit: &Edit) {
+        let origin = arrival.origin;
         self.counts.reads_quarantined += 1;
         self.quarantine(QuarantineRow {
-            exception_id: format!("{}-{at}-edit", origin.position),
+            exception_id: format!("{}-edit", arrival.id),
             position: origin.position,
             origin: origin.clone(),
             topic: None,
             content_type: None,
             meter_id: Some(edit.meter_id.to_string()),
             interval_end: Some(edit.interval_end),
-            reason: "edit: unknown meter, or an interval or energy that cannot be".to_owned(),
+            reason: "edit: an interval or energy that cannot be".to_owned(),
             payload: serde_json::to_vec(edit).unwrap_or_default(),
             released_at: None,
         });
@@ -477,7 +527,7 @@ impl World {
     pub(super) fn count_quarantine_row(&mut self, reason: &str, step: i64) {
         let kind = reason.split(':').next().unwrap_or_default();
         let entry = self.quarantined.entry(kind.to_owned()).or_default();
-        *entry = entry.saturating_add_signed(step);
+        *entry = entry.saturating_add(step);
     }
 
     fn apply_master_rows(&mut self, origin: &Origin, rows: MasterRows) {

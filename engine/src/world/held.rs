@@ -1,4 +1,4 @@
-//! What unknown meters said, held until master data names them.
+//! What unknown meters said, and what people set for them, held until master data names them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,6 +11,7 @@ use std::{
 use gridtally_ingest::log::Position;
 use gridtally_schemas::{
     MeterId, MeterSpan, Publish, UtcMicros,
+    edit::{Edit, Edits},
     network::{MasterRows, MeterRow},
     record::{self, Body, RecordError},
     topic::Publisher,
@@ -20,7 +21,7 @@ use hashbrown::{HashMap, HashSet};
 
 use super::{
     World,
-    apply::{Arrival, count},
+    apply::{Arrival, Judging, count},
 };
 use crate::{
     network::MeterIx,
@@ -73,7 +74,7 @@ pub(crate) struct Held {
     pub(crate) reason: &'static str,
     pub(crate) received_at: UtcMicros,
     pub(crate) source: Arc<str>,
-    /// The span as JSON: the payload column.
+    /// The span (or the edit, with person and reason) as JSON: the payload column.
     pub(crate) payload: Vec<u8>,
     pub(crate) interval_end: Option<UtcMicros>,
 }
@@ -88,6 +89,24 @@ impl Held {
             source: Arc::clone(&arrival.origin.source),
             payload: wire::span_to_json(span),
             interval_end: span.reads.first().map(|read| read.interval_end),
+        }
+    }
+
+    pub(super) fn of_edit(arrival: &Arrival<'_>, edits: &Edits, edit: &Edit) -> Self {
+        let alone = Edits {
+            person: edits.person.clone(),
+            reason: edits.reason.clone(),
+            edits: vec![edit.clone()],
+        };
+        Self {
+            id: arrival.id,
+            meter_id: edit.meter_id.to_string(),
+            reason: UNKNOWN_METER,
+            received_at: arrival.origin.received_at,
+            source: Arc::clone(&arrival.origin.source),
+            // Texts and whole numbers: JSON can always say them.
+            payload: serde_json::to_vec(&alone).unwrap_or_default(),
+            interval_end: Some(edit.interval_end),
         }
     }
 
@@ -316,29 +335,34 @@ impl World {
     }
 
     fn release_one(&mut self, origin: &Origin, meter_id: &MeterId, held: &Held) {
-        let mut publish = Publish::default();
-        let publisher = Publisher::Meter(meter_id.clone());
-        if wire::decode(wire::Encoding::Json, &held.payload, &publisher, &mut publish).is_err() {
-            // A payload that this program wrote itself and cannot read: it stays in quarantine, whole.
-            self.held.insert(held.clone());
-            return;
-        }
-        self.counts.reads_released += count(publish.read_count());
-        self.counts.registers_released += count(publish.register_count());
-        self.counts.events_released += count(publish.event_count());
         let as_said = Origin {
             position: origin.position,
             received_at: held.received_at,
             source: Arc::clone(&held.source),
         };
-        for span in publish.meters() {
-            self.apply_span(
-                &Arrival {
-                    id: held.id,
-                    origin: &as_said,
-                },
-                span,
-            );
+        let arrival = Arrival {
+            id: held.id,
+            origin: &as_said,
+            judging: Judging::Now,
+        };
+        let mut publish = Publish::default();
+        let publisher = Publisher::Meter(meter_id.clone());
+        if let Ok(edits) = serde_json::from_slice::<Edits>(&held.payload) {
+            self.counts.reads_released += count(edits.edits.len());
+            for edit in &edits.edits {
+                self.apply_edit(&arrival, &edits, edit);
+            }
+        } else if wire::decode(wire::Encoding::Json, &held.payload, &publisher, &mut publish).is_ok() {
+            self.counts.reads_released += count(publish.read_count());
+            self.counts.registers_released += count(publish.register_count());
+            self.counts.events_released += count(publish.event_count());
+            for span in publish.meters() {
+                self.apply_span(&arrival, span);
+            }
+        } else {
+            // A payload that this program wrote itself and cannot read: it stays in quarantine, whole.
+            self.held.insert(held.clone());
+            return;
         }
         self.count_quarantine_row(held.reason, -1);
         self.outbox

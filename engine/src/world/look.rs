@@ -100,19 +100,18 @@ impl World {
             estimated,
             missing: expected - reported - estimated,
             exceptions_open: super::apply::count(open.count()),
-            quarantined: self
-                .quarantined
-                .iter()
-                .filter(|(_, count)| **count > 0)
-                .map(|(k, v)| (k.clone(), *v))
-                .collect(),
+            quarantined: self.quarantined(),
         }
     }
 
     /// Quarantine rows, by reason, less those released; of the whole utility and all time.
     #[must_use]
-    pub fn quarantined(&self) -> &BTreeMap<String, u64> {
-        &self.quarantined
+    pub fn quarantined(&self) -> BTreeMap<String, u64> {
+        let waiting = self
+            .quarantined
+            .iter()
+            .filter_map(|(reason, count)| Some((reason.clone(), u64::try_from(*count).ok()?)));
+        waiting.filter(|(_, count)| *count > 0).collect()
     }
 
     /// Whether a meter hangs on `node` or below it at `instant`.

@@ -107,7 +107,7 @@ pub(super) struct Paging {
     blocks: BTreeMap<Day, HashSet<BlockNumber>>,
     /// End of the newest day of which anything was let go; `None`: all of the picture is here.
     out_through: Option<UtcMicros>,
-    /// What judging, or looking for outages, met and could not look at.
+    /// What judging, tallying, or looking for outages, met and could not look at.
     asked: Wanted,
     paged: Paged,
 }

@@ -11,7 +11,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use gridtally_ingest::log::Position;
 use gridtally_schemas::{Day, NodeId, UtcMicros, network::NodeKind};
 
-use super::{Counts, World, outage::DueOutages, reliability::DueIndices, vee::Derived};
+use super::{
+    Counts, ReadTally, World, billing::AdjustmentRow, outage::DueOutages, reliability::DueIndices,
+    vee::Derived,
+};
 use crate::{network::NodeIx, outbox::Outbox, state::Quarter};
 
 mod values;
@@ -76,7 +79,7 @@ pub(crate) struct Version {
 
 impl Published {
     /// The version that publishing values with `digest` makes now; `None` when nothing changed.
-    fn next(&mut self, digest: u64, is_final: bool, now: UtcMicros) -> Option<Version> {
+    pub(super) fn next(&mut self, digest: u64, is_final: bool, now: UtcMicros) -> Option<Version> {
         let changed = self.version == 0 || self.digest != digest;
         let (stage, reason) = match (self.stage, changed, is_final) {
             (Stage::Unpublished, _, false) => (Stage::Provisional, None),
@@ -157,6 +160,8 @@ pub(crate) struct Due {
     pub(super) dts: Vec<Row<Quarter, DtValues>>,
     pub(super) feeders: Vec<Row<Quarter, FeederValues>>,
     pub(super) days: Vec<Row<Day, DayValues>>,
+    pub(super) completeness: Vec<Row<Day, ReadTally>>,
+    pub(super) adjustments: Vec<AdjustmentRow>,
 }
 
 /// What to publish.
@@ -182,6 +187,7 @@ impl World {
             ..Due::default()
         };
         self.take_withdrawn(now, &mut due);
+        self.take_adjustments(&mut due);
         due
     }
 
@@ -211,6 +217,7 @@ impl World {
             return true;
         }
         self.take_days(now, scope, due);
+        self.take_completeness(now, scope, due);
         false
     }
 

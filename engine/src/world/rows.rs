@@ -3,7 +3,10 @@
 use arrow::{array::RecordBatch, error::ArrowError};
 use gridtally_schemas::{table, table::TableSchema};
 
-use super::publish::{Due, Version};
+use super::{
+    billing, completeness,
+    publish::{Due, Version},
+};
 use crate::{
     balance::Coverage,
     outbox::{self, Columns, Stamp},
@@ -45,6 +48,15 @@ impl Due {
         add(self.days.len(), &table::NODE_BALANCE_DAILY, &|| {
             self.day_batch(stamp)
         })?;
+        add(self.completeness.len(), &table::READ_COMPLETENESS, &|| {
+            completeness::batch(&self.completeness, stamp)
+        })?;
+        add(self.adjustments.len(), &table::BILLING_ADJUSTMENTS, &|| {
+            billing::adjustments_batch(&self.adjustments, stamp)
+        })?;
+        add(rows.billing.len(), &table::BILLING, &|| {
+            billing::bills_batch(&rows.billing, stamp)
+        })?;
         add(rows.quarantine.len(), &table::QUARANTINE, &|| {
             outbox::quarantine_batch(&rows.quarantine, stamp)
         })?;
@@ -69,13 +81,10 @@ impl Due {
 
     /// Number of rows in it.
     pub(crate) fn rows(&self) -> usize {
-        self.outbox.len()
-            + self.derived.len()
-            + self.outages.len()
-            + self.indices.len()
-            + self.dts.len()
-            + self.feeders.len()
-            + self.days.len()
+        let balances = self.dts.len() + self.feeders.len() + self.days.len();
+        let supply = self.outages.len() + self.indices.len();
+        let reads = self.derived.len() + self.completeness.len() + self.adjustments.len();
+        self.outbox.len() + balances + supply + reads
     }
 
     fn dt_batch(&self, stamp: Stamp<'_>) -> Result<RecordBatch, ArrowError> {

@@ -5,11 +5,13 @@ use gridtally_schemas::UtcMicros;
 
 use crate::rig::{MIDNIGHT, QUARTER};
 
-mod compared;
+pub(crate) mod compared;
 pub(crate) mod histories;
+mod late;
 mod order;
 mod paging;
 mod rules;
+mod topology;
 
 const HOUR: i64 = 4 * QUARTER;
 /// Noon of 2026-04-02: the first day is closed, the second half gone.

@@ -20,7 +20,7 @@ use gridtally_ingest::log::Position;
 use gridtally_schemas::{Day, UtcMicros, network::MeterRole};
 use hashbrown::HashMap;
 
-use super::World;
+use super::{World, billing::Adjusted};
 use crate::{
     network::{MeterIx, NodeIx},
     state::Quarter,
@@ -63,16 +63,21 @@ struct Shown {
 
 /// What is known of one meter.
 #[derive(Debug, Default)]
-struct Findings {
+pub(super) struct Findings {
     exceptions: BTreeMap<(Quarter, Rule), Standing>,
     estimates: BTreeMap<Quarter, Shown>,
-    /// Days with intervals that have no value of their own and are due to be estimated.
+    /// Late reads of billed intervals.
+    pub(super) adjustments: BTreeMap<Quarter, Adjusted>,
+    /// Days with intervals that are estimated, or were when they were billed.
     blank: BTreeSet<Day>,
 }
 
 impl Findings {
     fn is_empty(&self) -> bool {
-        self.exceptions.is_empty() && self.estimates.is_empty() && self.blank.is_empty()
+        self.exceptions.is_empty()
+            && self.estimates.is_empty()
+            && self.adjustments.is_empty()
+            && self.blank.is_empty()
     }
 }
 
@@ -80,7 +85,7 @@ impl Findings {
 #[derive(Debug, Default)]
 pub(crate) struct Validation {
     /// Last quarter of the last day that is closed.
-    closed_through: Quarter,
+    pub(super) closed_through: Quarter,
     /// Last quarter of the last day whose gaps are due.
     gaps_through: Quarter,
     /// Days of feeders of which every meter is to be judged.
@@ -92,10 +97,11 @@ pub(crate) struct Validation {
     /// Values of closed days that changed.
     changed: Vec<(MeterIx, Quarter)>,
     queue: BTreeSet<(Day, MeterIx)>,
-    findings: HashMap<MeterIx, Findings>,
+    pub(super) findings: HashMap<MeterIx, Findings>,
     /// What may differ from the tables.
     unpublished_exceptions: BTreeSet<(MeterIx, Quarter, Rule)>,
     unpublished_estimates: BTreeSet<(MeterIx, Quarter)>,
+    pub(super) unpublished_adjustments: BTreeSet<(MeterIx, Quarter)>,
     /// Nothing is judged before this record is applied: some table holds rows up to it already.
     pub(super) held_until: Position,
 }
@@ -115,6 +121,11 @@ impl Validation {
         if quarter <= self.closed_through {
             self.changed.push((meter, quarter));
         }
+    }
+
+    /// Notes meter-days to judge.
+    pub(super) fn queue_days(&mut self, days: Vec<(Day, MeterIx)>) {
+        self.queue.extend(days);
     }
 
     /// Notes that the first value of a feeder's day came, or the last went.
@@ -204,6 +215,7 @@ impl World {
                 self.vee.feeder_days.extend(crossed);
             }
         }
+        self.close_completeness(self.vee.closed_through, closed_through);
         self.vee.closed_through = self.vee.closed_through.max(closed_through);
         self.vee.gaps_through = self.vee.gaps_through.max(gaps_through);
     }
@@ -275,7 +287,8 @@ impl World {
             .exceptions
             .keys()
             .map(|(quarter, _)| *quarter)
-            .chain(findings.estimates.keys().copied());
+            .chain(findings.estimates.keys().copied())
+            .chain(findings.adjustments.keys().copied());
         let days = quarters.map(|quarter| (self.day_of(quarter), meter));
         let days: BTreeSet<(Day, MeterIx)> = days.filter(|(day, _)| *day >= first).collect();
         self.vee.queue.extend(days);

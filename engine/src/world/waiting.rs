@@ -68,11 +68,13 @@ impl World {
     /// Moves the dirty chunks of the state to the feeders whose balance they change.
     fn spread_dirty(&mut self) {
         for changed in self.state.take_dirty() {
+            let day = self.day_of(changed.quarter);
             for feeder in self.feeders_of(changed.block).iter() {
                 // None of its members changed: those would have brought it back.
                 if self.is_out(*feeder, changed.quarter) {
                     continue;
                 }
+                self.completeness.note(*feeder, day);
                 let quarters = self.roster(*feeder, changed.quarter).minutes.quarters();
                 let key = (*feeder, changed.quarter.ceil_to(quarters));
                 match &changed.meters {
@@ -114,6 +116,7 @@ impl World {
             *count += 1;
             if *count == 1 {
                 self.vee.note_feeder_day(feeder, day);
+                self.note_silence(feeder, day);
                 self.mark_absent(feeder, day, Quarter(0), self.closed_through);
             }
         } else if let Some(count) = self.heard.get_mut(&(feeder, day)) {
@@ -121,6 +124,7 @@ impl World {
             if *count == 0 {
                 self.heard.remove(&(feeder, day));
                 self.vee.note_feeder_day(feeder, day);
+                self.note_silence(feeder, day);
                 let span = self.quarters_of_day(day);
                 if let Some(intervals) = self.intervals.get(&feeder) {
                     self.dirty.extend(
@@ -230,6 +234,10 @@ impl World {
 
     /// Marks what a change of master data concerns: of stale feeders the intervals whose roster is another now.
     fn refresh_stale(&mut self) {
+        if self.stale.is_empty() {
+            return;
+        }
+        self.note_silence_of(&self.stale.keys().copied().collect());
         for (feeder, before) in std::mem::take(&mut self.stale) {
             for quarter in self.quarters_of(feeder) {
                 // What the change concerns was brought back before.
@@ -244,6 +252,7 @@ impl World {
                     let around = quarter.ceil_to(after.minutes.quarters());
                     self.dirty.insert((feeder, quarter), Dirty::Whole);
                     self.dirty.insert((feeder, around), Dirty::Whole);
+                    self.completeness.note(feeder, self.day_of(quarter));
                 }
             }
         }

@@ -93,6 +93,18 @@ columns!(
     6 VALID_TO = "valid_to" optional,
 );
 columns!(
+    /// `billing`.
+    billing:
+    0 CONSUMER_ID = "consumer_id" required,
+    1 MONTH = "month" required,
+    2 BILLED_KWH = "billed_kwh" required,
+    3 BILLED_INR = "billed_inr" required,
+    4 FIXED_INR = "fixed_inr" optional,
+    5 ARREARS_INR = "arrears_inr" optional,
+    6 SUBSIDY_INR = "subsidy_inr" optional,
+    7 COLLECTED_INR = "collected_inr" optional,
+);
+columns!(
     /// `reads`.
     reads:
     0 METER_ID = "meter_id" required,
@@ -130,6 +142,7 @@ pub(crate) fn columns_of(kind: FileKind) -> &'static [&'static Column] {
         FileKind::Connections => connections::ALL,
         FileKind::PlannedOutages => planned_outages::ALL,
         FileKind::SupplyHours => supply_hours::ALL,
+        FileKind::Billing => billing::ALL,
         FileKind::Reads => reads::ALL,
         FileKind::Registers => registers::ALL,
         FileKind::Events => events::ALL,

@@ -6,7 +6,9 @@ use std::{
 };
 
 use gridtally_schemas::{
-    ConsumerId, MeterId, NodeId, Publish, id,
+    ConsumerId, MeterId, NodeId, Publish, UtcMicros,
+    billing::BillingRow,
+    id,
     network::{ConnectionRow, MasterRows, MeterRow, NodeRow},
     outage::{PlanRows, PlannedOutageRow, SupplyHoursRow},
 };
@@ -41,6 +43,8 @@ pub enum FilePart {
     Master(MasterRows),
     /// Planned outages or hours of supply.
     Plan(PlanRows),
+    /// Bills.
+    Billing(Vec<BillingRow>),
     /// Reads, registers or events; rows of one meter that stand together are one span.
     Publish(Publish),
 }
@@ -337,6 +341,7 @@ impl FileParts {
             FileKind::SupplyHours => {
                 FilePart::Plan(PlanRows::SupplyHours(self.fill_master(row::supply_hours)))
             }
+            FileKind::Billing => FilePart::Billing(self.fill_master(row::bill)),
             FileKind::Reads => {
                 FilePart::Publish(self.fill_publish(&reads::METER_ID, row::read, Publish::push_read))
             }
@@ -361,6 +366,7 @@ impl Iterator for FileParts {
             let empty = match &part {
                 FilePart::Master(rows) => rows.is_empty(),
                 FilePart::Plan(rows) => rows.is_empty(),
+                FilePart::Billing(rows) => rows.is_empty(),
                 FilePart::Publish(publish) => publish.is_empty(),
             };
             if !empty {
@@ -474,5 +480,28 @@ impl MasterRow for SupplyHoursRow {
     fn overlap(source: &Rows, line: u64) -> Fault {
         let what = "node_id, category, weekdays and from";
         overlap(source, &super::column::supply_hours::FROM, what, line)
+    }
+}
+
+impl MasterRow for BillingRow {
+    /// A consumer has one bill of a month: as if it were valid on its first day alone.
+    fn claim(&self, validities: &mut Validities, line: u64) -> Result<(), u64> {
+        let month = i64::from(self.month.0);
+        let until = Some(UtcMicros(month.saturating_add(1)));
+        validities.claim(
+            ConsumerId::as_str(&self.consumer_id),
+            UtcMicros(month),
+            until,
+            line,
+        )
+    }
+
+    fn text_bytes(&self) -> usize {
+        self.consumer_id.as_str().len()
+    }
+
+    fn overlap(source: &Rows, line: u64) -> Fault {
+        let reason = format!("line {line} is a bill of this consumer and month already");
+        source.fault(&super::column::billing::MONTH, reason)
     }
 }

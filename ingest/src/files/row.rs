@@ -1,8 +1,9 @@
 //! From the cells of a row to what it says; every check that needs one row only.
 
 use gridtally_schemas::{
-    ConsumerId, IntervalMinutes, IntervalRead, MeterId, Multiplier, NodeId, PowerEvent, RegisterRead,
+    ConsumerId, Day, IntervalMinutes, IntervalRead, MeterId, Multiplier, NodeId, PowerEvent, RegisterRead,
     UtcMicros,
+    billing::BillingRow,
     network::{ConnectionRow, MeterRole, MeterRow, Metering, NodeKind, NodeRow, Prosumer},
     outage::{PlannedOutageRow, SupplyHoursRow},
     time::EARLIEST,
@@ -10,7 +11,9 @@ use gridtally_schemas::{
 
 use super::{
     cell::{Cell, Reason},
-    column::{Column, connections, events, meters, nodes, planned_outages, reads, registers, supply_hours},
+    column::{
+        Column, billing, connections, events, meters, nodes, planned_outages, reads, registers, supply_hours,
+    },
 };
 
 /// Largest assessed consumption of one connection, kWh a month (house choice: 10 MW for a month).
@@ -293,6 +296,51 @@ pub(crate) fn supply_hours(row: &impl Row) -> Result<SupplyHoursRow, Fault> {
         to,
         valid_from,
         valid_to,
+    })
+}
+
+/// Largest energy of a bill, kWh, and largest amount, INR (house choice: 10 TWh, 10,000 crore INR).
+const BILLED_KWH_MAX: f64 = 10_000_000_000.0;
+const AMOUNT_INR_MAX: f64 = 100_000_000_000.0;
+
+/// A number as a whole number of its `parts`: a bill's kWh in Wh, its rupees in paise.
+fn in_parts(cell: Cell<'_>, (least, most): (f64, f64), parts: f64, decimals: &str) -> Result<i64, Reason> {
+    let whole = cell.number_within(least, most)? * parts;
+    // Within these bounds an f64 resolves a hundredth of a part.
+    if (whole - whole.round()).abs() > 0.01 {
+        return Err(format!("a number with at most {decimals} decimals expected"));
+    }
+    #[expect(
+        clippy::as_conversions,
+        reason = "rounded and within 10^13, so the cast is exact"
+    )]
+    let parts = whole.round() as i64;
+    Ok(parts)
+}
+
+fn amount(cell: Cell<'_>) -> Result<i64, Reason> {
+    in_parts(cell, (-AMOUNT_INR_MAX, AMOUNT_INR_MAX), 100.0, "two")
+}
+
+fn month(cell: Cell<'_>) -> Result<Day, Reason> {
+    let text = cell.text()?;
+    let first = Day::parse(&format!("{text}-01")).filter(|_| text.len() == "2026-04".len());
+    first.ok_or_else(|| "a month such as 2026-04 expected".into())
+}
+
+/// A row of `billing`.
+pub(crate) fn bill(row: &impl Row) -> Result<BillingRow, Fault> {
+    Ok(BillingRow {
+        consumer_id: row.required(&billing::CONSUMER_ID, |cell| cell.id(ConsumerId::parse))?,
+        month: row.required(&billing::MONTH, month)?,
+        billed_wh: row.required(&billing::BILLED_KWH, |cell| {
+            in_parts(cell, (-BILLED_KWH_MAX, BILLED_KWH_MAX), 1_000.0, "three")
+        })?,
+        billed_paise: row.required(&billing::BILLED_INR, amount)?,
+        fixed_paise: row.optional(&billing::FIXED_INR, amount)?,
+        arrears_paise: row.optional(&billing::ARREARS_INR, amount)?,
+        subsidy_paise: row.optional(&billing::SUBSIDY_INR, amount)?,
+        collected_paise: row.optional(&billing::COLLECTED_INR, amount)?,
     })
 }
 

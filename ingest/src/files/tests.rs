@@ -72,8 +72,8 @@ fn a_file_is_known_by_its_stem_or_its_word() {
         assert_eq!(kind.as_str().parse(), Ok(kind));
     }
     assert_eq!(
-        "billing".parse::<FileKind>().unwrap_err().to_string(),
-        "`billing` is no kind of file: nodes, meters, connections, planned_outages, supply_hours, reads, registers and events are"
+        "bills".parse::<FileKind>().unwrap_err().to_string(),
+        "`bills` is no kind of file: nodes, meters, connections, planned_outages, supply_hours, billing, reads, registers and events are"
     );
 }
 
@@ -520,7 +520,7 @@ fn a_part_is_bounded_and_rows_of_one_meter_are_one_span() {
         .iter()
         .map(|part| match part {
             FilePart::Publish(publish) => (publish.read_count(), publish.meters().count()),
-            FilePart::Master(_) | FilePart::Plan(_) => panic!("{part:?}"),
+            FilePart::Master(_) | FilePart::Plan(_) | FilePart::Billing(_) => panic!("{part:?}"),
         })
         .collect();
     assert_eq!(sizes, [(5_000, 50), (5_000, 50), (2_000, 20)]);
@@ -624,5 +624,44 @@ fn what_is_planned_is_read_whole_or_refused_by_row() {
     assert_eq!(
         errors,
         "planned_outages.csv:3: start `2026-04-01T11:00:00+05:30`: the period overlaps that of line 2 for the same node_id"
+    );
+}
+
+#[test]
+fn a_bill_is_exact_in_wh_and_paise_and_stands_once_for_a_consumer_and_month() {
+    let text = "consumer_id,month,billed_kwh,billed_inr,collected_inr\nC1,2026-04,21.5,99.95,-0.5\nC1,2026-05,0,0,\n\
+        C1,2026-04,1,1,\nC2,2026-4,1,1,\nC3,2026-04,1.2345,1,\nC4,2026-04,1,1.005,\nC5,2026-13,1,1,\n";
+    let (parts, errors) = read(FileKind::Billing, text).unwrap();
+    let [FilePart::Billing(bills)] = parts.as_slice() else {
+        panic!("{parts:?}");
+    };
+    let amounts: Vec<_> = bills
+        .iter()
+        .map(|bill| {
+            (
+                bill.month.to_string(),
+                bill.billed_wh,
+                bill.billed_paise,
+                bill.collected_paise,
+            )
+        })
+        .collect();
+    assert_eq!(
+        amounts,
+        [
+            ("2026-04-01".to_owned(), 21_500, 9_995, Some(-50)),
+            ("2026-05-01".to_owned(), 0, 0, None)
+        ]
+    );
+    let refused: Vec<&str> = errors.lines().collect();
+    assert_eq!(
+        refused,
+        [
+            "billing.csv:4: month `2026-04`: line 2 is a bill of this consumer and month already",
+            "billing.csv:5: month `2026-4`: a month such as 2026-04 expected",
+            "billing.csv:6: billed_kwh `1.2345`: a number with at most three decimals expected",
+            "billing.csv:7: billed_inr `1.005`: a number with at most two decimals expected",
+            "billing.csv:8: month `2026-13`: a month such as 2026-04 expected",
+        ]
     );
 }

@@ -8,7 +8,7 @@ use super::{
 const NOT_SENT: &str = "not sent";
 
 const READ_VERSION: Column = VERSION.saying(
-    "1, 2, … per key: the greatest stands; 0: kept, but it lost to the valid read (or reading) when it came",
+    "1, 2, … per key: the greatest stands; 0: kept, but it lost to the valid read (or reading) when it came, or said the same and came sooner",
 );
 
 /// Every valid read of a meter's interval, as the meter counted; superseded reads beside them as version 0.

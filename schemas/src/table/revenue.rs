@@ -1,8 +1,8 @@
 //! Billing as imported, and each feeder as a profit centre (FRAMES, DOMAIN section 7).
 
 use super::{
-    Column, NEWEST_RECORDED, NEWEST_RESULT, POSITION, PUBLISHED_AT, REASON, RECORDED_AT, SOURCE, TableSchema,
-    VERSION, date, flag, money, number, percent, text,
+    Column, DAY, INTERVAL_END, METER_ID, NEWEST_RECORDED, NEWEST_RESULT, POSITION, PUBLISHED_AT, REASON,
+    RECORDED_AT, SOURCE, TableSchema, VERSION, date, energy, flag, money, number, percent, text, time,
 };
 
 const NOT_SAID: &str = "not said";
@@ -61,6 +61,43 @@ pub static FEEDER_REVENUE_MONTHLY: TableSchema = TableSchema {
     ],
 };
 
+const BILLED_NOTHING: &str =
+    "there was nothing to make an estimate of: the bill holds nothing for the interval";
+const ADJUSTMENT_WITHDRAWN: &str = "withdrawn: it was not billed as an estimate after all";
+
+/// Late reads of intervals that were billed as estimates.
+pub static BILLING_ADJUSTMENTS: TableSchema = TableSchema {
+    name: "billing_adjustments",
+    about: "read that came after its interval had been billed as an estimate: the bill stays, a later one carries the difference",
+    key: &["meter_id", "interval_end"],
+    newest_by: NEWEST_RESULT,
+    versioned: true,
+    partition: Some("day"),
+    published: true,
+    columns: &[
+        METER_ID,
+        INTERVAL_END,
+        text("consumer_id", "the consumer whom the meter served then"),
+        date("month", "first day of the month that was billed"),
+        time(
+            "billed_at",
+            "when the month's first bill was recorded: what came in the same step after the day's end (8, 12, 24 h, then days) counts as billed",
+        )
+        .or_null(ADJUSTMENT_WITHDRAWN),
+        text("method", "how the estimate that was billed follows from what had come by then").or_null(BILLED_NOTHING),
+        energy("billed_import_wh", "import of that estimate, as the meter counts").or_null(BILLED_NOTHING),
+        energy("billed_export_wh", "export of that estimate").or_null("the meter sends none, or nothing was billed"),
+        energy("actual_import_wh", "import that the meter said since").or_null(ADJUSTMENT_WITHDRAWN),
+        energy("actual_export_wh", "export that the meter said since").or_null("not said, or withdrawn"),
+        energy("adjustment_import_wh", "actual less billed import, as the meter counts").or_null(ADJUSTMENT_WITHDRAWN),
+        energy("adjustment_export_wh", "actual less billed export").or_null(ADJUSTMENT_WITHDRAWN),
+        VERSION,
+        PUBLISHED_AT,
+        REASON,
+        DAY,
+    ],
+};
+
 /// Billing as imported.
 pub static BILLING: TableSchema = TableSchema {
     name: "billing",
@@ -69,7 +106,7 @@ pub static BILLING: TableSchema = TableSchema {
     newest_by: NEWEST_RECORDED,
     versioned: false,
     partition: Some("month"),
-    published: false,
+    published: true,
     columns: &[
         text("consumer_id", "the consumer"),
         date("month", "first day of the month"),

@@ -295,3 +295,33 @@ fn what_is_still_open_is_left_out_and_counted() {
     let report = verified(&store, &Selection::default(), limits(1)).unwrap();
     assert_eq!((found(&report), report.compared), (Vec::new(), [2, 2, 0]));
 }
+
+#[test]
+fn an_altered_adjustment_of_a_bill_is_named_by_key_and_column() {
+    let of_row = "billing_adjustments meter_id=A interval_end=2026-04-01T02:45:00+05:30";
+    check(&crate::world::billing::tests::published(), &[]);
+    for (column, altered, right) in [
+        ("adjustment_import_wh", 7, "300"),
+        ("actual_export_wh", 9, "null"),
+    ] {
+        let store = crate::world::billing::tests::published();
+        alter(
+            &store,
+            &table::BILLING_ADJUSTMENTS,
+            &[("meter_id", "A")],
+            column,
+            altered,
+        );
+        let report = verified(&store, &Selection::default(), limits(2)).unwrap();
+        let line = format!("{of_row} {column}: {altered} is {right}");
+        assert!(found(&report).contains(&line), "{:?}", found(&report));
+    }
+    let store = crate::world::billing::tests::published();
+    drop_or_double(&store, &table::BILLING, &[("consumer_id", "CA")], false);
+    let report = verified(&store, &Selection::default(), limits(2)).unwrap();
+    assert!(
+        found(&report)[0].starts_with(&format!("{of_row} billed_at: ")),
+        "{:?}",
+        found(&report)
+    );
+}

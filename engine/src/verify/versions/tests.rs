@@ -9,6 +9,7 @@ fn row(version: i64, revision: i32, import_wh: u32) -> Row {
             content: (import_wh, None, None, None, None),
         },
         version,
+        received_at: 9,
     }
 }
 
@@ -50,7 +51,17 @@ fn versions_that_say_otherwise_than_the_rank_are_a_finding() {
 }
 
 #[test]
-fn a_read_that_is_there_twice_is_a_finding() {
+fn a_read_that_is_there_twice_is_a_finding_unless_it_came_again_sooner() {
+    let at = |received_at, row: Row| Row { received_at, ..row };
+    let [stood, lost] = [row(1, 0, 10), row(0, 0, 10)];
+    assert_eq!(fault(vec![stood, at(3, lost), at(2, lost)]), None);
+    assert_eq!(fault(vec![at(3, lost), stood, row(2, 1, 5)]), None);
+    assert_eq!(fault(vec![stood, at(3, lost), at(3, lost)]), Some("row"));
+    assert_eq!(
+        fault(vec![stood, at(3, row(2, 0, 10))]),
+        Some("row"),
+        "it stood twice"
+    );
     assert_eq!(fault(vec![row(1, 0, 10), row(0, 0, 10)]), Some("row"));
     assert_eq!(
         fault(vec![row(1, 0, 10), row(2, 1, 5), row(2, 1, 5)]),

@@ -48,7 +48,11 @@ impl World {
                 }
             }
             Body::MasterRows(rows) => self.want_concerned(&mut wanted, &rows),
-            Body::PlanRows(_) | Body::Cause(_) | Body::Undecodable { .. } => {}
+            Body::Release(rows) => self.each_released(&rows, publish, |span| {
+                let ends = span.reads.iter().map(|read| read.interval_end);
+                self.want_cells(&mut wanted, span.meter_id, ends);
+            }),
+            Body::PlanRows(_) | Body::Cause(_) | Body::Billing(_) | Body::Undecodable { .. } => {}
         }
         Ok(wanted)
     }
@@ -156,6 +160,18 @@ impl World {
         }
     }
 
+    /// Whether the values of a feeder's meters in a day are in memory; if not, they are asked for.
+    pub(in crate::world) fn can_tally(&mut self, feeder: NodeIx, day: Day) -> bool {
+        if !self.has_let_go() {
+            return true;
+        }
+        let mut wanted = Wanted::default();
+        self.want(&mut wanted, day, &[feeder], None);
+        let is_here = wanted.is_empty();
+        self.paging.asked.add(wanted);
+        is_here
+    }
+
     /// Whether the values that judging a day of a meter looks at are in memory, like days aside; if not, they are asked for.
     pub(in crate::world) fn can_judge(&mut self, meter: MeterIx, day: Day) -> bool {
         if !self.has_let_go() || !self.paging.reaches(self.settings.zone.start_of(day)) {
@@ -212,12 +228,12 @@ impl World {
         is_here
     }
 
-    /// Adds to what judging, or looking for outages, asks for.
+    /// Adds to what judging, tallying, or looking for outages, asks for.
     pub(in crate::world) fn ask(&mut self, wanted: Wanted) {
         self.paging.asked.add(wanted);
     }
 
-    /// What judging, or looking for outages, met and could not look at.
+    /// What judging, tallying, or looking for outages, met and could not look at.
     pub(crate) fn take_asked(&mut self) -> Wanted {
         std::mem::take(&mut self.paging.asked)
     }

@@ -4,8 +4,8 @@ use std::{str::FromStr, sync::Arc};
 
 use arrow::{
     array::{
-        Array, AsArray, Date32Array, Float32Array, Float64Array, Int64Array, RecordBatch, StringArray,
-        TimestampMicrosecondArray,
+        Array, AsArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int64Array, RecordBatch,
+        StringArray, TimestampMicrosecondArray,
     },
     compute::cast,
     datatypes::{DataType, TimeUnit},
@@ -60,6 +60,13 @@ impl<'a> Rows<'a> {
 
     pub(in crate::world) fn number(&self, column: &'static str) -> Result<Float64Array, RestoreError> {
         Ok(self.column(column, &DataType::Float64)?.as_primitive().clone())
+    }
+
+    pub(in crate::world) fn money(&self, column: &'static str) -> Result<Decimal128Array, RestoreError> {
+        Ok(self
+            .column(column, &DataType::Decimal128(18, 2))?
+            .as_primitive()
+            .clone())
     }
 
     pub(super) fn small(&self, column: &'static str) -> Result<Float32Array, RestoreError> {

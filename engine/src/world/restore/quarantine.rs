@@ -27,9 +27,13 @@ impl World {
     ) -> Result<(), RestoreError> {
         let rows = Rows::of(&table::QUARANTINE, batch);
         let (reason, released) = (rows.text("reason")?, rows.time("released_at")?);
+        let id = rows.text("exception_id")?;
         for (row, _) in rows.emitted(as_of)? {
             let step = if released.is_valid(row) { -1 } else { 1 };
             self.count_quarantine_row(reason.value(row), step);
+            if released.is_valid(row) && reason.value(row) != UNKNOWN_METER {
+                self.released.insert(id.value(row).to_owned());
+            }
         }
         for held in held_spans(&rows, as_of)? {
             if !self.is_named(&held.meter_id) {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     network::MeterIx,
-    state::{Feeders, Quality, Quarter, State, Value},
+    state::{Feeders, Quality, Quarter, Said, State, Value},
     world::{MissingReport, World},
 };
 
@@ -24,7 +24,7 @@ impl World {
         &mut self,
         batch: &RecordBatch,
         as_of: Position,
-        put: fn(&mut State, MeterIx, Feeders, Quarter, (i64, &Value)),
+        put: fn(&mut State, MeterIx, Feeders, Quarter, Said<'_>),
     ) -> Result<(), RestoreError> {
         let rows = Rows::of(&table::INTERVAL_READS, batch);
         let (id, end, quality) = (
@@ -43,6 +43,7 @@ impl World {
             rows.time("captured_at")?,
             rows.whole("version")?,
         );
+        let received = rows.time("received_at")?;
         let mut last: Option<(String, MeterIx)> = None;
         for (row, _) in rows.emitted(as_of)? {
             let quality =
@@ -68,13 +69,9 @@ impl World {
                 .note_restored(&self.settings.outage_rules, meter, &value);
             let feeders = self.feeders_for_home(meter);
             let quarter = rows.quarter(end.value(row))?;
-            put(
-                &mut self.state,
-                meter,
-                feeders,
-                quarter,
-                (version.value(row), &value),
-            );
+            let arrival = self.arrival(quarter, UtcMicros(received.value(row)));
+            let said = (version.value(row), &value, arrival);
+            put(&mut self.state, meter, feeders, quarter, said);
         }
         Ok(())
     }

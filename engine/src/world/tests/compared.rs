@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use arrow::{array::RecordBatch, util::display::array_value_to_string};
 use gridtally_schemas::{
     Day,
+    network::NodeKind,
     table::{self, TableSchema},
 };
 use proptest::prelude::*;
@@ -43,18 +44,13 @@ pub(super) fn picture(world: &World) -> BTreeMap<String, String> {
             said.insert(format!("interval {} {}", node_id(*feeder), quarter.0), text);
         }
     }
-    for (node, days) in &world.days {
-        for (day, sums) in days {
-            said.insert(format!("day {} {day}", node_id(*node)), format!("{sums:?}"));
-        }
+    sums_of_nodes(world, &mut said);
+    for (node, day, tally) in world.tallies() {
+        said.insert(format!("reads {} {day}", node_id(node)), format!("{tally:?}"));
     }
-    for (node, quarters) in &world.above {
-        for (quarter, sums) in quarters {
-            said.insert(
-                format!("above {} {}", node_id(*node), quarter.0),
-                format!("{sums:?}"),
-            );
-        }
+    for (meter, quarter, adjustment) in world.adjustments() {
+        let text = format!("{:?} {:?}", adjustment.billed, adjustment.actual);
+        said.insert(format!("adjustment {} {}", meter_id(meter), quarter.0), text);
     }
     for ((meter, at), (content, _)) in &world.registers {
         said.insert(
@@ -88,6 +84,21 @@ pub(super) fn picture(world: &World) -> BTreeMap<String, String> {
     said
 }
 
+fn sums_of_nodes(world: &World, said: &mut BTreeMap<String, String>) {
+    let node_id = |node: NodeIx| world.network.node(node).unwrap().id.to_string();
+    for (node, days) in &world.days {
+        for (day, sums) in days {
+            said.insert(format!("day {} {day}", node_id(*node)), format!("{sums:?}"));
+        }
+    }
+    for (node, quarters) in &world.above {
+        for (quarter, sums) in quarters {
+            let key = format!("above {} {}", node_id(*node), quarter.0);
+            said.insert(key, format!("{sums:?}"));
+        }
+    }
+}
+
 /// Columns that say how a row came about: which record told it first, when it was written, how many versions it took.
 const PROVENANCE: [&str; 11] = [
     "recorded_at",
@@ -103,8 +114,8 @@ const PROVENANCE: [&str; 11] = [
     "resolved_at",
 ];
 
-/// Key and newest row of every key of a table, without provenance; withdrawn balances are none.
-pub(super) fn current_rows(store: &MemoryStore, table: &'static TableSchema) -> BTreeMap<String, String> {
+/// Key and newest row of every key of a table, without provenance; withdrawn balances are none, nor are days that nobody owes any more.
+pub(crate) fn current_rows(store: &MemoryStore, table: &'static TableSchema) -> BTreeMap<String, String> {
     let mut newest: BTreeMap<String, (Vec<i64>, String)> = BTreeMap::new();
     for batch in store.batches(table) {
         for row in 0..batch.num_rows() {
@@ -141,7 +152,9 @@ pub(super) fn current_rows(store: &MemoryStore, table: &'static TableSchema) -> 
             let withdrawn = says("status", "withdrawn")
                 || says("excluded_because", "withdrawn")
                 || is_outage && says("status", "CANCELLED")
-                || says("consumers_served", "0") && says("customer_interruptions", "0");
+                || says("consumers_served", "0") && says("customer_interruptions", "0")
+                || table.name == table::READ_COMPLETENESS.name && says("expected", "0")
+                || table.name == table::BILLING_ADJUSTMENTS.name && says("actual_import_wh", "");
             let text = if withdrawn {
                 String::new()
             } else {
@@ -163,7 +176,7 @@ pub(super) fn current_rows(store: &MemoryStore, table: &'static TableSchema) -> 
 }
 
 /// The tables whose current rows order must not change. Quarantine rows are named by records, which splitting changes.
-pub(super) static COMPARED: [&TableSchema; 16] = [
+pub(super) static COMPARED: [&TableSchema; 19] = [
     &table::INTERVAL_READS,
     &table::REGISTER_READS,
     &table::METER_EVENTS,
@@ -171,6 +184,9 @@ pub(super) static COMPARED: [&TableSchema; 16] = [
     &table::DT_BALANCE,
     &table::FEEDER_BALANCE,
     &table::NODE_BALANCE_DAILY,
+    &table::READ_COMPLETENESS,
+    &table::BILLING,
+    &table::BILLING_ADJUSTMENTS,
     &table::NODES,
     &table::METERS,
     &table::CONNECTIONS,
@@ -182,7 +198,7 @@ pub(super) static COMPARED: [&TableSchema; 16] = [
     &table::RELIABILITY_MONTHLY,
 ];
 
-pub(super) fn assert_same(
+pub(crate) fn assert_same(
     what: &str,
     a: &BTreeMap<String, String>,
     b: &BTreeMap<String, String>,
@@ -203,7 +219,7 @@ fn rows_where(
     u64::try_from(rows).unwrap()
 }
 
-pub(super) fn cell(batch: &RecordBatch, row: usize, name: &str) -> String {
+pub(crate) fn cell(batch: &RecordBatch, row: usize, name: &str) -> String {
     array_value_to_string(batch.column_by_name(name).unwrap(), row).unwrap()
 }
 
@@ -219,8 +235,12 @@ pub(super) fn assert_conserved(world: &World, store: &MemoryStore) -> Result<(),
         (0, 0, 0)
     );
     let superseded = |batch: &RecordBatch, row: usize| cell(batch, row, "version") == "0";
+    let is_said = |batch: &RecordBatch, row: usize| {
+        ["actual", "edited"].contains(&cell(batch, row, "quality").as_str())
+    };
     prop_assert_eq!(
-        rows_where(store, &table::INTERVAL_READS, |b, r| !superseded(b, r)),
+        rows_where(store, &table::INTERVAL_READS, |b, r| is_said(b, r)
+            && !superseded(b, r)),
         counts.reads_accepted
     );
     prop_assert_eq!(
@@ -300,6 +320,29 @@ pub(super) fn assert_children_sum_up(world: &World) -> Result<(), TestCaseError>
         &world.above.get(&discom).cloned().unwrap_or_default()
     );
     prop_assert_eq!(&by_day, &world.days.get(&discom).cloned().unwrap_or_default());
+    Ok(())
+}
+
+/// Reads by arrival: of the discom the sum of its feeders', each day.
+pub(super) fn assert_tallies_sum_up(world: &World) -> Result<(), TestCaseError> {
+    let Some(discom) = world.network.find_node("D") else {
+        return Ok(());
+    };
+    let is_feeder = |node: NodeIx| {
+        let placed = world.network.node(node).unwrap();
+        placed.kind() == Some(NodeKind::Feeder) && placed.history.newest().is_some()
+    };
+    let mut sums: BTreeMap<Day, crate::world::ReadTally> = BTreeMap::new();
+    let mut of_discom = BTreeMap::new();
+    for (node, day, tally) in world.tallies() {
+        prop_assert!(tally.missing() >= 0 && tally.by_8h <= tally.by_12h && tally.by_12h <= tally.by_24h);
+        if node == discom {
+            of_discom.insert(day, tally);
+        } else if is_feeder(node) {
+            sums.entry(day).or_default().plus(&tally);
+        }
+    }
+    prop_assert_eq!(sums, of_discom);
     Ok(())
 }
 

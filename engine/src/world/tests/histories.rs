@@ -1,7 +1,8 @@
-//! Random histories: what meters, master data and their corrections say around a midnight.
+//! Random histories: what meters, people, master data and their corrections say around a midnight.
 
 use gridtally_schemas::{
-    IntervalMinutes, IntervalRead, Multiplier, PowerEvent, Publish, RegisterRead, UtcMicros,
+    IntervalMinutes, IntervalRead, MeterId, Multiplier, PowerEvent, Publish, RegisterRead, UtcMicros,
+    edit::{Edit, Edits},
     network::{MasterRows, MeterRole, NodeKind},
     outage::{Cause, PlanRows, PlannedClass, PlannedOutageRow, SupplyHoursRow, Weekdays},
     record,
@@ -22,6 +23,7 @@ pub(crate) enum Said {
     Events(&'static str, Vec<PowerEvent>),
     Plan(PlanRows),
     Cause(Cause),
+    Edits(Edits),
 }
 
 pub(super) const METERS: [&str; 8] = ["A", "B", "C", "MT1", "MF1", "MF2", "X", "UNKNOWN"];
@@ -119,6 +121,30 @@ fn any_master() -> impl Strategy<Value = MasterRows> {
     prop_oneof![3 => meters, 3 => connections, 1 => boundary, 1 => moved, 3 => fixed]
 }
 
+fn any_edits() -> impl Strategy<Value = Edits> {
+    // Now and then one that cannot stand.
+    let energy = prop_oneof![6 => (0_i64..4).prop_map(|wh| wh * 70), 1 => Just(-1)];
+    let off = prop::bool::weighted(0.05);
+    let edit = (
+        prop::sample::select(METERS.to_vec()),
+        any_quarter(),
+        energy,
+        prop::option::of(0_i64..3),
+        off,
+    )
+        .prop_map(|(id, quarter, import_wh, export_wh, off)| Edit {
+            meter_id: MeterId::parse(id).unwrap(),
+            interval_end: quarter_end(quarter).plus(i64::from(off)),
+            import_wh,
+            export_wh,
+        });
+    prop::collection::vec(edit, 1..4).prop_map(|edits| Edits {
+        person: "A. Kulkarni".to_owned(),
+        reason: "read from the display".to_owned(),
+        edits,
+    })
+}
+
 fn any_said() -> impl Strategy<Value = Said> {
     let id = || prop::sample::select(METERS.to_vec());
     let wh = || prop::option::of(0_i64..3);
@@ -138,7 +164,8 @@ fn any_said() -> impl Strategy<Value = Said> {
     prop_oneof![
         4 => any_master().prop_map(Said::Master),
         6 => (id(), prop::collection::vec(any_read(), 1..6)).prop_map(|(id, reads)| Said::Reads(id, reads)),
-        1 => (id(), prop::collection::vec(register, 1..3)).prop_map(|(id, registers)| Said::Registers(id, registers)),
+        2 => (id(), prop::collection::vec(register, 1..3)).prop_map(|(id, registers)| Said::Registers(id, registers)),
+        2 => any_edits().prop_map(Said::Edits),
         4 => (id(), prop::collection::vec(event, 1..4)).prop_map(|(id, events)| Said::Events(id, events)),
         1 => any_plan().prop_map(Said::Plan),
         1 => any_cause().prop_map(Said::Cause),
@@ -214,8 +241,11 @@ fn any_cause() -> impl Strategy<Value = Cause> {
 pub(crate) fn history() -> impl Strategy<Value = Vec<(UtcMicros, Said)>> {
     prop::collection::vec(any_said(), 4..28).prop_map(|all| {
         let received = |at: usize, said: &Said| {
-            let is_early =
-                at.is_multiple_of(4) && !matches!(said, Said::Master(_) | Said::Plan(_) | Said::Cause(_));
+            let is_early = at.is_multiple_of(4)
+                && !matches!(
+                    said,
+                    Said::Master(_) | Said::Plan(_) | Said::Cause(_) | Said::Edits(_)
+                );
             NOW.plus(i64::try_from(at).unwrap() - if is_early { 40 * HOUR } else { 0 })
         };
         all.into_iter()
@@ -237,6 +267,11 @@ pub(crate) fn bytes_of((at, said): &(UtcMicros, Said)) -> Vec<u8> {
         Said::Cause(cause) => {
             let mut bytes = Vec::new();
             record::encode_cause(*at, cause, &mut bytes).unwrap();
+            return bytes;
+        }
+        Said::Edits(edits) => {
+            let mut bytes = Vec::new();
+            record::encode_edits(*at, edits, &mut bytes).unwrap();
             return bytes;
         }
         Said::Reads(id, reads) => {
@@ -285,6 +320,16 @@ pub(super) fn split(all: &[(UtcMicros, Said)]) -> Vec<(UtcMicros, Said)> {
                 .map(|row| Said::Plan(PlanRows::SupplyHours(vec![row.clone()])))
                 .collect(),
             Said::Cause(cause) => vec![Said::Cause(cause.clone())],
+            Said::Edits(edits) => edits
+                .edits
+                .iter()
+                .map(|edit| {
+                    Said::Edits(Edits {
+                        edits: vec![edit.clone()],
+                        ..edits.clone()
+                    })
+                })
+                .collect(),
         }
     };
     all.iter()

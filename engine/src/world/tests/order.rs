@@ -9,7 +9,7 @@ use super::{
     NOW,
     compared::{
         COMPARED, assert_as_computed_at_once, assert_children_sum_up, assert_conserved, assert_same,
-        assert_written_once, current_rows, picture,
+        assert_tallies_sum_up, assert_written_once, current_rows, picture,
     },
     histories::{METERS, bytes_of, history, split},
 };
@@ -99,6 +99,7 @@ proptest! {
             assert_conserved(&process.world, store)?;
             assert_written_once(store)?;
             assert_children_sum_up(&process.world)?;
+            assert_tallies_sum_up(&process.world)?;
             assert_as_computed_at_once(&process.world)?;
         }
     }

@@ -19,6 +19,7 @@ use crate::{
         estimate::{Blank, DayKind, LIKE_DAYS, LikeDay, estimate},
         validate::evaluate,
     },
+    world::billing::{Adjustment, ConsumerIx},
     world::paging::Wanted,
 };
 
@@ -38,6 +39,9 @@ struct Bench {
     wanted: Wanted,
 }
 
+/// From a position of the day on: whose bill counts, and when it was made.
+type BilledFrom = (usize, Option<(ConsumerIx, UtcMicros)>);
+
 /// What was gathered of one meter-day.
 struct Known<'a> {
     parts: Vec<Part<'a>>,
@@ -45,12 +49,15 @@ struct Known<'a> {
     balance: Option<BalanceOfDay>,
     registers: [Option<Register>; 2],
     gaps_due: bool,
+    /// From a position in the day on, the bill of its consumer.
+    bills: Vec<BilledFrom>,
 }
 
 /// What judging one meter-day said, beside its exceptions.
 #[derive(Default)]
 struct Verdict {
     estimates: Vec<Estimate>,
+    adjustments: Vec<(Quarter, Adjustment)>,
     is_blank: bool,
 }
 
@@ -153,6 +160,7 @@ impl World {
         self.ask(std::mem::take(&mut bench.wanted));
         for (meter, found, verdict) in verdicts {
             self.put_exceptions(meter, &bench.span, found);
+            self.put_adjustments(meter, &bench.span, &verdict.adjustments);
             self.put_estimates(meter, &bench, verdict);
             if self.vee.findings.get(&meter).is_some_and(Findings::is_empty) {
                 self.vee.findings.remove(&meter);
@@ -196,17 +204,36 @@ impl World {
             .is_some_and(|context| matches!(context.role, MeterRole::Consumer | MeterRole::Generation));
         let is_blank = known.gaps_due && is_consumer && day.expected().any(|(_, _, cell)| cell.is_none());
         let estimates = if is_blank {
-            self.estimate(meter, (bench.day, bench.kind), &day, &mut bench.wanted)?
+            self.estimate((meter, None), (bench.day, bench.kind), &day, &mut bench.wanted)?
         } else {
             Vec::new()
         };
-        Some(Verdict { estimates, is_blank })
+        let adjustments = if is_consumer {
+            self.adjust(
+                meter,
+                (bench.day, bench.kind),
+                &day,
+                (&known.bills, &mut bench.wanted),
+            )?
+        } else {
+            Vec::new()
+        };
+        Some(Verdict {
+            is_blank: is_blank || !adjustments.is_empty(),
+            estimates,
+            adjustments,
+        })
     }
 
     fn known(&self, meter: MeterIx, bench: &Bench) -> Known<'_> {
         let (begin, end) = (bench.span.start().begin(), bench.span.end().end());
         let (mut dt, mut own_dt) = (None, None);
-        let parts = self.parts(meter, bench, |service| {
+        let mut bills = Vec::new();
+        let parts = self.parts(meter, bench, |from, service| {
+            if !self.bills.is_empty() {
+                let consumer = service.connection.map(|connection| &connection.consumer_id);
+                bills.push((from, consumer.and_then(|id| self.bills.billed_at(id, bench.day))));
+            }
             let is_dt = |node: &NodeIx| {
                 self.network.node(*node).and_then(crate::network::Node::kind) == Some(NodeKind::Dt)
             };
@@ -224,6 +251,7 @@ impl World {
             balance: own_dt.and_then(|dt| self.balance_of_dt(dt, bench.day)),
             registers: [register(begin), register(end)],
             gaps_due,
+            bills,
         }
     }
 
@@ -232,7 +260,7 @@ impl World {
         &'a self,
         meter: MeterIx,
         bench: &Bench,
-        mut see: impl FnMut(&Service<'a>),
+        mut see: impl FnMut(usize, &Service<'a>),
     ) -> Vec<Part<'a>> {
         let first = *bench.span.start();
         let mut parts = Vec::with_capacity(1);
@@ -240,11 +268,12 @@ impl World {
         while at <= *bench.span.end() {
             let mut span = UtcMicros(i64::MIN)..UtcMicros(i64::MAX);
             let service = self.network.service(meter, at.begin(), &mut span);
+            let from = usize::try_from(at.0.saturating_sub(first.0)).unwrap_or(0);
             if let Some(service) = &service {
-                see(service);
+                see(from, service);
             }
             parts.push(Part {
-                from: usize::try_from(at.0.saturating_sub(first.0)).unwrap_or(0),
+                from,
                 context: service.map(|service| context(&service, &self.settings.vee)),
             });
             // Master rows begin on the grid; the next part begins with the quarter that begins where this one ends.
@@ -295,24 +324,30 @@ impl World {
         quarters.map(counts).collect()
     }
 
+    /// The estimates of a day, from the values that had come by an instant (`None`: from all); `None`: values that it takes are out of
+    /// memory.
     fn estimate(
         &self,
-        meter: MeterIx,
+        (meter, known_at): (MeterIx, Option<UtcMicros>),
         (day, kind): (Day, DayKind),
         of_day: &MeterDay<'_>,
         out: &mut Wanted,
     ) -> Option<Vec<Estimate>> {
-        let like = self.like_days(meter, (day, kind), of_day, out)?;
+        let like = self.like_days((meter, known_at), (day, kind), of_day, out)?;
         let like_days: Vec<LikeDay<'_>> = like
             .iter()
             .map(|(day, cells)| LikeDay { day: *day, cells })
             .collect();
         let quarters = of_day.last_context().map_or(1, |context| context.quarters);
         let length = u32::try_from(of_day.cells.len()).unwrap_or(0);
-        let next = Quarter(of_day.first.0.saturating_add(length));
+        let next = Quarter(of_day.first.0.saturating_add(length)).ceil_to(quarters);
+        let mut after = [self.state.own_value(meter, next)];
+        if let Some(at) = known_at {
+            self.forget_late((meter, day.next()), next, at, &mut after);
+        }
         Some(estimate(&Blank {
             day: of_day,
-            after: self.state.own_value(meter, next.ceil_to(quarters)),
+            after: after.into_iter().next().flatten(),
             like_days: &like_days,
             dead: &[],
         }))
@@ -322,7 +357,7 @@ impl World {
     /// them is out of memory.
     fn like_days(
         &self,
-        meter: MeterIx,
+        (meter, known_at): (MeterIx, Option<UtcMicros>),
         (day, kind): (Day, DayKind),
         of_day: &MeterDay<'_>,
         out: &mut Wanted,
@@ -344,7 +379,11 @@ impl World {
             if !self.can_look_at(block, like, out) {
                 return None;
             }
-            let cells = own_values(&self.state, (block, slot), self.quarters_of_day(like));
+            let span = self.quarters_of_day(like);
+            let mut cells = own_values(&self.state, (block, slot), span.clone());
+            if let Some(at) = known_at {
+                self.forget_late((meter, like), *span.start(), at, &mut cells);
+            }
             if cells.iter().all(Option::is_none) {
                 continue;
             }
@@ -358,6 +397,75 @@ impl World {
             }
         }
         Some(days)
+    }
+
+    /// What late reads change of what was billed: the estimates that stood then, against what was said since. `None`: values that it takes
+    /// are out of memory.
+    fn adjust(
+        &self,
+        meter: MeterIx,
+        (day, kind): (Day, DayKind),
+        of_day: &MeterDay<'_>,
+        (bills, out): (&[BilledFrom], &mut Wanted),
+    ) -> Option<Vec<(Quarter, Adjustment)>> {
+        let mut found = Vec::new();
+        for (at, (from, bill)) in bills.iter().enumerate() {
+            let until = bills.get(at + 1).map_or(of_day.cells.len(), |(next, _)| *next);
+            let Some((consumer, billed_at)) = bill.filter(|(_, at)| self.was_estimated_at(day, *at)) else {
+                continue;
+            };
+            let mut cells = of_day.cells.to_vec();
+            if !self.forget_late((meter, day), of_day.first, billed_at, &mut cells) {
+                continue;
+            }
+            let mut before = of_day.before.to_vec();
+            let length = u32::try_from(before.len()).unwrap_or(0);
+            self.forget_late(
+                (meter, Day(day.0 - 1)),
+                of_day.first.minus(length),
+                billed_at,
+                &mut before,
+            );
+            let as_billed = MeterDay {
+                cells: &cells,
+                before: &before,
+                ..*of_day
+            };
+            let estimates = self.estimate((meter, Some(billed_at)), (day, kind), &as_billed, out)?;
+            for (position, _, cell) in of_day.expected().filter(|(at, ..)| (*from..until).contains(at)) {
+                let (Some(value), Some(None)) = (cell, cells.get(position)) else {
+                    continue;
+                };
+                let quarter = of_day.quarter(position);
+                let stood = estimates.iter().find(|estimate| estimate.quarter == quarter);
+                let billed = stood.map(|stood| (stood.import_wh, stood.export_wh, stood.method));
+                let actual = (value.import_wh, value.export_wh);
+                found.push((quarter, Adjustment::new((consumer, billed_at), billed, actual)));
+            }
+        }
+        Some(found)
+    }
+
+    fn put_adjustments(
+        &mut self,
+        meter: MeterIx,
+        span: &RangeInclusive<Quarter>,
+        adjustments: &[(Quarter, Adjustment)],
+    ) {
+        let findings = self.vee.findings.entry(meter).or_default();
+        for (quarter, standing) in findings.adjustments.range_mut(span.clone()) {
+            if standing.live.is_some() && !adjustments.iter().any(|(now, _)| now == quarter) {
+                standing.live = None;
+                self.vee.unpublished_adjustments.insert((meter, *quarter));
+            }
+        }
+        for (quarter, adjustment) in adjustments {
+            let standing = findings.adjustments.entry(*quarter).or_default();
+            if standing.live.as_ref() != Some(adjustment) {
+                standing.live = Some(adjustment.clone());
+                self.vee.unpublished_adjustments.insert((meter, *quarter));
+            }
+        }
     }
 
     fn put_exceptions(&mut self, meter: MeterIx, span: &RangeInclusive<Quarter>, found: Vec<Exception>) {
