@@ -147,8 +147,10 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
 /// Computes every balance and judges every day.
 pub(crate) fn settle(world: &mut World) {
     settle_with(&BalanceSql::default(), world);
+    assert!(world.is_settled() && world.is_tallied());
 }
 
+/// As far as what is in memory allows.
 fn settle_with(sql: &BalanceSql, world: &mut World) {
     loop {
         while let Some(members) = world.gather(10_000) {
@@ -160,7 +162,6 @@ fn settle_with(sql: &BalanceSql, world: &mut World) {
         }
     }
     while world.tally(3) > 0 {}
-    assert!(world.is_settled() && world.is_tallied());
 }
 
 /// Tables in memory. [`MemoryStore::fail_after`] makes a later commit fail as a crash would: it and all after it do nothing.
@@ -363,6 +364,7 @@ impl Process {
             }
             self.page_in(asked);
         }
+        assert!(self.world.is_settled() && self.world.is_tallied());
     }
 
     /// Brings back what is wanted, as the engine does.
