@@ -167,8 +167,8 @@ fn a_folder_gives_what_is_known_in_dependency_order() {
         .to_string();
     assert!(
         error.ends_with(
-            "truth.parquet is not named after what it holds: one of nodes, meters, connections, reads, registers, \
-             events, then .csv or .parquet"
+            "truth.parquet is not named after what it holds: one of nodes, meters, connections, \
+             planned_outages, supply_hours, billing, reads, registers, events, then .csv or .parquet"
         ),
         "{error}"
     );

@@ -256,10 +256,16 @@ impl World {
         Arrival::after(received_at.0.saturating_sub(end.0))
     }
 
-    /// Notes that the first value of a feeder's day came, or the last went: the silent days after it count, or do not.
+    /// Notes that the first value of a feeder's day came, or the last went: the silent days after it count, or do not. From the next
+    /// day on which it was heard they count because of that one.
     pub(super) fn note_silence(&mut self, feeder: NodeIx, heard: Day) {
-        for after in 0..=SILENT_DAYS_MAX {
-            self.completeness.note(feeder, Day(heard.0.saturating_add(after)));
+        self.completeness.note(feeder, heard);
+        for after in 1..=SILENT_DAYS_MAX {
+            let silent = Day(heard.0.saturating_add(after));
+            if self.heard.contains_key(&(feeder, silent)) {
+                break;
+            }
+            self.completeness.note(feeder, silent);
         }
     }
 

@@ -73,12 +73,13 @@ fn live(records: &[Vec<u8>], moments: &[Moment], settings: &Settings) -> (Proces
     let store = Arc::new(MemoryStore::default());
     let mut process = Process::start(&store, settings.clone(), NOW);
     let mut now = NOW;
+    let mut seen = 0;
     for moment in moments {
         now = now.plus(moment.hours * HOUR);
         process.set_now(now);
-        let applied = usize::try_from(process.world.applied().0).unwrap();
-        let through = applied.max(moment.through.index(records.len() + 1));
-        process.apply(records, through);
+        // As the engine's thread does: nothing is published before all that a table may hold already is applied.
+        seen = moment.through.index(records.len() + 1).max(seen);
+        process.apply(records, seen);
         store.fail_after(moment.dies_after);
         let scope = if moment.everything {
             Scope::Everything
