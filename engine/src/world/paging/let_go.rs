@@ -171,7 +171,7 @@ impl World {
             }
         }
         for feeder in &go {
-            bytes += self.let_feeder_go(*feeder, &span, &stay);
+            bytes += self.let_feeder_go(*feeder, (day, &span), &go);
         }
         let count = go.len();
         if count > 0 {
@@ -186,8 +186,8 @@ impl World {
     fn let_feeder_go(
         &mut self,
         feeder: NodeIx,
-        span: &RangeInclusive<Quarter>,
-        stay: &HashSet<NodeIx>,
+        (day, span): (Day, &RangeInclusive<Quarter>),
+        go: &HashSet<NodeIx>,
     ) -> usize {
         let mut bytes = 0;
         if let Some(intervals) = self.intervals.get_mut(&feeder) {
@@ -205,11 +205,13 @@ impl World {
             .network
             .node(feeder)
             .map_or(&[][..], |node| node.children.as_slice());
+        // A DT that was on a feeder without balances in the day too: that one comes back without being read from the tables.
         let is_idle_dt = |dt: &NodeIx| {
             let mut above = Vec::new();
             self.network.feeders_above(*dt, &mut above);
             let is_dt = self.network.node(*dt).and_then(Node::kind) == Some(NodeKind::Dt);
-            is_dt && above.contains(&feeder) && !above.iter().any(|other| stay.contains(other))
+            let is_out = |other: &NodeIx| go.contains(other) || self.paging.has_feeder(*other, day);
+            is_dt && above.contains(&feeder) && above.iter().all(is_out)
         };
         let mut nodes: Vec<NodeIx> = children.iter().copied().filter(is_idle_dt).collect();
         nodes.push(feeder);
