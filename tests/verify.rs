@@ -21,7 +21,7 @@
 mod product;
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output},
     sync::Arc,
 };
@@ -34,52 +34,13 @@ use arrow::{
 };
 use futures::TryStreamExt;
 use gridtally_engine::tables::{Appended, Tables};
-use gridtally_fleet::{Fleet, FleetConfig, Imperfections, Span};
 use gridtally_schemas::{
     UtcMicros,
     table::{DT_BALANCE, INTERVAL_READS, TableSchema},
 };
-use product::{BINARY, Product};
+use product::{BINARY, Product, fleet_files};
 
 const NOW: &str = "2026-04-05T00:00:00+05:30";
-const DAY_MICROS: i64 = 24 * 3_600_000_000;
-
-/// Two days of a small discom with late, repeated, corrected and missing reads; `reads.csv` cut in two halves that share meters and
-/// intervals.
-fn fleet_files(folder: &Path) -> (PathBuf, [PathBuf; 2]) {
-    let start = UtcMicros::parse("2026-04-01T00:00:00+05:30").unwrap();
-    let imperfections = Imperfections {
-        late_ppm: 40_000,
-        duplicate_ppm: 40_000,
-        corrected_ppm: 60_000,
-        ..Imperfections::usual()
-    };
-    let fleet = Fleet::new(FleetConfig {
-        consumers_per_feeder: 40,
-        imperfections,
-        ..FleetConfig::new(11, 80, start)
-    })
-    .unwrap();
-    let network = folder.join("network");
-    fleet.write_files(&network).unwrap();
-    let all = folder.join("all");
-    std::fs::create_dir_all(&all).unwrap();
-    fleet
-        .write_reads(&all, Span::between(start, start.plus(2 * DAY_MICROS)))
-        .unwrap();
-    let text = std::fs::read_to_string(all.join("reads.csv")).unwrap();
-    let (columns, lines) = text.split_once('\n').unwrap();
-    let halves = [0, 1].map(|half| {
-        let of_half = lines.lines().enumerate().filter(|(at, _)| at % 3 % 2 == half);
-        let lines: Vec<&str> = of_half.map(|(_, line)| line).collect();
-        let folder = folder.join(format!("half-{half}"));
-        std::fs::create_dir_all(&folder).unwrap();
-        let path = folder.join("reads.csv");
-        std::fs::write(&path, format!("{columns}\n{}\n", lines.join("\n"))).unwrap();
-        path
-    });
-    (network, halves)
-}
 
 fn run(arguments: &[&str]) -> Output {
     Command::new(BINARY).args(arguments).output().unwrap()

@@ -2,12 +2,20 @@
 
 use std::{ops::Deref, path::PathBuf, sync::Arc, time::Duration};
 
-use gridtally_engine::Engine;
-use gridtally_ingest::{log::Log, metrics::IngestMetrics};
+use gridtally_engine::{Engine, Progress};
+use gridtally_ingest::{
+    log::{Log, Position},
+    metrics::IngestMetrics,
+};
 use gridtally_schemas::{Clock, Zone};
 use tokio::sync::{Semaphore, watch};
 
-use crate::{routes::stream::Hub, sql::Sql, traffic::Traffic};
+use crate::{
+    problem::{self, Problem, causes},
+    routes::stream::Hub,
+    sql::Sql,
+    traffic::Traffic,
+};
 
 /// Bounds of the API.
 #[derive(Debug, Clone)]
@@ -107,6 +115,34 @@ impl App {
             settings,
             ending,
         }))
+    }
+}
+
+impl App {
+    /// Writes a record to the log; answers when it is durable.
+    pub(crate) async fn write(&self, record: &[u8]) -> Result<Position, Problem> {
+        let appender = self.log.appender();
+        let position = appender
+            .append(record)
+            .await
+            .map_err(|error| Problem::unavailable(&error))?;
+        appender
+            .synced(position)
+            .await
+            .map_err(|error| Problem::unavailable(&error))?;
+        Ok(position)
+    }
+
+    /// Waits until what is durable shows in the fixed routes; `what` begins the sentence that says so when the engine has ended: "the
+    /// rows are".
+    pub(crate) async fn applied(&self, what: &str) -> Result<Progress, Problem> {
+        self.engine.applied().await.map_err(|error| {
+            let detail = format!(
+                "{what} durable and will be applied, but the engine has ended: {}",
+                causes(&error)
+            );
+            Problem::new(problem::UNAVAILABLE, detail)
+        })
     }
 }
 

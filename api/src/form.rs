@@ -174,6 +174,20 @@ impl<R: Serialize> Table<'_, R> {
         Ok(response)
     }
 
+    /// The same of one page; `next`: the cursor of the next one, which callers of every form find in the header `next-cursor`.
+    pub(crate) fn answer_page(
+        &self,
+        headers: &HeaderMap,
+        json: &impl Serialize,
+        next: Option<&str>,
+    ) -> Result<Response, Problem> {
+        let mut response = self.answer(headers, json)?;
+        if let Some(Ok(next)) = next.map(HeaderValue::from_str) {
+            response.headers_mut().insert("next-cursor", next);
+        }
+        Ok(response)
+    }
+
     fn batch(&self, times: Times) -> Result<RecordBatch, ArrowError> {
         let fields: Vec<Field> = self.columns.iter().map(|column| column.field(times)).collect();
         let schema = Arc::new(Schema::new(fields));

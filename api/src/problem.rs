@@ -128,6 +128,11 @@ impl Problem {
         Self::new(BAD_BODY, format!("the body broke off: {}", rejection.body_text()))
     }
 
+    /// The log or the engine cannot do it now.
+    pub(crate) fn unavailable(error: &dyn std::error::Error) -> Self {
+        Self::new(UNAVAILABLE, causes(error))
+    }
+
     /// An error of ours, with its causes; logged, for someone must look.
     pub(crate) fn failed(what: &str, error: &dyn std::error::Error) -> Self {
         let detail = format!("{what}: {}", causes(error));

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use crate::{
     app::App,
-    problem::{self, Problem, causes},
+    problem::{self, Problem},
 };
 
 /// One edit, as it is sent.
@@ -85,23 +85,8 @@ pub(crate) async fn post(
     app.engine.read(|world| fits(world, &edits, now))?;
     let mut bytes = Vec::new();
     record::encode_edits(now, &edits, &mut bytes).map_err(|error| Problem::failed("edits", &error))?;
-    let unavailable = |error: &dyn std::error::Error| Problem::new(problem::UNAVAILABLE, causes(error));
-    let appender = app.log.appender();
-    let position = appender
-        .append(&bytes)
-        .await
-        .map_err(|error| unavailable(&error))?;
-    appender
-        .synced(position)
-        .await
-        .map_err(|error| unavailable(&error))?;
-    let progress = app.engine.applied().await.map_err(|error| {
-        let detail = format!(
-            "the edits are durable and will be applied, but the engine has ended: {}",
-            causes(&error)
-        );
-        Problem::new(problem::UNAVAILABLE, detail)
-    })?;
+    let position = app.write(&bytes).await?;
+    let progress = app.applied("the edits are").await?;
     let edited = Edited {
         edits: edits.edits.len(),
         log_position: position.0,

@@ -133,13 +133,7 @@ pub(crate) async fn post(
     let report = files::import(parts, &app.log.appender(), &app.clock)
         .await
         .map_err(import_problem)?;
-    let progress = app.engine.applied().await.map_err(|error| {
-        let detail = format!(
-            "the rows are durable and will be applied, but the engine has ended: {}",
-            causes(&error)
-        );
-        Problem::new(problem::UNAVAILABLE, detail)
-    })?;
+    let progress = app.applied("the rows are").await?;
     let status = if report.rows_refused == 0 {
         StatusCode::OK
     } else {

@@ -141,19 +141,12 @@ pub(crate) async fn list(
     nodes.truncate(limit);
     let next_cursor = nodes.last().filter(|_| more).map(|last| last.node_id.clone());
     let page = NodePage { nodes, next_cursor };
-    let mut response = Table {
+    let table = Table {
         columns: &NODE_COLUMNS,
         rows: &page.nodes,
         name: "nodes",
-    }
-    .answer(&headers, &page)?;
-    if let Some(next) = page
-        .next_cursor
-        .and_then(|cursor| axum::http::HeaderValue::from_str(&cursor).ok())
-    {
-        response.headers_mut().insert("next-cursor", next);
-    }
-    Ok(response)
+    };
+    table.answer_page(&headers, &page, page.next_cursor.as_deref())
 }
 
 /// A node with its balance of a day and the nodes above.

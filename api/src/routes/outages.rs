@@ -4,7 +4,7 @@ use axum::{
     Json,
     body::Bytes,
     extract::{Path, State, rejection::BytesRejection},
-    http::{HeaderMap, HeaderValue, StatusCode},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 use gridtally_engine::{
@@ -22,7 +22,7 @@ use crate::{
     form::{self, Column, Holds, Table},
     look,
     parameters::{Parameters, short},
-    problem::{self, Problem, causes},
+    problem::{self, Problem},
 };
 
 /// Outages on a page when nobody asks for a number.
@@ -294,17 +294,12 @@ pub(crate) async fn list(
         Ok((rows.collect::<Vec<_>>(), next))
     })?;
     let page = OutagePage { outages, next_cursor };
-    let mut response = Table {
+    let table = Table {
         columns: &COLUMNS,
         rows: &page.outages,
         name: "outages",
-    }
-    .answer(&headers, &page)?;
-    let next = page.next_cursor.as_deref().map(HeaderValue::from_str);
-    if let Some(Ok(next)) = next {
-        response.headers_mut().insert("next-cursor", next);
-    }
-    Ok(response)
+    };
+    table.answer_page(&headers, &page, page.next_cursor.as_deref())
 }
 
 fn unknown(id: &str) -> Problem {
@@ -447,23 +442,8 @@ pub(crate) async fn cause(
     let mut bytes = Vec::new();
     record::encode_cause(app.clock.now(), &cause, &mut bytes)
         .map_err(|error| Problem::failed("cause", &error))?;
-    let unavailable = |error: &dyn std::error::Error| Problem::new(problem::UNAVAILABLE, causes(error));
-    let appender = app.log.appender();
-    let position = appender
-        .append(&bytes)
-        .await
-        .map_err(|error| unavailable(&error))?;
-    appender
-        .synced(position)
-        .await
-        .map_err(|error| unavailable(&error))?;
-    let progress = app.engine.applied().await.map_err(|error| {
-        let detail = format!(
-            "the cause is durable and will be applied, but the engine has ended: {}",
-            causes(&error)
-        );
-        Problem::new(problem::UNAVAILABLE, detail)
-    })?;
+    let position = app.write(&bytes).await?;
+    let progress = app.applied("the cause is").await?;
     let recorded = Recorded {
         outage_id: id.to_string(),
         log_position: position.0,

@@ -18,7 +18,7 @@ use crate::{
     app::App,
     form,
     parameters::Parameters,
-    problem::{self, Problem, causes},
+    problem::{self, Problem},
 };
 
 /// Rows of a page by default.
@@ -185,7 +185,7 @@ pub(crate) async fn replay(
     app.engine
         .checkpoint()
         .await
-        .map_err(|error| unavailable(&error))?;
+        .map_err(|error| Problem::unavailable(&error))?;
     let mut waiting = Waiting {
         meter_id: asked.meter_id,
         reason: asked.reason,
@@ -210,13 +210,13 @@ pub(crate) async fn replay(
             break;
         }
     }
-    let progress = app.engine.applied().await.map_err(|error| unavailable(&error))?;
+    let progress = app
+        .engine
+        .applied()
+        .await
+        .map_err(|error| Problem::unavailable(&error))?;
     replayed.applied_position = progress.applied_position.0;
     Ok(Json(replayed).into_response())
-}
-
-fn unavailable(error: &dyn std::error::Error) -> Problem {
-    Problem::new(problem::UNAVAILABLE, causes(error))
 }
 
 /// Releases those of `rows` that can stand, by one durable log record.
@@ -236,15 +236,7 @@ async fn release(app: &App, rows: Vec<Quarantined>, replayed: &mut Replayed) -> 
     }
     let mut bytes = Vec::new();
     record::encode_release(app.clock.now(), SOURCE, &good, &mut bytes);
-    let appender = app.log.appender();
-    let position = appender
-        .append(&bytes)
-        .await
-        .map_err(|error| unavailable(&error))?;
-    appender
-        .synced(position)
-        .await
-        .map_err(|error| unavailable(&error))?;
+    let position = app.write(&bytes).await?;
     replayed.released += good.len();
     replayed.log_position = Some(position.0);
     Ok(())

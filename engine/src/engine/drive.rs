@@ -290,13 +290,13 @@ impl<S: Store> Driver<S> {
     /// Brings outages up to what is applied, and tells what changed.
     async fn look_for_outages(&mut self, now: UtcMicros) -> Result<(), EngineError> {
         let mut changes = loop {
-            let seen = self.write(|world| world.look_for_outages(now, OUTAGE_FEEDERS));
-            if !seen.more {
-                break seen.changes;
-            }
-            let asked = self.write(World::take_asked);
+            let look = |world: &mut World| (world.look_for_outages(now, OUTAGE_FEEDERS), world.take_asked());
+            let (seen, asked) = self.write(look);
             if !asked.is_empty() {
                 self.page_in(asked).await?;
+            }
+            if !seen.more {
+                break seen.changes;
             }
         };
         self.write(|world| world.tally_months(now));
@@ -319,8 +319,7 @@ impl<S: Store> Driver<S> {
         if self.read(World::applied) < self.replay_through {
             return Ok(false);
         }
-        let judged = self.write(|world| world.judge(JUDGE_DAYS));
-        let asked = self.write(World::take_asked);
+        let (judged, asked) = self.write(|world| (world.judge(JUDGE_DAYS), world.take_asked()));
         let is_out = !asked.is_empty();
         if is_out {
             self.page_in(asked).await?;

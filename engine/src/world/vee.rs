@@ -183,14 +183,6 @@ impl Validation {
             })
             .collect()
     }
-
-    fn is_idle(&self) -> bool {
-        self.queue.is_empty()
-            && self.changed.is_empty()
-            && self.dt_days.is_empty()
-            && self.feeders.is_empty()
-            && self.feeder_days.is_empty()
-    }
 }
 
 impl World {
@@ -368,11 +360,5 @@ impl World {
                 .filter_map(|shown| shown.live.as_ref());
             live.map(|estimate| (*meter, estimate))
         })
-    }
-
-    /// Whether every closed day has been judged by what was applied.
-    #[must_use]
-    pub fn is_judged(&self) -> bool {
-        self.vee.is_idle()
     }
 }

@@ -4,53 +4,19 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use gridtally_schemas::{
     IntervalRead,
-    network::{MasterRows, MeterRole},
     table::{self, TableSchema},
 };
 
-use super::{HOUR, NOW, compared::cell};
+use super::{HOUR, NOW, compared::cell, two_feeders};
 use crate::{
-    rig::{
-        LONG_AGO, MemoryStore, Process, connection, hierarchy, master_record, meter, publish, publish_record,
-        quarter_end, read,
-    },
+    rig::{MemoryStore, Process, publish, publish_record, quarter_end, read},
     world::{Settings, publish::Scope},
 };
 
 /// F1 with T1 (A, B) and T2 (C), F2 with T3 (E): every meter reads all of the day and the one before, but A not in the 50th quarter.
 fn records() -> Vec<Vec<u8>> {
-    let own = [
-        ("MF1", MeterRole::Feeder, "F1", 900),
-        ("MF2", MeterRole::Feeder, "F2", 300),
-        ("MT1", MeterRole::Dt, "T1", 540),
-        ("MT2", MeterRole::Dt, "T2", 270),
-        ("MT3", MeterRole::Dt, "T3", 280),
-    ];
-    let consumers = [
-        ("A", "T1", 200),
-        ("B", "T1", 300),
-        ("C", "T2", 250),
-        ("E", "T3", 260),
-    ];
-    let mut meters: Vec<_> = own
-        .iter()
-        .map(|(id, role, node, _)| meter(id, *role, Some(node)))
-        .collect();
-    meters.extend(
-        consumers
-            .iter()
-            .map(|(id, ..)| meter(id, MeterRole::Consumer, None)),
-    );
-    let connections = consumers
-        .iter()
-        .map(|(id, node, _)| connection(id, Some(id), node));
-    let mut records = vec![
-        master_record(LONG_AGO, &MasterRows::Nodes(hierarchy())),
-        master_record(LONG_AGO, &MasterRows::Meters(meters)),
-        master_record(LONG_AGO, &MasterRows::Connections(connections.collect())),
-    ];
-    let all = own.iter().map(|(id, _, _, wh)| (*id, *wh));
-    for (id, wh) in all.chain(consumers.iter().map(|(id, _, wh)| (*id, *wh))) {
+    let (mut records, meters) = two_feeders([900, 300, 540, 270, 280]);
+    for (id, wh) in meters {
         // Never the same twice in a row, so that no meter looks stuck.
         let reads: Vec<IntervalRead> = (-95..=96)
             .filter(|n| (id, *n) != ("A", 50))

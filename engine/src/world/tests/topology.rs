@@ -8,13 +8,13 @@ use gridtally_schemas::{
     network::{ConnectionRow, MasterRows, MeterRole, NodeKind},
 };
 
-use super::NOW;
+use super::{NOW, two_feeders};
 use crate::{
     balance::BalanceSql,
     network::NodeIx,
     rig::{
-        LONG_AGO, MIDNIGHT, block_on, connection, hierarchy, master_record, meter, node, publish,
-        publish_record, quarter_end, read, settle,
+        MIDNIGHT, block_on, connection, master_record, meter, node, publish, publish_record, quarter_end,
+        read, settle,
     },
     world::{Settings, Sums, World},
 };
@@ -22,41 +22,12 @@ use crate::{
 /// F1 with T1 (A, B) and T2 (C), F2 with T3 (E). Every meter reads all of the day: the DTs and feeders what is below them, and 10 Wh
 /// and 100 Wh more.
 fn told() -> World {
-    let own = [
-        ("MF1", MeterRole::Feeder, "F1", 870),
-        ("MF2", MeterRole::Feeder, "F2", 370),
-        ("MT1", MeterRole::Dt, "T1", 510),
-        ("MT2", MeterRole::Dt, "T2", 260),
-        ("MT3", MeterRole::Dt, "T3", 270),
-    ];
-    let consumers = [
-        ("A", "T1", 200),
-        ("B", "T1", 300),
-        ("C", "T2", 250),
-        ("E", "T3", 260),
-    ];
-    let mut meters: Vec<_> = own
-        .iter()
-        .map(|(id, role, node, _)| meter(id, *role, Some(node)))
-        .collect();
-    meters.extend(
-        consumers
-            .iter()
-            .map(|(id, ..)| meter(id, MeterRole::Consumer, None)),
-    );
-    let connections = consumers
-        .iter()
-        .map(|(id, node, _)| connection(id, Some(id), node));
+    let (master, meters) = two_feeders([870, 370, 510, 260, 270]);
     let mut world = World::new(Settings::default());
-    for rows in [
-        MasterRows::Nodes(hierarchy()),
-        MasterRows::Meters(meters),
-        MasterRows::Connections(connections.collect()),
-    ] {
-        say(&mut world, &master_record(LONG_AGO, &rows));
+    for record in master {
+        say(&mut world, &record);
     }
-    let all = own.iter().map(|(id, _, _, wh)| (*id, *wh));
-    for (id, wh) in all.chain(consumers.iter().map(|(id, _, wh)| (*id, *wh))) {
+    for (id, wh) in meters {
         say_reads(&mut world, id, wh, 1..=96);
     }
     world.advance(NOW);
