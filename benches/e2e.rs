@@ -45,6 +45,8 @@ const GATEWAYS: usize = 4;
 const HALF_LOAD_PER_SECOND: usize = 1_500;
 
 struct Arguments {
+    /// `--closed-days`: the clock stands days later, so that every read is late and its day is judged again.
+    closed_days: bool,
     consumers: u64,
     quarters: i64,
     runs: usize,
@@ -59,6 +61,7 @@ impl Arguments {
             place.map_or(usual, |place| given[place + 1].parse().unwrap())
         };
         Self {
+            closed_days: given.iter().any(|argument| argument == "--closed-days"),
             consumers: number("--consumers", 100_000),
             quarters: i64::try_from(number("--quarters", 60)).unwrap(),
             runs: usize::try_from(number("--runs", 3)).unwrap(),
@@ -110,10 +113,17 @@ fn main() {
     let folder = tempfile::tempdir().unwrap();
     let network = folder.path().join("network");
     fleet.write_files(&network).unwrap();
+    let ends = start.plus((arguments.quarters + arguments.quarters / 2 + 2) * 900_000_000);
+    let now = if arguments.closed_days {
+        ends.plus(2 * 86_400_000_000)
+    } else {
+        ends
+    };
+    let now = now.to_rfc3339(&FleetConfig::demo().zone);
     let runs: Vec<Run> = (0..arguments.runs)
         .map(|number| {
             let data_dir = folder.path().join(format!("run-{number}"));
-            let run = run(&data_dir, &network, &frames, &half);
+            let run = run((&data_dir, &network, &now), &frames, &half);
             std::fs::remove_dir_all(&data_dir).unwrap();
             run
         })
@@ -123,9 +133,9 @@ fn main() {
 }
 
 /// A process with the network, whose clock stands after everything that is published.
-fn start(data_dir: &Path, network: &Path) -> Product {
+fn start(data_dir: &Path, network: &Path, now: &str) -> Product {
     std::fs::create_dir_all(data_dir).unwrap();
-    let product = Product::start(data_dir, &[("now", "2026-04-03T00:00:00+05:30")]);
+    let product = Product::start(data_dir, &[("now", now)]);
     for file in ["nodes.csv", "meters.csv", "connections.csv"] {
         product.import(&network.join(file));
     }
@@ -133,8 +143,8 @@ fn start(data_dir: &Path, network: &Path) -> Product {
     product
 }
 
-fn run(data_dir: &Path, network: &Path, frames: &Frames, half: &Frames) -> Run {
-    let product = start(data_dir, network);
+fn run((data_dir, network, now): (&Path, &Path, &str), frames: &Frames, half: &Frames) -> Run {
+    let product = start(data_dir, network, now);
     let mut run = Run::default();
     let resident = watch::resident_bytes(product.pid());
     full_load(&product, frames, &mut run);

@@ -213,9 +213,15 @@ fn enrolment(config: &Config) -> Result<Enrolment, ConfigError> {
     Ok(enrolment)
 }
 
-/// The runtime that everything but log and engine runs on.
+/// The runtime that everything but log, engine and HTTP runs on.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    runtime_named("gridtally")
+}
+
+/// A runtime with a thread a core.
+pub(crate) fn runtime_named(threads: &str) -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread()
+        .thread_name(threads)
         .enable_all()
         .build()
         .map_err(|source| Failure::work("the runtime cannot be started", source))

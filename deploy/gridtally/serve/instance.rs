@@ -25,6 +25,7 @@ use gridtally_ingest::{
 use serde_json::Value;
 use tokio::{
     net::{TcpListener, TcpSocket},
+    runtime::Runtime,
     sync::watch,
     task::{JoinHandle, JoinSet},
 };
@@ -80,6 +81,21 @@ pub(crate) struct Instance {
     end_http: watch::Sender<bool>,
     ingest: JoinSet<Result<(), Failure>>,
     http: JoinHandle<Result<(), Failure>>,
+    _http_threads: Threads,
+}
+
+/// A runtime of its own. HTTP has one: meters that publish at full rate keep the threads of the other busy, and a tile that waits for its
+/// turn among them is late.
+#[derive(Debug)]
+struct Threads(Option<Runtime>);
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        // A runtime must not end by being dropped within another.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 async fn told(mut end: watch::Receiver<bool>) {
@@ -117,8 +133,12 @@ impl Instance {
     /// Recovers and starts everything; returns when it listens.
     pub(crate) async fn start(plan: Plan) -> Result<Self, Failure> {
         let core = Core::start(&plan).await?;
-        let (mqtt_listener, http_listener) =
-            (bind(plan.mqtt_listen, "MQTT")?, bind(plan.http_listen, "HTTP")?);
+        let http_runtime = super::runtime_named("http")?;
+        let mqtt_listener = bind(plan.mqtt_listen, "MQTT")?;
+        let http_listener = {
+            let _on = http_runtime.enter();
+            bind(plan.http_listen, "HTTP")?
+        };
         let endpoints = Endpoints {
             mqtt: local(&mqtt_listener)?,
             http: local(&http_listener)?,
@@ -146,7 +166,7 @@ impl Instance {
         }
         let (end_http, ending) = watch::channel(false);
         let state = api_state(&plan, &core, metrics)?;
-        let http = tokio::spawn(async move {
+        let http = http_runtime.spawn(async move {
             let ended = gridtally_api::serve(http_listener, state, told(ending)).await;
             ended.map_err(|source| Failure::work("the API ended", source))
         });
@@ -160,6 +180,7 @@ impl Instance {
             end_http,
             ingest,
             http,
+            _http_threads: Threads(Some(http_runtime)),
         })
     }
 

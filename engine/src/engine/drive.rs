@@ -32,7 +32,7 @@ use crate::{
 mod memory;
 
 /// Bytes of the log applied under one write lock: a few milliseconds.
-const APPLY_BYTES: usize = 256 * 1024;
+const APPLY_BYTES: usize = 64 * 1024;
 /// Member reads gathered under one lock and computed by one run of the SQL: a few milliseconds.
 const GATHER_ROWS: usize = 64 * 1024;
 /// Meter-days judged under one lock: a few milliseconds.
@@ -466,8 +466,10 @@ impl<S: Store> Driver<S> {
             self.answer_published(asked, progress);
             return;
         }
-        let task = self.commits.spawn(async move {
-            let written = checkpointer.write(due, now).await;
+        // Encoding takes the processor for long between two waits: not on the threads that answer meters and callers.
+        let commits = self.commits.clone();
+        let task = self.commits.spawn_blocking(move || {
+            let written = commits.block_on(checkpointer.write(due, now));
             (checkpointer, written)
         });
         self.writing = Some(Writing { task, started, asked });
