@@ -102,7 +102,11 @@ fn keys_partitions_and_orders_name_columns() {
         let never_null = |name: &&str| table.column(name).is_some_and(|column| !column.nullable());
         assert!(table.partition.as_ref().is_none_or(never_null), "{}", table.name);
         // Rows of one key are told by equality, which null has with nothing.
-        assert!(!table.versioned || table.key.iter().all(never_null), "{}", table.name);
+        assert!(
+            !table.versioned || table.key.iter().all(never_null),
+            "{}",
+            table.name
+        );
     }
 }
 
