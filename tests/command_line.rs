@@ -259,6 +259,65 @@ fn a_regulation_that_cannot_be_used_exits_with_2_and_says_why() {
 }
 
 #[test]
+fn which_regulation_is_in_force_where_and_when_is_told_and_what_cannot_be_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gridtally.toml");
+    let check = |config: &str, code: i32, expected: &[&str]| {
+        std::fs::write(&path, config).unwrap();
+        let output = run(&["check-config", "--config", path.to_str().unwrap()]);
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        for line in expected {
+            assert!(said.contains(line), "{line} in {said}");
+        }
+    };
+    check(
+        "",
+        0,
+        &["compensation: no regulation on compensation is in force: nothing is accrued"],
+    );
+    check(
+        "[compensation]\nregulation = \"IN-MH-MERC-2021\"\n[[regulations]]\npreset = \"IN-TG-TSERC-2016\"\nvalid_from = \"2024-04-01\"\n\
+         [[regulations]]\npreset = \"IN-DL-DERC-2018\"\nnode = \"Z7\"\nvalid_from = \"2025-04-01\"\n",
+        0,
+        &[
+            "compensation: everywhere, before 2021-02-25: gap: no regulation, nothing is accrued",
+            "compensation: everywhere, from 2021-02-25 until before 2024-04-01: IN-MH-MERC-2021",
+            "compensation: everywhere, from 2024-04-01: IN-TG-TSERC-2016",
+            "overlap: IN-MH-MERC-2021 would still hold on 2024-04-01, when IN-TG-TSERC-2016 takes its place",
+            "compensation: under Z7, from 2025-04-01: IN-DL-DERC-2018",
+            "configuration can be used",
+        ],
+    );
+    let refused = |entry: &str, why: &str| check(&format!("[[regulations]]\n{entry}\n"), 2, &[why]);
+    refused(
+        "preset = \"IN-MH-MERC-2021\"\nvalid_from = \"2019-01-01\"",
+        "`regulations` in ",
+    );
+    refused(
+        "preset = \"IN-MH-MERC-2021\"\nvalid_from = \"2019-01-01\"",
+        "everywhere: IN-MH-MERC-2021 is to be in force from 2019-01-01, and begins on 2021-02-25",
+    );
+    refused(
+        "preset = \"IN-XX\"",
+        "`preset`: `IN-XX` is none of IN-DL-DERC-2018",
+    );
+    refused(
+        "valid_from = \"2024-01-01\"",
+        "one of `preset` and `file` is needed",
+    );
+    refused(
+        "preset = \"IN-MH-MERC-2021\"\nfrom = \"2024-01-01\"",
+        "unknown field `from`",
+    );
+    check(
+        "[compensation]\napproval = \"one\"\n",
+        2,
+        &["`compensation.approval` = `one`"],
+    );
+}
+
+#[test]
 fn what_a_rule_refused_is_listed_and_comes_back_when_the_rule_has_changed() {
     let folder = tempfile::tempdir().unwrap();
     let master = folder.path().join("meters.csv");

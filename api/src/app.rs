@@ -1,6 +1,14 @@
 //! What every route works with.
 
-use std::{ops::Deref, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    ops::Deref,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use gridtally_engine::{Engine, Progress};
 use gridtally_ingest::{
@@ -82,6 +90,8 @@ pub(crate) struct Parts {
     pub(crate) hub: Hub,
     pub(crate) imports: Semaphore,
     pub(crate) streams: Arc<Semaphore>,
+    /// Whether all that the log held at the start is applied.
+    is_caught_up: AtomicBool,
     /// Turns true when the server is to end.
     pub(crate) ending: watch::Receiver<bool>,
 }
@@ -111,6 +121,7 @@ impl App {
             hub: Hub::new(clock.now()),
             imports: Semaphore::new(settings.imports_max),
             streams: Arc::new(Semaphore::new(settings.streams_max)),
+            is_caught_up: AtomicBool::new(false),
             clock,
             settings,
             ending,
@@ -131,6 +142,15 @@ impl App {
             .await
             .map_err(|error| Problem::unavailable(&error))?;
         Ok(position)
+    }
+
+    /// Waits, once after a start, until what the log held then is applied: what billing said before a crash counts before it is asked again.
+    pub(crate) async fn caught_up(&self) -> Result<(), Problem> {
+        if !self.is_caught_up.load(Ordering::Acquire) {
+            self.applied("what was said before the start is").await?;
+            self.is_caught_up.store(true, Ordering::Release);
+        }
+        Ok(())
     }
 
     /// Waits until what is durable shows in the fixed routes; `what` begins the sentence that says so when the engine has ended: "the

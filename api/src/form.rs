@@ -117,6 +117,25 @@ impl Form {
     }
 }
 
+/// Whether `Accept` likes a page to read better than JSON.
+pub(crate) fn prefers_html(headers: &HeaderMap) -> bool {
+    let ranges = headers.get_all(header::ACCEPT).iter();
+    let ranges: Vec<&str> = ranges
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .collect();
+    let quality = |media_type: &str| {
+        let weights = ranges.iter().filter_map(|range| weigh(range, media_type));
+        weights.max().map_or(0, |(_, quality)| quality)
+    };
+    let is_named = |media_type: &str| {
+        let mut weights = ranges.iter().filter_map(|range| weigh(range, media_type));
+        weights.any(|(exactness, _)| exactness == 2)
+    };
+    let (html, json) = (quality("text/html"), quality(JSON));
+    is_named("text/html") && (html > json || html == json && !is_named(JSON))
+}
+
 /// How exactly a media range names a type, and its quality in thousandths; `None` when it does not.
 fn weigh(range: &str, media_type: &str) -> Option<(u8, u32)> {
     let mut parts = range.split(';').map(str::trim);

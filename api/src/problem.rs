@@ -53,6 +53,16 @@ kinds! {
         "List them with `GET /api/v1/outages`; what stood before is in the table `outages_history`.";
     UNKNOWN_CONSUMER = "unknown-consumer", NOT_FOUND, "There is no such consumer",
         "Import the `connections` file that names it.";
+    UNKNOWN_ENTRY = "unknown-entry", NOT_FOUND, "There is no such entry of compensation",
+        "List them with `GET /api/v1/compensation/entries`.";
+    NO_IDEMPOTENCY_KEY = "no-idempotency-key", BAD_REQUEST, "The request has no name",
+        "Send `Idempotency-Key` with a text of your own, and the same text whenever you send the request again.";
+    KEY_REUSED = "key-reused", UNPROCESSABLE_ENTITY, "The key names another request",
+        "Take a new `Idempotency-Key` for a new request.";
+    NOT_ACKNOWLEDGEABLE = "not-acknowledgeable", CONFLICT, "An entry cannot be acknowledged",
+        "Acknowledge only what `GET /api/v1/compensation/entries?status=due` gave.";
+    NOT_APPROVABLE = "not-approvable", CONFLICT, "An entry cannot be proposed or approved",
+        "`GET /api/v1/compensation/entries?status=unproposed` and `?status=proposed` list what waits for whom.";
     WRONG_METHOD = "wrong-method", METHOD_NOT_ALLOWED, "The route does not take this method",
         "Use a method of the `Allow` header.";
     NOT_ACCEPTABLE = "not-acceptable", NOT_ACCEPTABLE, "No form of the answer is acceptable",

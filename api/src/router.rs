@@ -18,8 +18,8 @@ use crate::{
     parameters::short,
     problem::{self, Problem},
     routes::{
-        balance, edits, import, interruptions, nodes, operations, outages, page, quality, quarantine,
-        reliability, sql, stream, summary,
+        balance, compensation, edits, explanation, import, interruptions, nodes, operations, outages, page,
+        quality, quarantine, reliability, sql, stream, summary,
     },
 };
 
@@ -47,6 +47,27 @@ fn routes(deadline: Duration) -> Vec<Route> {
             "/api/v1/consumers/{id}/interruptions",
             deadline,
             get(interruptions::of_consumer),
+        ),
+        (
+            "/api/v1/consumers/{id}/compensation",
+            deadline,
+            get(compensation::of_consumer),
+        ),
+        ("/api/v1/compensation/entries", deadline, get(compensation::list)),
+        (
+            "/api/v1/compensation/entries/{id}/explanation",
+            deadline,
+            get(explanation::get),
+        ),
+        (
+            "/api/v1/compensation/acknowledgements",
+            NO_DEADLINE,
+            post(compensation::acknowledge),
+        ),
+        (
+            "/api/v1/compensation/approvals",
+            NO_DEADLINE,
+            post(compensation::approvals::approve),
         ),
         ("/api/v1/stream", deadline, get(stream::get)),
         ("/api/v1/sql", NO_DEADLINE, post(sql::post)),

@@ -1,7 +1,9 @@
 //! The routes.
 
 pub(crate) mod balance;
+pub(crate) mod compensation;
 pub(crate) mod edits;
+pub(crate) mod explanation;
 pub(crate) mod import;
 pub(crate) mod interruptions;
 pub(crate) mod nodes;

@@ -57,7 +57,7 @@ sqlBox($('sql'));
 // --- Tiles ---
 const tiles = {};
 function buildTiles() {
-  const names = { supply: 'Without supply', reads: 'Reads', loss: 'Loss today', complete: 'Completeness today', log: 'Durable log', tables: 'In the tables', size: 'Network' };
+  const names = { supply: 'Without supply', reads: 'Reads', loss: 'Loss today', complete: 'Completeness today', log: 'Durable log', tables: 'In the tables', size: 'Network', owed: 'Compensation owed' };
   for (const [key, name] of Object.entries(names)) {
     const tile = { value: el('span', { class: 'skeleton' }, '0000'), unit: el('small'), note: el('p', {}, '\u00a0') };
     tiles[key] = tile;
@@ -85,6 +85,8 @@ function fillTiles() {
   setTile('complete', percent(complete.pct).replace(' %', ''), complete.pct == null ? '' : '%', `${count(complete.reported)} of ${count(complete.expected)}`, complete.estimated ? `, ${count(complete.estimated)} estimated` : '');
   setTile('log', count(summary.log_position), 'records', lag.records ? `${count(lag.records)} not applied yet` : 'all applied', ` · tick ${Math.round(lag.tick_ms)} ms`);
   setTile('tables', summary.published_at ? age(lag.published_seconds) : 'not yet', summary.published_at ? 'ago' : '', lag.records_unpublished ? `${count(lag.records_unpublished)} records newer than SQL shows` : 'SQL shows everything');
+  const owed = summary.compensation_accrued_inr;
+  setTile('owed', owed == null ? '–' : count(Math.round(Number(owed))), owed == null ? '' : 'Rs', owed == null ? 'no regulation is configured' : 'not credited yet');
   setTile('size', count(size.dts), plural('dt', size.dts), `${count(size.feeders)} ${plural('feeder', size.feeders)} · ${count(size.meters)} meters`, summary.quarantined ? ` · ${count(summary.quarantined)} in quarantine` : '');
 }
 

@@ -1,4 +1,5 @@
-//! `gridtally check-config`: every key, its value and where it came from; or, with `--preset`, a regulation in plain words. Exit
+//! `gridtally check-config`: every key, its value and where it came from, and which regulation on compensation is in
+//! force where and when, with gaps and overlaps; or, with `--preset`, a regulation in plain words. Exit
 //! code 2 when one cannot be used.
 
 #![expect(clippy::print_stdout, reason = "a command that answers on standard output")]
@@ -28,7 +29,10 @@ fn configuration(args: &ConfigArgs) -> Result<(), Failure> {
     for gateway in &config.gateways {
         println!("gateway {}: {} meters enrolled", gateway.id, gateway.meters.len());
     }
-    serve::Plan::of(&config)?;
+    let plan = serve::Plan::of(&config)?;
+    for line in plan.engine.settings.compensation.in_force.lines() {
+        println!("compensation: {line}");
+    }
     println!("configuration can be used");
     Ok(())
 }

@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Show every version of one balance with the reads and master rows that made it.
     Explain(ExplainArgs),
+    /// Compare what another regulation on compensation would have cost over past months, by the published tables; the ledger is not touched.
+    WhatIf(WhatIfArgs),
     /// Publish a synthetic fleet to any MQTT 5 broker.
     Simulate(SimulateArgs),
     /// Check a configuration, and print every key with its value and origin; or explain a regulation.
@@ -128,8 +130,8 @@ pub(crate) struct ServerArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// Files (nodes.csv, meters.csv, connections.csv, planned_outages.csv, supply_hours.csv, billing.csv, reads.csv, registers.csv,
-    /// events.csv, or .parquet), or folders of them.
+    /// Files (nodes.csv, meters.csv, connections.csv, planned_outages.csv, supply_hours.csv, billing.csv, service_requests.csv,
+    /// reads.csv, registers.csv, events.csv, or .parquet), or folders of them.
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
     /// What the files hold, where their names do not say.
@@ -226,6 +228,24 @@ pub(crate) struct ExplainArgs {
     /// End of the interval (RFC 3339 with offset), or a civil day (YYYY-MM-DD).
     #[arg(value_name = "WHEN")]
     pub(crate) when: String,
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WhatIfArgs {
+    /// The other regulation: a preset's name, or a TOML file such as a changed copy of one.
+    #[arg(long, value_name = "NAME or FILE")]
+    pub(crate) preset: String,
+    /// Defaults that began on this civil day or later (YYYY-MM-DD).
+    #[arg(long, value_name = "DAY")]
+    pub(crate) from: String,
+    /// And on this civil day at the latest (YYYY-MM-DD).
+    #[arg(long, value_name = "DAY")]
+    pub(crate) to: String,
+    /// Have the instance at this address publish what is live first. The tables are read from the data folder, which must be its own.
+    #[arg(long, value_name = "URL")]
+    pub(crate) server: Option<String>,
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
 }

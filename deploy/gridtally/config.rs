@@ -89,6 +89,20 @@ pub(crate) struct GatewayEntry {
     pub(crate) meters: Vec<String>,
 }
 
+/// A regulation that is in force from a day on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RegulationEntry {
+    /// A preset that the binary carries.
+    pub(crate) preset: Option<String>,
+    /// A file of one's own.
+    pub(crate) file: Option<String>,
+    /// First day on which it is in force; left out: its own.
+    pub(crate) valid_from: Option<String>,
+    /// The node under which it holds; left out: everywhere.
+    pub(crate) node: Option<String>,
+}
+
 /// All values as text, each with its origin, and the gateways.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
@@ -97,6 +111,10 @@ pub(crate) struct Config {
     pub(crate) gateways: Vec<GatewayEntry>,
     /// `[[vee.categories]]` of the file.
     pub(crate) vee_categories: Vec<CategoryLimits>,
+    /// `[[regulations]]` of the file.
+    pub(crate) regulations: Vec<RegulationEntry>,
+    /// The file.
+    pub(crate) file: Option<PathBuf>,
 }
 
 /// What configuration is read from.
@@ -121,6 +139,8 @@ impl Config {
             values: defaults.collect(),
             gateways: Vec::new(),
             vee_categories: Vec::new(),
+            regulations: Vec::new(),
+            file: sources.file.map(Path::to_owned),
         };
         if let Some(path) = sources.file {
             config.read_file(path)?;
@@ -172,6 +192,11 @@ impl Config {
             {
                 return Err(form("vee.categories", "each needs a `category`"));
             }
+        }
+        if let Some(regulations) = table.remove("regulations") {
+            self.regulations = regulations
+                .try_into()
+                .map_err(|error: toml::de::Error| form("regulations", error.message()))?;
         }
         self.read_table("", &table, path)
     }

@@ -11,6 +11,7 @@ use std::{
 };
 
 use clap::Parser;
+use gridtally_engine::compensation::in_force::InForce;
 use gridtally_fleet::{
     Fleet, Span,
     publish::{self, Pace, PublishConfig, TimeLapse},
@@ -20,7 +21,7 @@ use gridtally_schemas::{UtcMicros, time::QUARTER_MICROS};
 use crate::{
     cli::{Cli, Command, DemoArgs},
     exit::Failure,
-    import,
+    import, presets,
     serve::{self, Instance, Plan},
     simulate, trace,
 };
@@ -31,6 +32,8 @@ const START: UtcMicros = UtcMicros(1_774_981_800_000_000);
 const BACKFILL_QUARTERS: i64 = 96;
 /// Tables are at most this old. In time-lapse 30 seconds are nearly four hours, which is how old the page would say that they are.
 const CHECKPOINT: Duration = Duration::from_secs(5);
+/// The regulation on compensation where configuration names none.
+const REGULATION: &str = include_str!("demo/regulation.toml");
 /// The demo ends by itself after this.
 const SPAN_QUARTERS: i64 = 96 * 60;
 
@@ -55,6 +58,12 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
     let time = simulate::time_lapse(now, args.speed)?;
     plan.clock = time.clock();
     plan.engine.checkpoint = plan.engine.checkpoint.min(CHECKPOINT);
+    let compensation = &mut plan.engine.settings.compensation;
+    if compensation.in_force.is_none() {
+        let regulation = presets::read_regulation("DEMO", REGULATION)?;
+        compensation.in_force = InForce::new(&plan.zone, Vec::new(), Some(regulation))
+            .map_err(|error| Failure::Usage(error.to_string()))?;
+    }
     let fleet = simulate::fleet(args.seed, args.consumers, START)?;
     let network = plan.data_dir.join("network");
     fleet

@@ -23,6 +23,7 @@ mod simulate;
 mod sql;
 mod trace;
 mod verify;
+mod what_if;
 
 use cli::{Cli, Command, DemoArgs};
 
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Some(Command::Verify(args)) => verify::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Simulate(args)) => simulate::run(&args),
+        Some(Command::WhatIf(args)) => what_if::run(&args),
         Some(Command::CheckConfig(args)) => check::run(&args),
         Some(Command::SqlWorker) => {
             return gridtally_api::sql::worker::run(std::io::stdin(), std::io::stdout().lock());

@@ -22,6 +22,16 @@ const PRESETS: &[(&str, &str)] = &[
 /// Largest file that is read as a regulation, bytes.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
+/// The names of the presets.
+pub(crate) fn names() -> Vec<&'static str> {
+    PRESETS.iter().map(|(name, _)| *name).collect()
+}
+
+/// Whether the binary carries a preset of this name.
+pub(crate) fn is_preset(name: &str) -> bool {
+    PRESETS.iter().any(|(known, _)| *known == name)
+}
+
 /// The regulation of a preset, or of a file.
 ///
 /// # Errors
@@ -32,17 +42,24 @@ pub(crate) fn regulation(name_or_path: &str) -> Result<Regulation, Failure> {
         Some((_, text)) => (*text).to_owned(),
         None => read(name_or_path)?,
     };
-    let document: Document = toml::from_str(&text)
-        .map_err(|error| Failure::Usage(format!("regulation {name_or_path} cannot be read: {error}")))?;
+    read_regulation(name_or_path, &text)
+}
+
+/// The regulation that a text says.
+///
+/// # Errors
+/// [`Failure::Usage`] when it cannot be applied: key and reason.
+pub(crate) fn read_regulation(name: &str, text: &str) -> Result<Regulation, Failure> {
+    let document: Document = toml::from_str(text)
+        .map_err(|error| Failure::Usage(format!("regulation {name} cannot be read: {error}")))?;
     Regulation::check(&document).map_err(|error| Failure::Usage(error.to_string()))
 }
 
 fn read(path: &str) -> Result<String, Failure> {
     let unusable = |reason: String| {
-        let names: Vec<&str> = PRESETS.iter().map(|(name, _)| *name).collect();
         Failure::Usage(format!(
             "`{path}` is no preset ({}), and as a file: {reason}",
-            names.join(", ")
+            names().join(", ")
         ))
     };
     let path = Path::new(path);

@@ -25,6 +25,7 @@ use crate::{
     trace,
 };
 
+mod compensation;
 mod instance;
 mod outage;
 mod vee;
@@ -152,6 +153,7 @@ fn engine_config(config: &Config, zone: &Zone) -> Result<EngineConfig, ConfigErr
             coverage_threshold_pct,
             vee: vee::limits(config)?,
             outage_rules: outage::rules(config)?,
+            compensation: compensation::rules(config, zone)?,
             held_bytes_max: config.count("engine.held_bytes_max", 0..=1 << 40)?,
             state_bytes_max: config.count("engine.state_bytes_max", 0..=1 << 50)?,
             ..Settings::default()

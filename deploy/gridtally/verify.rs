@@ -90,8 +90,8 @@ fn selection(args: &VerifyArgs) -> Result<Selection, Failure> {
     Ok(selection)
 }
 
-/// Has a running instance publish what is live, so that it is verified too.
-fn publish_first(server: &str) -> Result<(), Failure> {
+/// Has a running instance publish what is live, so that it is in the tables.
+pub(crate) fn publish_first(server: &str) -> Result<(), Failure> {
     let nothing = Cursor::new(Vec::new());
     Client::new(server)
         .post(

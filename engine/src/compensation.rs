@@ -9,29 +9,24 @@
 //! - [`coverage`]: gaps and overlaps of a regulation; [`explain`]: a regulation in plain words
 //! - [`evidence`]: what is known of one consumer: losses of supply, requests, voltages, claims, fixed charges
 //! - [`rule`]: the regulations in force applied to the evidence: one [`rule::Decision`] for each default or near default
+//! - [`in_force`]: which regulation holds where and from when on
 //! - [`ledger`]: the entries that turn what stands into what is decided: accrual, adjustment, reversal
 //!
-//! # How it is to be driven
+//! # How it is driven
 //!
-//! The driver keeps a [`rule::RuleBook`] (built when configuration is read; [`rule::RuleBook::new`] refuses regulations that
-//! contradict themselves) and a [`ledger::Ledger`] (restored from `compensation_entries`). When something of a consumer
-//! changes (an interruption, a cause, a topology row, a request, a claim, a bill, the rule book), and each tick while a default
-//! of his runs, it:
-//! 1. gathers his [`evidence::Evidence`]: all losses of supply, requests and voltage days of the financial years concerned, for
-//!    grace is once a day and caps are by the year;
+//! [`crate::world`] keeps a [`ledger::Ledger`], restored from `compensation_entries`. When something of a consumer changes (an interruption,
+//! a cause, a topology row, a request, a bill), and now and then while a default of his runs, it:
+//! 1. gathers his [`evidence::Evidence`]: all that is known of him, for grace is once a day and caps are by the year;
 //! 2. calls [`rule::RuleBook::decide`] with the configured clock's instant, which matters to running defaults only;
-//! 3. calls [`ledger::Ledger::plan`] with the decisions, publishes the plan's entries and settlements as rows, and, once they
-//!    are durable, [`ledger::Ledger::apply`]s the plan.
+//! 3. calls [`ledger::Ledger::plan`] with the decisions, and [`ledger::Ledger::apply`]s the plan; the next checkpoint publishes what it
+//!    added.
 //!
-//! To be restored, a ledger needs of each row what [`ledger::Content`] holds. `compensation_entries` has most of it; it wants
-//! columns for the default (its text; `outage_id` names outages only), the sequence, the standard and the preset's edition, and
-//! `limit_minutes` and `default_minutes` that may be null, for a count has no minutes. `status` and `due_by` are the newest
-//! version's; everything else is the same in every version. Amounts are paise; the table's decimal holds the same integer.
+//! `status` and `due_by` of a row are the newest version's; everything else is the same in every version. Amounts are paise; the table's
+//! decimal holds the same integer.
 //!
 //! A plan that was published and then lost by a crash is found again in the table: the same entries carry the same ids, and
 //! planning once more adds nothing. While the log is caught up after a start nothing is planned, else states that have long
-//! passed would leave entries. Decisions of a run that stopped half way need no undoing either, because each plan starts
-//! from what stands. A consumer whose evidence has vanished is planned with no decisions: all is reversed. What-if is
+//! passed would leave entries. A consumer whose evidence has vanished is planned with no decisions: all is reversed. What-if is
 //! [`rule::RuleBook::decide`] with another book and no ledger.
 
 macro_rules! words {
@@ -74,6 +69,7 @@ pub mod coverage;
 pub mod document;
 pub mod evidence;
 pub mod explain;
+pub mod in_force;
 pub mod ledger;
 pub mod money;
 pub mod rate;

@@ -9,9 +9,10 @@
 //! - [`outage`]: interruptions of consumers and outages of the network, a pure function of the evidence
 //! - [`reliability`]: the indices that come of them
 //! - [`world`]: the live picture that ties them together
-//! - [`compensation`]: regulations as data, and the ledger of what consumers are owed (pure; not driven yet)
+//! - [`compensation`]: regulations as data, and the ledger of what consumers are owed (pure; [`world`] drives it)
 //! - [`storage`], [`tables`]: Delta tables on storage that really syncs
 //! - [`engine`]: the thread that drives it, checkpoints, recovery
+//! - [`what_if`]: what another regulation would have cost, by the tables
 //! - [`verify`]: the proof: what is published, computed once more from the raw tables
 
 pub mod balance;
@@ -29,6 +30,7 @@ pub mod storage;
 pub mod tables;
 pub mod vee;
 pub mod verify;
+pub mod what_if;
 pub mod world;
 
 pub use engine::{

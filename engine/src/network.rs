@@ -145,6 +145,15 @@ impl<R: Dated> History<R> {
             .find(|row| row.valid_from() <= instant && row.valid_to().is_none_or(|end| instant < end))
     }
 
+    /// The same row with where it came from.
+    #[must_use]
+    pub fn recorded_at(&self, instant: UtcMicros) -> Option<&Recorded<R>> {
+        self.0.iter().rev().find(|held| {
+            let row = &held.row;
+            row.valid_from() <= instant && row.valid_to().is_none_or(|end| instant < end)
+        })
+    }
+
     /// The row that began last: the newest word on this id.
     #[must_use]
     pub fn newest(&self) -> Option<&R> {

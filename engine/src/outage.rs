@@ -233,6 +233,21 @@ pub fn evaluate<E: Evidence>(
     }
 }
 
+/// When no supply was due to a consumer, or its own switch was open: no interruption is there (OUT-1). In no order; they may overlap.
+pub(crate) fn off_times<E: Evidence>(
+    rules: &Rules,
+    picture: &FeederPicture,
+    consumer: &ConsumerPicture,
+    evidence: &E,
+) -> Vec<Span> {
+    let told = Told::of(rules, consumer, evidence);
+    let hours = consumer
+        .without_supply
+        .and_then(|list| picture.without_supply.get(list));
+    let own = told.switched_off.iter().map(|off| off.span);
+    own.chain(hours.into_iter().flatten().copied()).collect()
+}
+
 /// The dead times that a consumer sees: by DT, and last those of the feeder alone.
 fn covers<E: Evidence>(
     rules: &Rules,

@@ -25,7 +25,7 @@ use gridtally_schemas::{
 use crate::{
     state::{Quarter, Value},
     vee::Rule,
-    world::{MissingReport, outage::OutageRows},
+    world::{MissingReport, compensation::CompensationRows, outage::OutageRows},
 };
 
 /// Where something came from.
@@ -144,6 +144,7 @@ pub(crate) struct Outbox {
     pub(crate) master: Vec<(MasterRow, Origin)>,
     pub(crate) outage: OutageRows,
     pub(crate) billing: Vec<(BillingRow, Origin)>,
+    pub(crate) compensation: CompensationRows,
 }
 
 impl Outbox {
@@ -161,6 +162,7 @@ impl Outbox {
             written(&table::CONNECTIONS),
         );
         self.outage.drop_written(&written);
+        self.compensation.drop_written(&written);
         self.reads.retain(|row| row.origin.position > reads);
         self.registers.retain(|row| row.origin.position > registers);
         self.events.retain(|row| row.origin.position > events);
@@ -185,6 +187,7 @@ impl Outbox {
             + self.master.len()
             + self.outage.len()
             + self.billing.len()
+            + self.compensation.len()
     }
 }
 

@@ -309,6 +309,9 @@ pub(crate) struct Process {
     store: Arc<MemoryStore>,
     checkpointer: Checkpointer<MemoryStore>,
     now: UtcMicros,
+    /// How far some table was at the start: no compensation is decided before that is applied.
+    replay_through: Position,
+    is_caught_up: bool,
 }
 
 impl Process {
@@ -316,8 +319,12 @@ impl Process {
     pub(crate) fn start(store: &Arc<MemoryStore>, settings: Settings, now: UtcMicros) -> Self {
         store.fail_after(None);
         let recovered = block_on(recover(store.as_ref(), settings.clone(), Position(0))).unwrap();
+        let newest = recovered.transactions.values().copied().max();
+        let replay_through = newest.unwrap_or_default();
         let checkpointer = Checkpointer::new(Arc::clone(store), settings.zone, recovered.transactions);
         Self {
+            replay_through,
+            is_caught_up: recovered.world.applied() >= replay_through,
             world: recovered.world,
             sql: BalanceSql::default(),
             store: Arc::clone(store),
@@ -345,6 +352,8 @@ impl Process {
             self.page_in(wanted);
             self.world.apply(position, bytes, &mut publish).unwrap();
         }
+        let end = Position(u64::try_from(log.len()).unwrap());
+        self.is_caught_up = self.world.applied() >= self.replay_through.min(end);
         self.advance();
     }
 
@@ -357,6 +366,7 @@ impl Process {
                 self.page_in(asked);
             }
             self.world.tally_months(self.now);
+            while self.is_caught_up && self.world.compensate(self.now, 5) > 0 {}
             settle_with(&self.sql, &mut self.world);
             let asked = self.world.take_asked();
             if asked.is_empty() {
@@ -388,6 +398,7 @@ impl Process {
         while self.world.take_more(self.now, scope, 7, &mut due) {}
         let written = block_on(self.checkpointer.write(due, self.now))?;
         self.world.spill(written.position);
+        self.world.land_entries();
         Ok(())
     }
 }

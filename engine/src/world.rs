@@ -26,6 +26,7 @@ use crate::{
 
 mod apply;
 pub(crate) mod billing;
+pub mod compensation;
 mod completeness;
 mod counts;
 pub(crate) mod held;
@@ -46,6 +47,7 @@ mod waiting;
 
 pub(crate) use apply::MissingReport;
 pub use billing::Adjustment;
+pub use compensation::CompensationRules;
 pub use completeness::{ReadTally, SILENT_DAYS_MAX};
 pub use counts::Counts;
 pub use outage::{OutageChange, OutageView};
@@ -88,6 +90,8 @@ pub struct Settings {
     pub outage_rules: Rules,
     /// Which event codes bear on supply.
     pub event_map: EventMap,
+    /// By what consumers are compensated. Default: no regulation, nothing is accrued.
+    pub compensation: CompensationRules,
 }
 
 const MINUTE_MICROS: i64 = 60_000_000;
@@ -106,6 +110,7 @@ impl Default for Settings {
             vee: VeeLimits::default(),
             outage_rules: Rules::default(),
             event_map: EventMap::default(),
+            compensation: CompensationRules::default(),
         }
     }
 }
@@ -166,6 +171,7 @@ pub struct World {
     released: HashSet<String>,
     vee: Validation,
     outage: outage::Outages,
+    compensation: compensation::Compensation,
     indices: reliability::Indices,
     /// What is out of memory.
     paging: Paging,
@@ -181,6 +187,7 @@ impl World {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         Self {
+            compensation: compensation::Compensation::new(&settings.compensation),
             settings,
             network: Network::default(),
             state: State::default(),

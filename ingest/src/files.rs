@@ -46,6 +46,8 @@ pub enum FileKind {
     SupplyHours,
     /// Bills.
     Billing,
+    /// Requests with a time limit.
+    ServiceRequests,
     /// Interval reads.
     Reads,
     /// Register reads.
@@ -56,13 +58,14 @@ pub enum FileKind {
 
 impl FileKind {
     /// Every kind, in dependency order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Nodes,
         Self::Meters,
         Self::Connections,
         Self::PlannedOutages,
         Self::SupplyHours,
         Self::Billing,
+        Self::ServiceRequests,
         Self::Reads,
         Self::Registers,
         Self::Events,
@@ -78,6 +81,7 @@ impl FileKind {
             Self::PlannedOutages => "planned_outages",
             Self::SupplyHours => "supply_hours",
             Self::Billing => "billing",
+            Self::ServiceRequests => "service_requests",
             Self::Reads => "reads",
             Self::Registers => "registers",
             Self::Events => "events",
@@ -108,7 +112,7 @@ impl fmt::Display for FileKind {
 /// A word that is no kind of file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{word}` is no kind of file: nodes, meters, connections, planned_outages, supply_hours, billing, reads, registers and events are"
+    "`{word}` is no kind of file: nodes, meters, connections, planned_outages, supply_hours, billing, service_requests, reads, registers and events are"
 )]
 pub struct UnknownKind {
     /// The word, shortened.

@@ -80,6 +80,7 @@ fn publishes(parts: Vec<FilePart>) -> Vec<Publish> {
         FilePart::Master(rows) => panic!("master rows: {rows:?}"),
         FilePart::Plan(rows) => panic!("plan rows: {rows:?}"),
         FilePart::Billing(rows) => panic!("bills: {rows:?}"),
+        FilePart::Requests(rows) => panic!("requests: {rows:?}"),
     };
     parts.into_iter().map(publish).collect()
 }
@@ -134,7 +135,7 @@ fn the_real_network_parses_whole() {
             .by_ref()
             .map(|part| match part.unwrap() {
                 FilePart::Master(rows) => rows.len(),
-                FilePart::Publish(_) | FilePart::Plan(_) | FilePart::Billing(_) => {
+                FilePart::Publish(_) | FilePart::Plan(_) | FilePart::Billing(_) | FilePart::Requests(_) => {
                     panic!("no master rows in {kind}")
                 }
             })
@@ -347,6 +348,8 @@ fn logged(log: &Log) -> (Vec<String>, Vec<Publish>, Vec<MasterRows>) {
                 Body::PlanRows(rows) => panic!("no plan was imported: {rows:?}"),
                 Body::Cause(cause) => panic!("a file holds no cause: {cause:?}"),
                 Body::Billing(rows) => panic!("no bills were imported: {rows:?}"),
+                Body::Compensation(word) => panic!("a file says nothing of entries: {word:?}"),
+                Body::Requests(rows) => panic!("no requests were imported: {rows:?}"),
                 Body::Release(rows) => panic!("a file releases nothing: {rows:?}"),
             }
         }

@@ -13,6 +13,8 @@
 //!                        id text · received_at i64 LE · source, topic, content type, meter text (empty: none)
 //!                        · interval_end i64 LE (least: none) · reason text · payload length u32 LE · payload
 //! kind 9    billing      body = JSON of a list of BillingRow
+//! kind 10   compensation body = JSON of CompensationWord
+//! kind 11   requests     body = JSON of a list of ServiceRequestRow
 //! ```
 //!
 //! A newer kind is added, never redefined: an old log stays readable.
@@ -20,6 +22,7 @@
 use crate::{
     Publish, UtcMicros,
     billing::BillingRow,
+    compensation::{CompensationWord, ServiceRequestRow},
     edit::Edits,
     network::MasterRows,
     outage::{Cause, PlanRows},
@@ -36,6 +39,8 @@ const KIND_PLAN_ROWS: u8 = 6;
 const KIND_CAUSE: u8 = 7;
 const KIND_RELEASE: u8 = 8;
 const KIND_BILLING: u8 = 9;
+const KIND_COMPENSATION: u8 = 10;
+const KIND_REQUESTS: u8 = 11;
 
 /// Source that a file import records: `file:` and the file's name. Bounded like every text of a record.
 const TEXT_BYTES_MAX: usize = 65_535;
@@ -77,6 +82,10 @@ pub enum Body<'a> {
     Cause(Cause),
     /// Bills.
     Billing(Vec<BillingRow>),
+    /// What billing or a person says of compensation entries.
+    Compensation(CompensationWord),
+    /// Requests with a time limit.
+    Requests(Vec<ServiceRequestRow>),
     /// What waited in quarantine and is judged good again.
     Release(Vec<Quarantined>),
 }
@@ -108,6 +117,12 @@ pub enum RecordError {
     /// Bills that do not parse.
     #[error("log record's bills do not parse")]
     Billing(#[source] serde_json::Error),
+    /// A word on compensation that does not parse.
+    #[error("log record's word on compensation does not parse")]
+    Compensation(#[source] serde_json::Error),
+    /// Requests that do not parse.
+    #[error("log record's requests do not parse")]
+    Requests(#[source] serde_json::Error),
     /// A publish that does not parse.
     #[error("log record's publish does not parse")]
     Publish(#[source] wire::DecodeError),
@@ -212,6 +227,34 @@ pub fn encode_billing(
     serde_json::to_writer(bytes, rows)
 }
 
+/// Writes what billing or a person says of compensation entries.
+///
+/// # Errors
+/// None in practice: a word is texts, which JSON can always say.
+pub fn encode_compensation(
+    recorded_at: UtcMicros,
+    source: &str,
+    word: &CompensationWord,
+    bytes: &mut Vec<u8>,
+) -> Result<(), serde_json::Error> {
+    header(KIND_COMPENSATION, recorded_at, source, bytes);
+    serde_json::to_writer(bytes, word)
+}
+
+/// Writes a record of requests with a time limit.
+///
+/// # Errors
+/// None in practice: requests are texts and times, which JSON can always say.
+pub fn encode_requests(
+    recorded_at: UtcMicros,
+    source: &str,
+    rows: &[ServiceRequestRow],
+    bytes: &mut Vec<u8>,
+) -> Result<(), serde_json::Error> {
+    header(KIND_REQUESTS, recorded_at, source, bytes);
+    serde_json::to_writer(bytes, rows)
+}
+
 /// Writes a record that releases what waited in quarantine.
 pub fn encode_release(recorded_at: UtcMicros, source: &str, rows: &[Quarantined], bytes: &mut Vec<u8>) {
     header(KIND_RELEASE, recorded_at, source, bytes);
@@ -282,6 +325,10 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, RecordError> {
         KIND_PLAN_ROWS => Body::PlanRows(serde_json::from_slice(rest).map_err(RecordError::PlanRows)?),
         KIND_CAUSE => Body::Cause(serde_json::from_slice(rest).map_err(RecordError::Cause)?),
         KIND_BILLING => Body::Billing(serde_json::from_slice(rest).map_err(RecordError::Billing)?),
+        KIND_COMPENSATION => {
+            Body::Compensation(serde_json::from_slice(rest).map_err(RecordError::Compensation)?)
+        }
+        KIND_REQUESTS => Body::Requests(serde_json::from_slice(rest).map_err(RecordError::Requests)?),
         KIND_RELEASE => Body::Release(take_release(rest)?),
         other => return Err(RecordError::Kind(other)),
     };

@@ -22,7 +22,10 @@ pub use exception::{QUARANTINE, VEE_EXCEPTIONS};
 pub use network::{CONNECTIONS, METERS, NODES, PLANNED_OUTAGES, SERVICE_REQUESTS, SUPPLY_HOURS};
 pub use progress::CHECKPOINTS;
 pub use reading::{INTERVAL_READS, METER_EVENTS, REGISTER_READS};
-pub use regulation::{COMPENSATION_ENTRIES, INTERRUPTIONS, OUTAGE_CAUSES, OUTAGES, RELIABILITY_MONTHLY};
+pub use regulation::{
+    COMPENSATION_ACKNOWLEDGEMENTS, COMPENSATION_ENTRIES, INTERRUPTIONS, OUTAGE_CAUSES, OUTAGES,
+    RELIABILITY_MONTHLY,
+};
 pub use revenue::{BILLING, BILLING_ADJUSTMENTS, DISCOM_ACCOUNTS, FEEDER_REVENUE_MONTHLY};
 
 /// Every table of the contract: first those that are published today, then those that later work fills.
@@ -49,9 +52,10 @@ pub static ALL: &[&TableSchema] = &[
     &OUTAGE_CAUSES,
     &RELIABILITY_MONTHLY,
     &COMPENSATION_ENTRIES,
+    &COMPENSATION_ACKNOWLEDGEMENTS,
+    &SERVICE_REQUESTS,
     &FEEDER_REVENUE_MONTHLY,
     &DISCOM_ACCOUNTS,
-    &SERVICE_REQUESTS,
 ];
 
 /// The tables that the product writes today.

@@ -204,6 +204,34 @@ impl Product {
         )
     }
 
+    /// As [`Self::post`], with a header more.
+    pub fn post_with(&self, path: &str, (name, value): (&str, &str), body: &Value) -> (u16, Value) {
+        let sent = Self::agent()
+            .post(self.url(path))
+            .header("content-type", "application/json")
+            .header(name, value)
+            .send(body.to_string().as_bytes());
+        let mut response = sent.unwrap();
+        let text = response.body_mut().read_to_string().unwrap();
+        (
+            response.status().as_u16(),
+            serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        )
+    }
+
+    /// GET in another form: status, header `next-cursor`, body.
+    pub fn get_as(&self, path: &str, accept: &str) -> (u16, Option<String>, String) {
+        let sent = Self::agent().get(self.url(path)).header("accept", accept).call();
+        let mut response = sent.unwrap();
+        let next = response.headers().get("next-cursor");
+        let next = next.map(|value| value.to_str().unwrap().to_owned());
+        (
+            response.status().as_u16(),
+            next,
+            response.body_mut().read_to_string().unwrap(),
+        )
+    }
+
     /// Imports a file and expects every row to stand.
     pub fn import(&self, path: &Path) {
         let kind = path.file_stem().unwrap().to_str().unwrap();
@@ -386,14 +414,14 @@ pub fn have(part: &str) -> bool {
     false
 }
 
-/// Runs a script of `tests/clients` with the Python that `tests/run` set up; `None` where a machine cannot have it.
-pub fn python(script: &str, arguments: &[&str]) -> Option<String> {
+/// The Python that `tests/run` set up; `None` where a machine cannot have it.
+pub fn python_program() -> Option<PathBuf> {
     let default = format!(
         "{}/.cache/gridtally/venv/bin/python",
         std::env::var("HOME").unwrap_or_default()
     );
-    let python = std::env::var("GRIDTALLY_TEST_PYTHON").unwrap_or(default);
-    if !Path::new(&python).exists() {
+    let python = PathBuf::from(std::env::var("GRIDTALLY_TEST_PYTHON").unwrap_or(default));
+    if !python.exists() {
         let skipped = std::env::var("GRIDTALLY_TEST_SKIP").unwrap_or_default();
         assert!(
             skipped.contains("ython"),
@@ -402,10 +430,24 @@ pub fn python(script: &str, arguments: &[&str]) -> Option<String> {
         eprintln!("left out: this machine cannot have the Python clients");
         return None;
     }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+    Some(python)
+}
+
+/// A script of `tests/clients`.
+pub fn client_script(script: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/clients")
-        .join(script);
-    let output = Command::new(python).arg(path).args(arguments).output().unwrap();
+        .join(script)
+}
+
+/// Runs a script of `tests/clients` with the Python that `tests/run` set up; `None` where a machine cannot have it.
+pub fn python(script: &str, arguments: &[&str]) -> Option<String> {
+    let python = python_program()?;
+    let output = Command::new(python)
+        .arg(client_script(script))
+        .args(arguments)
+        .output()
+        .unwrap();
     let (out, err) = (
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr),

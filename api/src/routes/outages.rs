@@ -374,7 +374,8 @@ pub(crate) struct CauseBody {
     /// Cause: at most 500 bytes.
     #[serde(default)]
     cause: Option<String>,
-    /// Fault type of the regulation, such as overhead_line or dt_failure.
+    /// Fault type of the regulation, such as overhead_line or dt_failure. consumer_fault: the fault is the consumer's own, and where the
+    /// regulation exempts that nothing is owed.
     #[serde(default)]
     fault_type: Option<String>,
     /// Whether it is exempt as force majeure.

@@ -15,11 +15,16 @@ use crate::{
 };
 
 /// Files under `/ui/`: name, media type, content.
-const FILES: [(&str, &str, &str); 11] = [
+const FILES: [(&str, &str, &str); 12] = [
     (
         "page.css",
         "text/css; charset=utf-8",
         include_str!("../../ui/page.css"),
+    ),
+    (
+        "explanation.css",
+        "text/css; charset=utf-8",
+        include_str!("../../ui/explanation.css"),
     ),
     ("page.js", JAVASCRIPT, include_str!("../../ui/page.js")),
     ("api.js", JAVASCRIPT, include_str!("../../ui/api.js")),

@@ -3,6 +3,7 @@
 use axum::{extract::State, http::HeaderMap, response::Response};
 use gridtally_engine::{
     World,
+    compensation::Paise,
     world::{
         outage::look::OutageCounts,
         reliability::{Basis, IndexRow, MajorDays},
@@ -12,6 +13,7 @@ use gridtally_schemas::network::NodeKind;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::compensation;
 use crate::{
     app::App,
     figures::{Figures, rounded},
@@ -55,6 +57,10 @@ pub(crate) struct Summary {
     pub(crate) saidi_month_minutes: Option<f64>,
     /// Sustained interruptions per consumer served, likewise.
     pub(crate) saifi_month: Option<f64>,
+    /// Compensation that consumers are owed and that is not credited yet, INR with two decimals; what still accrues included. Null: no
+    /// regulation is configured, and nothing is accrued.
+    #[schema(example = "12850.00")]
+    pub(crate) compensation_accrued_inr: Option<String>,
     /// End of the newest interval that has a balance. Null: there is none.
     pub(crate) newest_interval_end: Option<String>,
     /// Publishes and rows that wait in quarantine.
@@ -133,6 +139,7 @@ struct Picture {
     coverage_threshold_pct: f64,
     outages: OutageCounts,
     month: MonthToDate,
+    compensation_accrued_inr: Option<String>,
 }
 
 /// Sums over everybody in the running month.
@@ -209,6 +216,10 @@ fn picture(world: &World, day: gridtally_schemas::Day) -> Picture {
         coverage_threshold_pct: threshold_pct,
         outages: world.outage_counts(),
         month: MonthToDate::of(world, day.first_of_month()),
+        compensation_accrued_inr: compensation::accrues(world).then(|| {
+            let paise = i64::try_from(world.compensation_owed_paise()).unwrap_or(i64::MAX);
+            Paise(paise).to_string()
+        }),
     }
 }
 
@@ -242,6 +253,7 @@ pub(crate) fn summary(app: &App) -> Summary {
                 .month
                 .per_consumer(gridtally_engine::balance::ratio(sum, 1))
         }),
+        compensation_accrued_inr: picture.compensation_accrued_inr,
         newest_interval_end: picture.newest_interval_end.map(text),
         quarantined: picture.quarantined,
         log_position: progress.log_position.0,

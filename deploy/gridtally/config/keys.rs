@@ -209,6 +209,18 @@ pub(crate) const KEYS: &[Key] = &[
         "a meter can be heard when it said anything within this time before or after, hours",
     ),
     key(
+        "compensation.regulation",
+        "GRIDTALLY_REGULATION",
+        "",
+        "regulation on compensation in force where [[regulations]] names none by date: a preset's name, or a TOML file; empty: none",
+    ),
+    key(
+        "compensation.approval",
+        "GRIDTALLY_COMPENSATION_APPROVAL",
+        "none",
+        "none: billing gets an entry when it is due; two_people: only after one person has proposed and another approved it",
+    ),
+    key(
         "vee.estimate_after_hours",
         "GRIDTALLY_VEE_ESTIMATE_AFTER_HOURS",
         "24",

@@ -167,6 +167,32 @@ impl Ledger {
         Ok(())
     }
 
+    /// An entry with its standing.
+    #[must_use]
+    pub fn get(&self, entry_id: &EntryId) -> Option<(&Entry, Standing)> {
+        let (consumer_id, default, sequence) = self.places.get(entry_id)?;
+        let chain = self.chains.get(consumer_id)?.get(default)?;
+        let (entry, standing) = chain.get(&(*sequence, entry_id.clone()))?;
+        Some((entry, *standing))
+    }
+
+    /// Number of entries.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// The consumers that have entries, by id.
+    pub fn consumers(&self) -> impl Iterator<Item = &ConsumerId> {
+        self.chains.keys()
+    }
+
     /// What a consumer's entries for one default add up to. `None` when that cannot be held.
     #[must_use]
     pub fn sum(&self, consumer_id: &ConsumerId, default: &DefaultKey) -> Option<Paise> {

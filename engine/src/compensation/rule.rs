@@ -13,7 +13,10 @@
 //! - an interval that an interruption touches is no supply, not bad voltage;
 //! - an uplift stands on top of the caps.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use gridtally_schemas::{Day, UtcMicros, Zone};
 use serde::Serialize;
@@ -229,51 +232,102 @@ impl Decision {
     }
 }
 
+/// A regulation with the first day on which it is in force here.
+#[derive(Debug, Clone)]
+struct InForce {
+    from: Day,
+    regulation: Regulation,
+}
+
 /// The regulations in force, by date.
+///
+/// It has layers: what a part of the network has of its own stands before what holds for more of it, day by day.
 #[derive(Debug, Clone)]
 pub struct RuleBook {
     zone: Zone,
-    /// By first day.
-    regulations: Vec<Regulation>,
+    /// The narrowest first; each by first day.
+    layers: Vec<Arc<Vec<InForce>>>,
 }
 
 impl RuleBook {
-    /// A rule book. Of two regulations that both hold on a day, the one that began later does.
+    /// A rule book of one layer, each regulation in force from its own first day. Of two that both hold on a day, the one that began
+    /// later does.
     ///
     /// # Errors
     /// [`BookError`] when a regulation contradicts itself, or two begin on one day.
-    pub fn new(zone: Zone, mut regulations: Vec<Regulation>) -> Result<Self, BookError> {
-        regulations.sort_by_key(|regulation| regulation.valid.from);
-        for regulation in &regulations {
-            if let Some(problem) = coverage::problems(regulation)
+    pub fn new(zone: Zone, regulations: Vec<Regulation>) -> Result<Self, BookError> {
+        let dated = |regulation: Regulation| (regulation.valid.from, regulation);
+        Self::in_force(zone, regulations.into_iter().map(dated).collect())
+    }
+
+    /// The same, each regulation in force from the day that stands beside it, and not before its own first day.
+    ///
+    /// # Errors
+    /// [`BookError`] when a regulation contradicts itself, or two begin on one day.
+    pub fn in_force(zone: Zone, regulations: Vec<(Day, Regulation)>) -> Result<Self, BookError> {
+        let mut layer: Vec<InForce> = regulations
+            .into_iter()
+            .map(|(from, regulation)| InForce { from, regulation })
+            .collect();
+        layer.sort_by_key(|held| held.from);
+        for held in &layer {
+            if let Some(problem) = coverage::problems(&held.regulation)
                 .into_iter()
                 .find(coverage::Problem::is_overlap)
             {
                 return Err(BookError::Contradiction {
-                    preset: regulation.preset.clone(),
+                    preset: held.regulation.preset.clone(),
                     problem: problem.to_string(),
                 });
             }
         }
-        for (one, next) in regulations.iter().zip(regulations.iter().skip(1)) {
-            if one.valid.from == next.valid.from {
+        for (one, next) in layer.iter().zip(layer.iter().skip(1)) {
+            if one.from == next.from {
                 return Err(BookError::SameDay {
-                    first: one.preset.clone(),
-                    second: next.preset.clone(),
-                    day: one.valid.from,
+                    first: one.regulation.preset.clone(),
+                    second: next.regulation.preset.clone(),
+                    day: one.from,
                 });
             }
         }
-        Ok(Self { zone, regulations })
+        Ok(Self {
+            zone,
+            layers: vec![Arc::new(layer)],
+        })
+    }
+
+    /// This book, and on days on which nothing of it is in force the wider one.
+    #[must_use]
+    pub fn before(&self, wider: &Self) -> Self {
+        Self {
+            zone: self.zone.clone(),
+            layers: self.layers.iter().chain(&wider.layers).map(Arc::clone).collect(),
+        }
     }
 
     /// The regulation in force on a day.
     #[must_use]
     pub fn on(&self, day: Day) -> Option<&Regulation> {
-        self.regulations
-            .iter()
-            .rev()
-            .find(|regulation| regulation.valid.holds(day))
+        self.layers.iter().find_map(|layer| {
+            let begun = layer.iter().rev().filter(|held| held.from <= day);
+            let mut holding = begun.filter(|held| held.regulation.valid.holds(day));
+            holding.next().map(|held| &held.regulation)
+        })
+    }
+
+    /// Every regulation in it, each with the day from which it is in force, the narrowest layer first.
+    pub fn regulations(&self) -> impl Iterator<Item = (Day, &Regulation)> {
+        let all = self.layers.iter().flat_map(|layer| layer.iter());
+        all.map(|held| (held.from, &held.regulation))
+    }
+
+    /// Days on which which regulation is in force may change: first days, and the days after last ones.
+    #[must_use]
+    pub fn turns(&self) -> BTreeSet<Day> {
+        let all = self.regulations();
+        all.flat_map(|(from, regulation)| [Some(from), Some(regulation.valid.from), regulation.valid.to])
+            .flatten()
+            .collect()
     }
 
     /// The zone of its civil days.

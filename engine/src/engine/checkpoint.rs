@@ -17,7 +17,7 @@ use super::{EngineError, Store};
 use crate::{outbox::Stamp, world::publish::Due};
 
 /// Tables whose rows the log alone decides, in the order of their commits.
-pub(crate) static FROM_LOG: [&TableSchema; 12] = [
+pub(crate) static FROM_LOG: [&TableSchema; 14] = [
     &table::INTERVAL_READS,
     &table::REGISTER_READS,
     &table::METER_EVENTS,
@@ -30,10 +30,12 @@ pub(crate) static FROM_LOG: [&TableSchema; 12] = [
     &table::SUPPLY_HOURS,
     &table::OUTAGE_CAUSES,
     &table::BILLING,
+    &table::COMPENSATION_ACKNOWLEDGEMENTS,
+    &table::SERVICE_REQUESTS,
 ];
 
 /// Tables that time too decides.
-pub(crate) static FROM_TIME: [&TableSchema; 9] = [
+pub(crate) static FROM_TIME: [&TableSchema; 10] = [
     &table::DT_BALANCE,
     &table::FEEDER_BALANCE,
     &table::NODE_BALANCE_DAILY,
@@ -42,6 +44,7 @@ pub(crate) static FROM_TIME: [&TableSchema; 9] = [
     &table::OUTAGES,
     &table::INTERRUPTIONS,
     &table::RELIABILITY_MONTHLY,
+    &table::COMPENSATION_ENTRIES,
     &table::CHECKPOINTS,
 ];
 

@@ -29,6 +29,7 @@ use crate::{
     world::{World, publish::Scope},
 };
 
+mod compensation;
 mod memory;
 
 /// Bytes of the log applied under one write lock: a few milliseconds.
@@ -90,6 +91,9 @@ pub(super) struct Driver<S> {
     asked: Vec<Command>,
     /// How far some table was at the start: nothing is published before that is applied, so that no table goes back.
     replay_through: Position,
+    /// The log's end at the start: before that is applied no compensation is decided, else states that have long passed would leave
+    /// entries.
+    caught_up_through: Position,
     next_tick: Instant,
     /// What the clock said at the last tick: the moment of the picture, and of the checkpoint that is taken of it.
     ticked_at: UtcMicros,
@@ -131,6 +135,7 @@ impl<S: Store> Driver<S> {
                 .max()
                 .unwrap_or_default()
                 .min(log.end()),
+            caught_up_through: log.end(),
             checkpointer: Some(Checkpointer::new(Arc::clone(&store), zone, transactions)),
             store,
             next_checkpoint: now + config.checkpoint,
@@ -247,6 +252,7 @@ impl<S: Store> Driver<S> {
         self.write(|world| world.advance(now));
         // First: who is without supply matters more than any balance.
         self.look_for_outages(now).await?;
+        self.compensate(now);
         let mut changed: Vec<(NodeIx, Quarter)> = Vec::new();
         let mut computed_any = false;
         let mut parts_left = if self.is_checkpoint_asked() {
@@ -437,7 +443,9 @@ impl<S: Store> Driver<S> {
         self.asked = waiting;
         let asked: Vec<Command> = asked;
         let rows = self.read(|world| world.outbox.len());
-        let is_due = Instant::now() >= self.next_checkpoint || rows >= self.config.checkpoint_rows;
+        let is_due = Instant::now() >= self.next_checkpoint
+            || rows >= self.config.checkpoint_rows
+            || self.is_awaited_by_billing();
         if asked.is_empty() && !is_due {
             self.checkpointer = Some(checkpointer);
             return;
@@ -481,7 +489,10 @@ impl<S: Store> Driver<S> {
         };
         let written = written?;
         self.checkpointer = Some(checkpointer);
-        self.write(|world| world.spill(written.position));
+        self.write(|world| {
+            world.spill(written.position);
+            world.land_entries();
+        });
         self.let_go();
         self.log.cut(written.position).map_err(EngineError::Log)?;
         let took = started.elapsed();

@@ -84,6 +84,7 @@ pub(crate) async fn recover<S: Store>(
     .await?;
     each(store, &table::NODE_BALANCE_DAILY, |rows| world.restore_days(rows)).await?;
     restore_outages(store, &mut world, as_of).await?;
+    restore_compensation(store, &mut world, as_of).await?;
     each(store, &table::BILLING_ADJUSTMENTS, |rows| {
         world.restore_adjustments(rows)
     })
@@ -122,6 +123,26 @@ async fn restore_outages<S: Store>(store: &S, world: &mut World, as_of: Position
     .await?;
     each(store, &table::RELIABILITY_MONTHLY, |rows| {
         world.restore_indices(rows)
+    })
+    .await
+}
+
+/// The ledger, what was said of it, and requests.
+async fn restore_compensation<S: Store>(
+    store: &S,
+    world: &mut World,
+    as_of: Position,
+) -> Result<(), EngineError> {
+    each(store, &table::COMPENSATION_ENTRIES, |rows| {
+        world.restore_entries(rows)
+    })
+    .await?;
+    each(store, &table::COMPENSATION_ACKNOWLEDGEMENTS, |rows| {
+        world.restore_acknowledgements(rows, as_of)
+    })
+    .await?;
+    each(store, &table::SERVICE_REQUESTS, |rows| {
+        world.restore_requests(rows, as_of)
     })
     .await
 }

@@ -121,6 +121,8 @@ impl World {
             Body::PlanRows(rows) => self.apply_plan(&origin, rows),
             Body::Cause(cause) => self.apply_cause(&origin, cause),
             Body::Billing(rows) => self.apply_billing(&origin, rows),
+            Body::Compensation(word) => self.apply_compensation(&origin, word),
+            Body::Requests(rows) => self.apply_requests(&origin, rows),
             Body::Release(rows) => self.apply_release(&origin, rows),
         }
         self.counts.records += 1;
@@ -229,6 +231,7 @@ impl World {
                 self.vee.note(meter, quarter);
                 self.outage
                     .note(&self.settings.outage_rules, meter, quarter, value);
+                self.note_voltage(meter, quarter, value.voltage_v);
                 version
             }
             Merged::Superseded => {
@@ -571,6 +574,7 @@ impl World {
             let before = self.rosters.remove(feeder).unwrap_or_default();
             self.stale.entry(*feeder).or_insert(before);
             self.outage.note_feeder(*feeder);
+            self.note_compensation_on(*feeder);
         }
     }
 }

@@ -13,7 +13,7 @@
 //! which it is read (ORD-1): a bill that comes after the read, a read that comes before the bill in a replay, give the same row. A row
 //! that turns out not to be one (an earlier record of the read, another connection) is withdrawn by a version without an actual.
 //!
-//! Memory: about 40 bytes a bill.
+//! Memory: about 56 bytes a bill.
 
 use std::{hash::Hash, sync::Arc};
 
@@ -54,6 +54,8 @@ struct Bill {
     stands: (UtcMicros, u64),
     /// When the first row of it was recorded.
     billed_at: UtcMicros,
+    /// Fixed charges in the row that stands, paise.
+    fixed_paise: Option<i64>,
 }
 
 /// All bills.
@@ -78,6 +80,7 @@ impl Bills {
             let new = Bill {
                 stands: said,
                 billed_at: recorded_at,
+                fixed_paise: row.fixed_paise,
             };
             self.bills.insert((consumer, row.month), new);
             return true;
@@ -85,7 +88,9 @@ impl Bills {
         let before = *held;
         held.billed_at = held.billed_at.min(recorded_at);
         // A repetition too has its row: it outweighs a contradiction recorded before it, whatever is read first, restarts between or not.
-        held.stands = held.stands.max(said);
+        if said > held.stands {
+            (held.stands, held.fixed_paise) = (said, row.fixed_paise);
+        }
         *held != before
     }
 
@@ -105,6 +110,16 @@ impl Bills {
         let consumer = *self.consumers.get(consumer)?;
         let bill = self.bills.get(&(consumer, day.first_of_month()))?;
         Some((consumer, bill.billed_at))
+    }
+
+    /// Fixed charges of these months, paise: what is billed, and for months not billed yet the latest month's charge; `None`: of none
+    /// of them is known.
+    pub(super) fn fixed_charges(&self, consumer: &ConsumerId, months: &[Day]) -> Option<i64> {
+        let consumer = *self.consumers.get(consumer)?;
+        let charge = |month: &Day| self.bills.get(&(consumer, *month))?.fixed_paise;
+        let latest = months.iter().rev().find_map(charge)?;
+        let charges = months.iter().map(|month| charge(month).unwrap_or(latest));
+        Some(charges.fold(0, i64::saturating_add))
     }
 
     fn id(&self, consumer: ConsumerIx) -> Option<&ConsumerId> {
@@ -191,6 +206,9 @@ impl World {
             } else {
                 self.counts.master_rows_known += 1;
             }
+        }
+        if self.settings.compensation.in_force.caps_by_year() {
+            news.keys().for_each(|consumer| self.compensation.note(consumer));
         }
         self.note_billed(&news);
     }

@@ -33,6 +33,7 @@ use crate::{
 };
 
 mod area;
+mod consumers;
 mod evaluate;
 mod evidence;
 pub mod look;
@@ -43,7 +44,7 @@ mod restore;
 mod rows;
 mod say;
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;
 
 pub(crate) use outbox::OutageRows;
 pub(crate) use rows::DueOutages;

@@ -12,8 +12,8 @@ use gridtally_ingest::log::Position;
 use gridtally_schemas::{Day, NodeId, UtcMicros, network::NodeKind};
 
 use super::{
-    Counts, ReadTally, World, billing::AdjustmentRow, outage::DueOutages, reliability::DueIndices,
-    vee::Derived,
+    Counts, ReadTally, World, billing::AdjustmentRow, compensation::DueEntries, outage::DueOutages,
+    reliability::DueIndices, vee::Derived,
 };
 use crate::{network::NodeIx, outbox::Outbox, state::Quarter};
 
@@ -156,6 +156,7 @@ pub(crate) struct Due {
     pub(crate) outbox: Outbox,
     pub(crate) derived: Derived,
     pub(super) outages: DueOutages,
+    pub(super) entries: DueEntries,
     pub(super) indices: DueIndices,
     pub(super) dts: Vec<Row<Quarter, DtValues>>,
     pub(super) feeders: Vec<Row<Quarter, FeederValues>>,
@@ -183,6 +184,7 @@ impl World {
             outbox,
             derived: self.take_derived(now),
             outages: self.take_outages(),
+            entries: self.take_entries(),
             indices: self.take_indices(),
             ..Due::default()
         };

@@ -12,7 +12,7 @@ use gridtally_schemas::{UtcMicros, table};
 use super::{Counts, World};
 use columns::Rows;
 
-pub(super) mod columns;
+pub(crate) mod columns;
 mod master;
 mod published;
 mod quarantine;

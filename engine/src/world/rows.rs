@@ -62,7 +62,9 @@ impl Due {
         })?;
         batches.extend(outbox::master_batches(&rows.master, stamp)?);
         batches.extend(rows.outage.batches(stamp)?);
+        batches.extend(rows.compensation.batches(stamp)?);
         batches.extend(self.outages.batches(stamp)?);
+        batches.extend(self.entries.batch(stamp)?);
         batches.extend(self.indices.batch(stamp)?);
         Ok(batches)
     }
@@ -82,7 +84,7 @@ impl Due {
     /// Number of rows in it.
     pub(crate) fn rows(&self) -> usize {
         let balances = self.dts.len() + self.feeders.len() + self.days.len();
-        let supply = self.outages.len() + self.indices.len();
+        let supply = self.outages.len() + self.indices.len() + self.entries.len();
         let reads = self.derived.len() + self.completeness.len() + self.adjustments.len();
         self.outbox.len() + balances + supply + reads
     }

@@ -105,6 +105,15 @@ columns!(
     7 COLLECTED_INR = "collected_inr" optional,
 );
 columns!(
+    /// `service_requests`.
+    service_requests:
+    0 REQUEST_ID = "request_id" required,
+    1 CONSUMER_ID = "consumer_id" required,
+    2 KIND = "kind" required,
+    3 OPENED_AT = "opened_at" required,
+    4 CLOSED_AT = "closed_at" optional,
+);
+columns!(
     /// `reads`.
     reads:
     0 METER_ID = "meter_id" required,
@@ -143,6 +152,7 @@ pub(crate) fn columns_of(kind: FileKind) -> &'static [&'static Column] {
         FileKind::PlannedOutages => planned_outages::ALL,
         FileKind::SupplyHours => supply_hours::ALL,
         FileKind::Billing => billing::ALL,
+        FileKind::ServiceRequests => service_requests::ALL,
         FileKind::Reads => reads::ALL,
         FileKind::Registers => registers::ALL,
         FileKind::Events => events::ALL,

@@ -220,6 +220,7 @@ impl Run {
             FilePart::Master(rows) => record::encode_master_rows(recorded_at, source, rows, bytes),
             FilePart::Plan(rows) => record::encode_plan_rows(recorded_at, source, rows, bytes),
             FilePart::Billing(rows) => record::encode_billing(recorded_at, source, rows, bytes),
+            FilePart::Requests(rows) => record::encode_requests(recorded_at, source, rows, bytes),
             FilePart::Publish(publish) => {
                 record::encode_publish(recorded_at, source, publish, bytes);
                 Ok(())

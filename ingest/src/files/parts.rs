@@ -8,6 +8,7 @@ use std::{
 use gridtally_schemas::{
     ConsumerId, MeterId, NodeId, Publish, UtcMicros,
     billing::BillingRow,
+    compensation::ServiceRequestRow,
     id,
     network::{ConnectionRow, MasterRows, MeterRow, NodeRow},
     outage::{PlanRows, PlannedOutageRow, SupplyHoursRow},
@@ -45,6 +46,8 @@ pub enum FilePart {
     Plan(PlanRows),
     /// Bills.
     Billing(Vec<BillingRow>),
+    /// Requests with a time limit.
+    Requests(Vec<ServiceRequestRow>),
     /// Reads, registers or events; rows of one meter that stand together are one span.
     Publish(Publish),
 }
@@ -342,6 +345,7 @@ impl FileParts {
                 FilePart::Plan(PlanRows::SupplyHours(self.fill_master(row::supply_hours)))
             }
             FileKind::Billing => FilePart::Billing(self.fill_master(row::bill)),
+            FileKind::ServiceRequests => FilePart::Requests(self.fill_master(row::service_request)),
             FileKind::Reads => {
                 FilePart::Publish(self.fill_publish(&reads::METER_ID, row::read, Publish::push_read))
             }
@@ -367,6 +371,7 @@ impl Iterator for FileParts {
                 FilePart::Master(rows) => rows.is_empty(),
                 FilePart::Plan(rows) => rows.is_empty(),
                 FilePart::Billing(rows) => rows.is_empty(),
+                FilePart::Requests(rows) => rows.is_empty(),
                 FilePart::Publish(publish) => publish.is_empty(),
             };
             if !empty {
@@ -503,5 +508,21 @@ impl MasterRow for BillingRow {
     fn overlap(source: &Rows, line: u64) -> Fault {
         let reason = format!("line {line} is a bill of this consumer and month already");
         source.fault(&super::column::billing::MONTH, reason)
+    }
+}
+
+impl MasterRow for ServiceRequestRow {
+    /// A request has one row: as if it were valid always.
+    fn claim(&self, validities: &mut Validities, line: u64) -> Result<(), u64> {
+        validities.claim(&self.request_id, UtcMicros(0), None, line)
+    }
+
+    fn text_bytes(&self) -> usize {
+        self.request_id.len() + self.consumer_id.as_str().len()
+    }
+
+    fn overlap(source: &Rows, line: u64) -> Fault {
+        let reason = format!("line {line} is of this request already");
+        source.fault(&super::column::service_requests::REQUEST_ID, reason)
     }
 }

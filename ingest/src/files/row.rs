@@ -4,6 +4,7 @@ use gridtally_schemas::{
     ConsumerId, Day, IntervalMinutes, IntervalRead, MeterId, Multiplier, NodeId, PowerEvent, RegisterRead,
     UtcMicros,
     billing::BillingRow,
+    compensation::{ServiceRequestRow, WORD_TEXT_BYTES_MAX},
     network::{ConnectionRow, MeterRole, MeterRow, Metering, NodeKind, NodeRow, Prosumer},
     outage::{PlannedOutageRow, SupplyHoursRow},
     time::EARLIEST,
@@ -12,7 +13,8 @@ use gridtally_schemas::{
 use super::{
     cell::{Cell, Reason},
     column::{
-        Column, billing, connections, events, meters, nodes, planned_outages, reads, registers, supply_hours,
+        Column, billing, connections, events, meters, nodes, planned_outages, reads, registers,
+        service_requests, supply_hours,
     },
 };
 
@@ -341,6 +343,30 @@ pub(crate) fn bill(row: &impl Row) -> Result<BillingRow, Fault> {
         arrears_paise: row.optional(&billing::ARREARS_INR, amount)?,
         subsidy_paise: row.optional(&billing::SUBSIDY_INR, amount)?,
         collected_paise: row.optional(&billing::COLLECTED_INR, amount)?,
+    })
+}
+
+/// A row of `service_requests`.
+pub(crate) fn service_request(row: &impl Row) -> Result<ServiceRequestRow, Fault> {
+    let request_id: String = row.required(&service_requests::REQUEST_ID, Cell::text)?.into();
+    if request_id.len() > WORD_TEXT_BYTES_MAX || request_id.chars().any(char::is_control) {
+        let reason = format!("1 to {WORD_TEXT_BYTES_MAX} bytes without control characters expected");
+        return Err(row.fault(&service_requests::REQUEST_ID, reason));
+    }
+    let opened_at = row.required(&service_requests::OPENED_AT, Cell::time)?;
+    let closed_at = row.optional(&service_requests::CLOSED_AT, Cell::time)?;
+    if closed_at.is_some_and(|closed_at| closed_at < opened_at) {
+        return Err(row.fault(
+            &service_requests::CLOSED_AT,
+            "closed_at must not be before opened_at",
+        ));
+    }
+    Ok(ServiceRequestRow {
+        request_id,
+        consumer_id: row.required(&service_requests::CONSUMER_ID, |cell| cell.id(ConsumerId::parse))?,
+        kind: row.required(&service_requests::KIND, Cell::word)?,
+        opened_at,
+        closed_at,
     })
 }
 

@@ -520,7 +520,9 @@ fn a_part_is_bounded_and_rows_of_one_meter_are_one_span() {
         .iter()
         .map(|part| match part {
             FilePart::Publish(publish) => (publish.read_count(), publish.meters().count()),
-            FilePart::Master(_) | FilePart::Plan(_) | FilePart::Billing(_) => panic!("{part:?}"),
+            FilePart::Master(_) | FilePart::Plan(_) | FilePart::Billing(_) | FilePart::Requests(_) => {
+                panic!("{part:?}")
+            }
         })
         .collect();
     assert_eq!(sizes, [(5_000, 50), (5_000, 50), (2_000, 20)]);
@@ -663,5 +665,35 @@ fn a_bill_is_exact_in_wh_and_paise_and_stands_once_for_a_consumer_and_month() {
             "billing.csv:7: billed_inr `1.005`: a number with at most two decimals expected",
             "billing.csv:8: month `2026-13`: a month such as 2026-04 expected",
         ]
+    );
+}
+
+#[test]
+fn a_request_is_one_row_of_a_known_kind_and_ends_after_it_began() {
+    let check = |row: &str, expected: &str| check_row(FileKind::ServiceRequests, row, expected);
+    let (opened, closed) = ("2026-04-01T10:00:00+05:30", "2026-04-09T10:00:00+05:30");
+    check(&format!("R1,C1,load_change,{opened},{closed}"), "");
+    check(&format!("R1,C1,meter_replacement,{opened},"), "");
+    check(
+        &format!("R1,C1,load_change,{closed},{opened}"),
+        "service_requests.csv:2: closed_at `2026-04-01T10:00:00+05:30`: closed_at must not be before opened_at",
+    );
+    check(
+        &format!("R1,C1,house_move,{opened},"),
+        "service_requests.csv:2: kind `house_move`: `house_move` is none of: connection, disconnection, reconnection, shifting, \
+         category_change, load_change, details_change, meter_replacement, bill_delivery, voltage_complaint, bill_complaint, \
+         prosumer_connection",
+    );
+    let twice = format!(
+        "request_id,consumer_id,kind,opened_at\nR1,C1,connection,{opened}\nR2,C1,connection,{opened}\nR1,C2,connection,{opened}\n"
+    );
+    let (parts, errors) = read(FileKind::ServiceRequests, &twice).unwrap();
+    let [FilePart::Requests(rows)] = parts.as_slice() else {
+        panic!("{parts:?}");
+    };
+    assert_eq!(rows.len(), 2);
+    assert_eq!(
+        errors,
+        "service_requests.csv:4: request_id `R1`: line 2 is of this request already"
     );
 }

@@ -46,3 +46,38 @@ fn a_release_comes_back_as_it_was_written_and_no_part_of_it_is_taken_for_a_whole
         );
     }
 }
+
+#[test]
+fn words_on_compensation_and_requests_come_back_as_they_were_written() {
+    use crate::compensation::{Acknowledgement, Approval, ApprovalStep, RequestKind, Taken};
+    let words = [
+        CompensationWord::Acknowledged(Acknowledgement {
+            idempotency_key: "bill-7".to_owned(),
+            status: Taken::Exported,
+            entry_ids: vec!["CE1".to_owned(), "CE2".to_owned()],
+            reference: None,
+        }),
+        CompensationWord::Approved(Approval {
+            person: "A. Rao".to_owned(),
+            step: ApprovalStep::Check,
+            entry_ids: vec!["CE1".to_owned()],
+        }),
+    ];
+    for word in words {
+        let mut bytes = Vec::new();
+        encode_compensation(UtcMicros(9), "api:billing", &word, &mut bytes).unwrap();
+        assert_eq!(bytes[0], 10);
+        assert_eq!(decode(&bytes).unwrap().body, Body::Compensation(word));
+    }
+    let rows = vec![ServiceRequestRow {
+        request_id: "R1".to_owned(),
+        consumer_id: crate::ConsumerId::parse("C1").unwrap(),
+        kind: RequestKind::LoadChange,
+        opened_at: UtcMicros(1_774_981_800_000_000),
+        closed_at: None,
+    }];
+    let mut bytes = Vec::new();
+    encode_requests(UtcMicros(9), "file:service_requests.csv", &rows, &mut bytes).unwrap();
+    assert_eq!(bytes[0], 11);
+    assert_eq!(decode(&bytes).unwrap().body, Body::Requests(rows));
+}

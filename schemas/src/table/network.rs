@@ -161,7 +161,7 @@ pub static SERVICE_REQUESTS: TableSchema = TableSchema {
     newest_by: NEWEST_RECORDED,
     versioned: false,
     partition: None,
-    published: false,
+    published: true,
     columns: &[
         text("request_id", "the request"),
         text("consumer_id", "the consumer"),

@@ -168,6 +168,8 @@ pub static RELIABILITY_MONTHLY: TableSchema = TableSchema {
     ],
 };
 
+const NO_MINUTES: &str = "the standard counts interruptions or days";
+
 /// The ledger of compensation: entries are only added (CMP-1).
 pub static COMPENSATION_ENTRIES: TableSchema = TableSchema {
     name: "compensation_entries",
@@ -176,7 +178,7 @@ pub static COMPENSATION_ENTRIES: TableSchema = TableSchema {
     newest_by: NEWEST_RESULT,
     versioned: true,
     partition: Some("month"),
-    published: false,
+    published: true,
     columns: &[
         text("entry_id", "the entry; the same default has the same id"),
         text("consumer_id", "the consumer"),
@@ -184,16 +186,57 @@ pub static COMPENSATION_ENTRIES: TableSchema = TableSchema {
         text("kind", "accrual, adjustment or reversal"),
         text("regulation", "preset of the regulation, such as IN-MH-MERC-2021"),
         text("clause", "its clause"),
-        number("limit_minutes", "min", "limit of the standard"),
-        number("default_minutes", "min", "time beyond the limit"),
+        number("limit_minutes", "min", "limit of the standard").or_null(NO_MINUTES),
+        number("default_minutes", "min", "time beyond the limit").or_null(NO_MINUTES),
         money("amount_inr", "amount; a reversal is negative"),
         date("due_by", "last day for the credit").or_null("the regulation sets none"),
         text("status", "accruing, due, exported or credited"),
         time("created_at", "when the entry was made, by the configured clock"),
         text("explains", "the entry that it adjusts").or_null("an accrual"),
+        text(
+            "default_key",
+            "what it is for: outage:…, request:… or period:standard:first day",
+        ),
+        count(
+            "sequence",
+            "place among the entries of this consumer and default, from 1",
+        ),
+        text("standard", "the standard of the regulation"),
+        count("revision", "edition of the preset"),
+        text("made_by", "who proposed it for approval").or_null("nobody"),
+        text("checked_by", "who approved it").or_null("nobody"),
+        count(
+            "feed_sequence",
+            "place of this version in the billing feed: grows with every version of any entry",
+        ),
         VERSION.saying("1, 2, … as its status moves; amounts never change"),
         REASON,
         PUBLISHED_AT,
         date("month", "first day of the month in which the entry was made"),
+    ],
+};
+
+/// What billing systems acknowledged: one row for each entry that a word names.
+pub static COMPENSATION_ACKNOWLEDGEMENTS: TableSchema = TableSchema {
+    name: "compensation_acknowledgements",
+    about: "what a billing system said of an entry; the same key is the same word",
+    key: &["idempotency_key", "entry_id"],
+    newest_by: &["position"],
+    versioned: false,
+    partition: None,
+    published: true,
+    columns: &[
+        text("idempotency_key", "the billing system's name of this word"),
+        text("entry_id", "the entry"),
+        text("status", "exported or credited"),
+        text("reference", "the billing system's own reference").or_null("none given"),
+        text(
+            "digest",
+            "of what the whole word says: another digest under one key is refused",
+        ),
+        RECORDED_AT.saying("when it was received"),
+        SOURCE,
+        POSITION,
+        PUBLISHED_AT,
     ],
 };

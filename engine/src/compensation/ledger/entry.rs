@@ -1,8 +1,8 @@
 //! Entries: what they say, and the ids that follow from it.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
-use gridtally_schemas::{ConsumerId, Day, UtcMicros};
+use gridtally_schemas::{ConsumerId, Day, UtcMicros, compensation::fnv1a};
 use serde::{Serialize, Serializer};
 
 use crate::compensation::{Paise, rule::Grounds};
@@ -100,15 +100,26 @@ words!(
 );
 
 /// Id of an entry: `CE` and 32 hexadecimal digits.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(transparent)]
-pub struct EntryId(String);
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EntryId(Arc<str>);
 
 impl EntryId {
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<&str> for EntryId {
+    fn from(text: &str) -> Self {
+        Self(Arc::from(text))
+    }
+}
+
+impl Serialize for EntryId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }
 
@@ -182,9 +193,6 @@ impl Content {
                 .map_or_else(String::new, EntryId::to_string),
         ];
         let bytes = fields.iter().flat_map(|field| field.bytes().chain([0]));
-        let hash = bytes.fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128, |hash, byte| {
-            (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
-        });
-        EntryId(format!("CE{hash:032x}"))
+        EntryId(Arc::from(format!("CE{:032x}", fnv1a(bytes))))
     }
 }

@@ -42,6 +42,7 @@ impl World {
             reasons.entry(id.clone()).or_insert_with(crew);
         }
         self.outage.areas.insert(at, area);
+        self.note_compensation_of(&reasons.keys().cloned().collect());
         let mut told = Vec::with_capacity(reasons.len());
         for (id, (reason, gone)) in reasons {
             let known = known_before.get(&id).cloned().unwrap_or_default();
@@ -160,6 +161,7 @@ impl World {
             self.outage.interruptions.remove(&consumer);
         }
         self.note_month_of(started_at);
+        self.compensation.note(&consumer);
         self.outage.ledger.mark_interruption(consumer, started_at);
     }
 

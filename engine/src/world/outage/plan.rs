@@ -8,7 +8,7 @@ use gridtally_schemas::{
 };
 
 use crate::outage::{
-    Class, FOREVER, Outage, Planned, Span,
+    Class, FOREVER, Outage, OutageId, Planned, Span,
     hours::{Hours, without_supply},
     planned_id,
 };
@@ -88,11 +88,16 @@ impl Plan {
 
     /// The row that an outage is the outage of; `None`: it was not announced.
     pub(super) fn row_of(&self, outage: &Outage) -> Option<&PlannedOutageRow> {
-        let rows = self.planned.range((outage.node.clone(), UtcMicros(i64::MIN))..);
-        let of_node = rows.take_while(|((node, _), _)| *node == outage.node);
+        self.row_named(&outage.node, &outage.id)
+    }
+
+    /// The same by the outage's node and id.
+    pub(super) fn row_named(&self, node: &NodeId, id: &OutageId) -> Option<&PlannedOutageRow> {
+        let rows = self.planned.range((node.clone(), UtcMicros(i64::MIN))..);
+        let of_node = rows.take_while(|((of, _), _)| of == node);
         of_node
             .map(|(_, (_, row))| row)
-            .find(|row| planned_id(&planned_of(row)) == outage.id)
+            .find(|row| planned_id(&planned_of(row)) == *id)
     }
 
     /// Whether nothing is planned.

@@ -20,31 +20,37 @@ use crate::{
 };
 
 const MINUTE: i64 = 60_000_000;
-pub(in crate::world) const POWER_FAILED: i32 = 101;
-pub(in crate::world) const POWER_RESTORED: i32 = 102;
+pub(crate) const POWER_FAILED: i32 = 101;
+pub(crate) const POWER_RESTORED: i32 = 102;
 const CUT_OFF: i32 = 304;
 
 /// Minutes after 10:00 of the day before yesterday, by [`NOW`].
-pub(in crate::world) fn minute(minutes: i64) -> UtcMicros {
+pub(crate) fn minute(minutes: i64) -> UtcMicros {
     quarter_end(40).plus(minutes * MINUTE)
 }
 
 /// A process with its log. Feeders F1 (DTs T1, T2) and F2 (DT T3), four consumers on each DT: `T1-0` with meter `M-T1-0`, and so on.
-pub(in crate::world) struct Town {
-    pub(in crate::world) process: Process,
-    pub(in crate::world) store: Arc<MemoryStore>,
-    log: Vec<Vec<u8>>,
+pub(crate) struct Town {
+    pub(crate) process: Process,
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) log: Vec<Vec<u8>>,
+    pub(crate) settings: Settings,
 }
 
 const DTS: [&str; 3] = ["T1", "T2", "T3"];
 
 impl Town {
-    pub(in crate::world) fn new() -> Self {
+    pub(crate) fn new() -> Self {
+        Self::with(Settings::default())
+    }
+
+    pub(crate) fn with(settings: Settings) -> Self {
         let store = Arc::new(MemoryStore::default());
         let mut town = Self {
-            process: Process::start(&store, Settings::default(), NOW),
+            process: Process::start(&store, settings.clone(), NOW),
             store,
             log: Vec::new(),
+            settings,
         };
         let each = || {
             DTS.into_iter()
@@ -63,12 +69,12 @@ impl Town {
     }
 
     /// Applies what was logged.
-    pub(in crate::world) fn apply(&mut self) -> &mut Self {
+    pub(crate) fn apply(&mut self) -> &mut Self {
         self.process.apply(&self.log, self.log.len());
         self
     }
 
-    pub(in crate::world) fn says(&mut self, name: &str, at: UtcMicros, code: i32) -> &mut Self {
+    pub(crate) fn says(&mut self, name: &str, at: UtcMicros, code: i32) -> &mut Self {
         let mut said = Publish::default();
         said.begin_meter(&format!("M-{name}")).unwrap();
         said.push_event(PowerEvent {
@@ -80,7 +86,7 @@ impl Town {
         self
     }
 
-    pub(in crate::world) fn dt_says(&mut self, dt: &str, at: UtcMicros, code: i32) -> &mut Self {
+    pub(crate) fn dt_says(&mut self, dt: &str, at: UtcMicros, code: i32) -> &mut Self {
         for consumer in 0..4 {
             self.says(&format!("{dt}-{consumer}"), at, code);
         }
@@ -88,7 +94,7 @@ impl Town {
     }
 
     /// Everybody draws energy in these quarters.
-    pub(in crate::world) fn draws(&mut self, quarters: std::ops::RangeInclusive<i64>) -> &mut Self {
+    pub(crate) fn draws(&mut self, quarters: std::ops::RangeInclusive<i64>) -> &mut Self {
         for name in DTS
             .into_iter()
             .flat_map(|dt| (0..4).map(move |at| format!("{dt}-{at}")))
@@ -103,18 +109,18 @@ impl Town {
         self
     }
 
-    pub(in crate::world) fn plan(&mut self, rows: &PlanRows) -> &mut Self {
+    pub(crate) fn plan(&mut self, rows: &PlanRows) -> &mut Self {
         let mut bytes = Vec::new();
         record::encode_plan_rows(NOW, "file:plan.csv", rows, &mut bytes).unwrap();
         self.log.push(bytes);
         self
     }
 
-    pub(in crate::world) fn outages(&self) -> Vec<String> {
+    pub(crate) fn outages(&self) -> Vec<String> {
         self.process.world.outages().map(|view| line(&view)).collect()
     }
 
-    pub(in crate::world) fn interruptions(&self, consumer: &str) -> Vec<String> {
+    pub(crate) fn interruptions(&self, consumer: &str) -> Vec<String> {
         let consumer = ConsumerId::parse(consumer).unwrap();
         let of = self.process.world.interruptions_of_consumer(&consumer);
         of.map(|interruption| {
@@ -125,22 +131,18 @@ impl Town {
         .collect()
     }
 
-    pub(in crate::world) fn checkpoint(&mut self) -> &mut Self {
+    pub(crate) fn checkpoint(&mut self) -> &mut Self {
         self.process.checkpoint(Scope::Everything).unwrap();
         self
     }
 
     /// The same process after a restart.
-    pub(in crate::world) fn restart(&mut self) -> &mut Self {
-        self.process = Process::start(&self.store, Settings::default(), NOW);
+    pub(crate) fn restart(&mut self) -> &mut Self {
+        self.process = Process::start(&self.store, self.settings.clone(), NOW);
         self.apply()
     }
 
-    pub(in crate::world) fn published(
-        &self,
-        table: &'static table::TableSchema,
-        columns: &[&str],
-    ) -> Vec<String> {
+    pub(crate) fn published(&self, table: &'static table::TableSchema, columns: &[&str]) -> Vec<String> {
         let mut rows = Vec::new();
         for batch in self.store.batches(table) {
             for row in 0..batch.num_rows() {

@@ -52,7 +52,12 @@ impl World {
                 let ends = span.reads.iter().map(|read| read.interval_end);
                 self.want_cells(&mut wanted, span.meter_id, ends);
             }),
-            Body::PlanRows(_) | Body::Cause(_) | Body::Billing(_) | Body::Undecodable { .. } => {}
+            Body::PlanRows(_)
+            | Body::Cause(_)
+            | Body::Billing(_)
+            | Body::Compensation(_)
+            | Body::Requests(_)
+            | Body::Undecodable { .. } => {}
         }
         Ok(wanted)
     }

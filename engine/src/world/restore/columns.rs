@@ -18,13 +18,13 @@ use super::RestoreError;
 use crate::state::Quarter;
 
 /// A batch with its table's name, for reading columns by name.
-pub(in crate::world) struct Rows<'a> {
+pub(crate) struct Rows<'a> {
     pub(super) table: &'static str,
     batch: &'a RecordBatch,
 }
 
 impl<'a> Rows<'a> {
-    pub(in crate::world) fn of(table: &TableSchema, batch: &'a RecordBatch) -> Self {
+    pub(crate) fn of(table: &TableSchema, batch: &'a RecordBatch) -> Self {
         Self {
             table: table.name,
             batch,
@@ -32,7 +32,7 @@ impl<'a> Rows<'a> {
     }
 
     /// A column in the type that this program reads it in, whatever the reader of the file made of it.
-    pub(in crate::world) fn column(
+    pub(crate) fn column(
         &self,
         column: &'static str,
         wanted: &DataType,
@@ -50,19 +50,19 @@ impl<'a> Rows<'a> {
         cast(array, wanted).map_err(error)
     }
 
-    pub(in crate::world) fn text(&self, column: &'static str) -> Result<StringArray, RestoreError> {
+    pub(crate) fn text(&self, column: &'static str) -> Result<StringArray, RestoreError> {
         Ok(self.column(column, &DataType::Utf8)?.as_string::<i32>().clone())
     }
 
-    pub(in crate::world) fn whole(&self, column: &'static str) -> Result<Int64Array, RestoreError> {
+    pub(crate) fn whole(&self, column: &'static str) -> Result<Int64Array, RestoreError> {
         Ok(self.column(column, &DataType::Int64)?.as_primitive().clone())
     }
 
-    pub(in crate::world) fn number(&self, column: &'static str) -> Result<Float64Array, RestoreError> {
+    pub(crate) fn number(&self, column: &'static str) -> Result<Float64Array, RestoreError> {
         Ok(self.column(column, &DataType::Float64)?.as_primitive().clone())
     }
 
-    pub(in crate::world) fn money(&self, column: &'static str) -> Result<Decimal128Array, RestoreError> {
+    pub(crate) fn money(&self, column: &'static str) -> Result<Decimal128Array, RestoreError> {
         Ok(self
             .column(column, &DataType::Decimal128(18, 2))?
             .as_primitive()
@@ -73,20 +73,17 @@ impl<'a> Rows<'a> {
         Ok(self.column(column, &DataType::Float32)?.as_primitive().clone())
     }
 
-    pub(in crate::world) fn time(
-        &self,
-        column: &'static str,
-    ) -> Result<TimestampMicrosecondArray, RestoreError> {
+    pub(crate) fn time(&self, column: &'static str) -> Result<TimestampMicrosecondArray, RestoreError> {
         let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
         Ok(self.column(column, &utc)?.as_primitive().clone())
     }
 
-    pub(in crate::world) fn day(&self, column: &'static str) -> Result<Date32Array, RestoreError> {
+    pub(crate) fn day(&self, column: &'static str) -> Result<Date32Array, RestoreError> {
         Ok(self.column(column, &DataType::Date32)?.as_primitive().clone())
     }
 
     /// The rows that were emitted at or before `as_of`, with their positions.
-    pub(in crate::world) fn emitted(&self, as_of: Position) -> Result<Vec<(usize, Position)>, RestoreError> {
+    pub(crate) fn emitted(&self, as_of: Position) -> Result<Vec<(usize, Position)>, RestoreError> {
         let positions = self.whole("position")?;
         let of_row = |row| (row, Position(u64::try_from(positions.value(row)).unwrap_or(0)));
         Ok((0..self.batch.num_rows())
@@ -95,11 +92,7 @@ impl<'a> Rows<'a> {
             .collect())
     }
 
-    pub(in crate::world) fn parse<T: FromStr>(
-        &self,
-        column: &'static str,
-        text: &str,
-    ) -> Result<T, RestoreError> {
+    pub(crate) fn parse<T: FromStr>(&self, column: &'static str, text: &str) -> Result<T, RestoreError> {
         text.parse().map_err(|_| RestoreError::Cell {
             table: self.table,
             column,
@@ -107,7 +100,7 @@ impl<'a> Rows<'a> {
         })
     }
 
-    pub(in crate::world) fn bad(&self, column: &'static str, value: &impl ToString) -> RestoreError {
+    pub(crate) fn bad(&self, column: &'static str, value: &impl ToString) -> RestoreError {
         RestoreError::Cell {
             table: self.table,
             column,
@@ -115,23 +108,23 @@ impl<'a> Rows<'a> {
         }
     }
 
-    pub(in crate::world) fn quarter(&self, at: i64) -> Result<Quarter, RestoreError> {
+    pub(crate) fn quarter(&self, at: i64) -> Result<Quarter, RestoreError> {
         Quarter::ending(UtcMicros(at)).ok_or_else(|| self.bad("interval_end", &at))
     }
 }
 
-pub(in crate::world) fn known<T>(array: &impl Array, row: usize, value: impl Fn(usize) -> T) -> Option<T> {
+pub(crate) fn known<T>(array: &impl Array, row: usize, value: impl Fn(usize) -> T) -> Option<T> {
     array.is_valid(row).then(|| value(row))
 }
 
 /// When and from whom a master row was recorded.
-pub(in crate::world) struct Recorded {
-    pub(in crate::world) at: TimestampMicrosecondArray,
-    pub(in crate::world) source: StringArray,
+pub(crate) struct Recorded {
+    pub(crate) at: TimestampMicrosecondArray,
+    pub(crate) source: StringArray,
 }
 
 impl Recorded {
-    pub(in crate::world) fn of(rows: &Rows<'_>) -> Result<Self, RestoreError> {
+    pub(crate) fn of(rows: &Rows<'_>) -> Result<Self, RestoreError> {
         Ok(Self {
             at: rows.time("recorded_at")?,
             source: rows.text("source")?,

@@ -72,6 +72,10 @@ impl World {
             let arrival = self.arrival(quarter, UtcMicros(received.value(row)));
             let said = (version.value(row), &value, arrival);
             put(&mut self.state, meter, feeders, quarter, said);
+            if self.is_voltage_watched() {
+                let stands = self.state.own_value(meter, quarter);
+                self.note_voltage(meter, quarter, stands.and_then(|value| value.voltage_v));
+            }
         }
         Ok(())
     }
