@@ -28,6 +28,10 @@ fn configuration(args: &ConfigArgs) -> Result<(), Failure> {
     for gateway in &config.gateways {
         println!("gateway {}: {} meters enrolled", gateway.id, gateway.meters.len());
     }
+    for (code, meaning, bears_on_supply) in serve::event_map(&config)?.codes() {
+        let bears = if bears_on_supply { " (bears on supply)" } else { "" };
+        println!("event code {code}: {meaning}{bears}");
+    }
     serve::Plan::of(&config)?;
     println!("configuration can be used");
     Ok(())

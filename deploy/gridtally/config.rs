@@ -89,7 +89,17 @@ pub(crate) struct GatewayEntry {
     pub(crate) meters: Vec<String>,
 }
 
-/// All values as text, each with its origin, and the gateways.
+/// What an event code of a vendor means.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EventCode {
+    /// The code.
+    pub(crate) code: i32,
+    /// One of the meanings that gridtally knows, or `none`.
+    pub(crate) meaning: String,
+}
+
+/// All values as text, each with its origin, and the lists of the file.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
     values: BTreeMap<&'static str, (String, Origin)>,
@@ -97,6 +107,8 @@ pub(crate) struct Config {
     pub(crate) gateways: Vec<GatewayEntry>,
     /// `[[vee.categories]]` of the file.
     pub(crate) vee_categories: Vec<CategoryLimits>,
+    /// `[[events.codes]]` of the file.
+    pub(crate) event_codes: Vec<EventCode>,
 }
 
 /// What configuration is read from.
@@ -121,6 +133,7 @@ impl Config {
             values: defaults.collect(),
             gateways: Vec::new(),
             vee_categories: Vec::new(),
+            event_codes: Vec::new(),
         };
         if let Some(path) = sources.file {
             config.read_file(path)?;
@@ -160,6 +173,11 @@ impl Config {
             self.gateways = gateways
                 .try_into()
                 .map_err(|error: toml::de::Error| form("ingest.gateways", error.message()))?;
+        }
+        if let Some(codes) = take_list(&mut table, "events", "codes") {
+            self.event_codes = codes
+                .try_into()
+                .map_err(|error: toml::de::Error| form("events.codes", error.message()))?;
         }
         if let Some(categories) = take_list(&mut table, "vee", "categories") {
             self.vee_categories = categories

@@ -30,6 +30,7 @@ mod outage;
 mod vee;
 
 pub(crate) use instance::Instance;
+pub(crate) use outage::event_map;
 
 /// Shutdown ends after this, done or not.
 pub(crate) const SHUTDOWN_SECONDS: u64 = 30;
@@ -152,6 +153,7 @@ fn engine_config(config: &Config, zone: &Zone) -> Result<EngineConfig, ConfigErr
             coverage_threshold_pct,
             vee: vee::limits(config)?,
             outage_rules: outage::rules(config)?,
+            event_map: outage::event_map(config)?,
             held_bytes_max: config.count("engine.held_bytes_max", 0..=1 << 40)?,
             state_bytes_max: config.count("engine.state_bytes_max", 0..=1 << 50)?,
             ..Settings::default()

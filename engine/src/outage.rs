@@ -55,6 +55,7 @@ use gridtally_schemas::UtcMicros;
 mod consumer;
 mod crew;
 mod dead;
+mod event_map;
 mod evidence;
 mod group;
 pub mod hours;
@@ -69,7 +70,8 @@ mod wider;
 
 pub use consumer::Excluded;
 pub use crew::{CrewWord, Known, estimated_restoration, what_the_crew_says};
-pub use evidence::{EventMap, Evidence, MeterEvidence, Run, Sign, Signal};
+pub use event_map::{EventMap, EventMapError, NO_MEANING};
+pub use evidence::{Evidence, MeterEvidence, Run, Sign, Signal};
 pub use group::{Outage, OutageEvidence, OutageId, Scope, Status, Step, planned_id};
 pub use interruption::{Interruption, InterruptionEvidence};
 pub use lineage::{Change, Reason, changes};

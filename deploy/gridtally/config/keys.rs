@@ -185,6 +185,12 @@ pub(crate) const KEYS: &[Key] = &[
         "below this coverage no loss is shown as a plain number, per cent",
     ),
     key(
+        "events.built_in",
+        "GRIDTALLY_EVENTS_BUILT_IN",
+        "true",
+        "true: event codes mean what IS 15959 says where [[events.codes]] of the file does not say otherwise; false: only those are known",
+    ),
+    key(
         "outage.momentary_minutes",
         "GRIDTALLY_OUTAGE_MOMENTARY_MINUTES",
         "3",

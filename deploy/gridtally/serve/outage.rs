@@ -1,6 +1,8 @@
 //! What outages are decided by, from configuration.
 
-use gridtally_engine::outage::Rules;
+use std::path::PathBuf;
+
+use gridtally_engine::outage::{EventMap, Rules};
 
 use crate::config::{Config, ConfigError};
 
@@ -20,4 +22,20 @@ pub(super) fn rules(config: &Config) -> Result<Rules, ConfigError> {
         heard_micros: 60 * minutes("outage.heard_hours", 24 * 31)?,
         ..Rules::default()
     })
+}
+
+/// What event codes mean: `[[events.codes]]` over the built-in ones.
+pub(crate) fn event_map(config: &Config) -> Result<EventMap, ConfigError> {
+    let map = if config.get::<bool>("events.built_in")? {
+        EventMap::default()
+    } else {
+        EventMap::empty()
+    };
+    let codes = config.event_codes.iter();
+    map.with(codes.map(|entry| (entry.code, entry.meaning.as_str())))
+        .map_err(|error| ConfigError::Form {
+            key: "events.codes".to_owned(),
+            path: PathBuf::from("the configuration file"),
+            reason: error.to_string(),
+        })
 }

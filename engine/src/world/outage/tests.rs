@@ -19,6 +19,8 @@ use crate::{
     world::{Settings, publish::Scope, tests::NOW},
 };
 
+mod event_map;
+
 const MINUTE: i64 = 60_000_000;
 pub(in crate::world) const POWER_FAILED: i32 = 101;
 pub(in crate::world) const POWER_RESTORED: i32 = 102;
