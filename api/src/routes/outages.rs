@@ -58,8 +58,13 @@ pub(crate) struct OutageRow {
     pub(crate) started_at: String,
     /// Last restoration. Null: not over.
     pub(crate) ended_at: Option<String>,
-    /// Estimated time of restoration, as the crew said. Null: none was given.
+    /// Estimated time of restoration. Null: nobody can say, or it is over.
     pub(crate) etr: Option<String>,
+    /// What that rests on: crew, announced (its planned end), or an estimate, the median of past_outages_of_scope_and_fault_type or
+    /// past_outages_of_scope. Null: there is none.
+    pub(crate) etr_basis: Option<&'static str>,
+    /// How many past outages an estimate is the median of. Null: it is no estimate.
+    pub(crate) etr_outages: Option<usize>,
     /// Consumers that it interrupted, each once.
     pub(crate) consumers_affected: usize,
     /// Of these, those who are back.
@@ -68,7 +73,7 @@ pub(crate) struct OutageRow {
     pub(crate) version: i64,
 }
 
-const COLUMNS: [Column; 15] = [
+const COLUMNS: [Column; 17] = [
     Column("outage_id", Holds::Text),
     Column("node_id", Holds::Text),
     Column("node_name", Holds::Text),
@@ -81,6 +86,8 @@ const COLUMNS: [Column; 15] = [
     Column("started_at", Holds::Instant),
     Column("ended_at", Holds::Instant),
     Column("etr", Holds::Instant),
+    Column("etr_basis", Holds::Text),
+    Column("etr_outages", Holds::Whole),
     Column("consumers_affected", Holds::Whole),
     Column("consumers_restored", Holds::Whole),
     Column("version", Holds::Whole),
@@ -88,7 +95,12 @@ const COLUMNS: [Column; 15] = [
 
 impl OutageRow {
     pub(crate) fn of(world: &World, zone: &Zone, view: OutageView) -> Self {
-        let OutageView { outage, known } = view;
+        let OutageView {
+            outage,
+            known,
+            restoration,
+        } = view;
+        let estimate = restoration.filter(|restoration| restoration.basis.is_estimate());
         let text = |at: UtcMicros| at.to_rfc3339(zone);
         let node = world.network.find_node(outage.node.as_str());
         let name = node.and_then(|node| world.network.node(node));
@@ -105,7 +117,9 @@ impl OutageRow {
             force_majeure: known.force_majeure,
             started_at: text(outage.started_at),
             ended_at: outage.ended_at.map(text),
-            etr: known.etr.map(text),
+            etr: restoration.map(|restoration| text(restoration.at)),
+            etr_basis: restoration.map(|restoration| restoration.basis.as_str()),
+            etr_outages: estimate.map(|estimate| estimate.outages),
             consumers_affected: outage.consumers_affected,
             consumers_restored: outage.consumers_restored,
         }

@@ -215,6 +215,24 @@ pub(crate) const KEYS: &[Key] = &[
         "a meter can be heard when it said anything within this time before or after, hours",
     ),
     key(
+        "outage.estimate_outages_min",
+        "GRIDTALLY_OUTAGE_ESTIMATE_OUTAGES_MIN",
+        "5",
+        "an estimate of restoration rests on at least so many past outages of the same scope and fault type, else of the same scope",
+    ),
+    key(
+        "outage.estimate_outages_max",
+        "GRIDTALLY_OUTAGE_ESTIMATE_OUTAGES_MAX",
+        "50",
+        "and on at most so many: those that ended last; 0: nothing is estimated",
+    ),
+    key(
+        "outage.estimate_days",
+        "GRIDTALLY_OUTAGE_ESTIMATE_DAYS",
+        "365",
+        "which ended at most so long before the outage began, days",
+    ),
+    key(
         "vee.estimate_after_hours",
         "GRIDTALLY_VEE_ESTIMATE_AFTER_HOURS",
         "24",

@@ -20,6 +20,10 @@ pub(super) fn rules(config: &Config) -> Result<Rules, ConfigError> {
         together_micros: minutes("outage.together_minutes", 60)?,
         share_pct: u8::try_from(share).map_err(|_| config.refuse("outage.share_pct", "too large"))?,
         heard_micros: 60 * minutes("outage.heard_hours", 24 * 31)?,
+        past_min: config.count("outage.estimate_outages_min", 1..=1_000)?,
+        past_max: config.count("outage.estimate_outages_max", 0..=1_000)?,
+        past_days: i64::try_from(config.whole("outage.estimate_days", 1..=36_600)?)
+            .map_err(|_| config.refuse("outage.estimate_days", "too large"))?,
         ..Rules::default()
     })
 }

@@ -27,12 +27,13 @@ use crate::{
     network::{ConnectionIx, MeterIx, Network, NodeIx},
     outage::{
         Evaluation, EventMap, FeederPicture, Interruption, Joined, Known, MeterEvidence, Outage, OutageId,
-        Rules,
+        Restoration, Rules,
     },
     state::{Quarter, Value},
 };
 
 mod area;
+mod estimate;
 mod evaluate;
 mod evidence;
 pub mod look;
@@ -48,6 +49,7 @@ pub(super) mod tests;
 pub(crate) use outbox::OutageRows;
 pub(crate) use rows::DueOutages;
 
+use estimate::Estimates;
 use plan::Plan;
 use rows::Ledger;
 
@@ -61,6 +63,8 @@ pub struct OutageView {
     pub outage: Outage,
     /// What the crew said.
     pub known: Known,
+    /// When supply will be back, by the crew, the announcement or an estimate; `None`: nobody can say, or it is back.
+    pub restoration: Option<Restoration>,
 }
 
 /// A change of an outage, for who listens.
@@ -139,6 +143,7 @@ pub(crate) struct Outages {
     interruptions: HashMap<ConsumerId, BTreeMap<UtcMicros, NodeIx>>,
     /// Outages that are on.
     open: BTreeSet<OutageId>,
+    estimates: Estimates,
     ledger: Ledger,
 }
 

@@ -133,6 +133,7 @@ impl World {
             rows.time("ended_at")?,
             rows.time("etr")?,
         );
+        let (basis, past) = (rows.text("etr_basis")?, rows.whole("etr_outages")?);
         let (affected, version) = (rows.whole("consumers_affected")?, rows.whole("version")?);
         let month = rows.day("month")?;
         for row in 0..batch.num_rows() {
@@ -147,6 +148,8 @@ impl World {
                 started_at: UtcMicros(started.value(row)),
                 ended_at: known(&ended, row, |row| UtcMicros(ended.value(row))),
                 etr: known(&etr, row, |row| UtcMicros(etr.value(row))),
+                etr_basis: known(&basis, row, |row| basis.value(row).to_owned()),
+                etr_outages: known(&past, row, |row| past.value(row)),
                 consumers_affected: affected.value(row),
                 evidence: evidence.value(row).to_owned(),
             };

@@ -47,13 +47,20 @@ pub(super) struct OutageValues {
     pub(super) started_at: UtcMicros,
     pub(super) ended_at: Option<UtcMicros>,
     pub(super) etr: Option<UtcMicros>,
+    pub(super) etr_basis: Option<String>,
+    pub(super) etr_outages: Option<i64>,
     pub(super) consumers_affected: i64,
     pub(super) evidence: String,
 }
 
 impl OutageValues {
     fn of(view: OutageView) -> Self {
-        let OutageView { outage, known } = view;
+        let OutageView {
+            outage,
+            known,
+            restoration,
+        } = view;
+        let estimate = restoration.filter(|restoration| restoration.basis.is_estimate());
         Self {
             node_id: outage.node.to_string(),
             scope: outage.scope.as_str().to_owned(),
@@ -64,7 +71,9 @@ impl OutageValues {
             force_majeure: known.force_majeure,
             started_at: outage.started_at,
             ended_at: outage.ended_at,
-            etr: known.etr,
+            etr: restoration.map(|restoration| restoration.at),
+            etr_basis: restoration.map(|restoration| restoration.basis.as_str().to_owned()),
+            etr_outages: estimate.map(|estimate| i64::try_from(estimate.outages).unwrap_or(i64::MAX)),
             consumers_affected: i64::try_from(outage.consumers_affected).unwrap_or(i64::MAX),
             evidence: serde_json::to_string(&outage.evidence).unwrap_or_default(),
         }
@@ -245,9 +254,17 @@ impl World {
         let live = self.outage_view(&id).map(OutageValues::of);
         let published = self.outage.ledger.outages.get(&id);
         let cancelled = || {
-            published.map(|published| OutageValues {
-                status: Status::Cancelled.as_str().to_owned(),
-                ..published.values.clone()
+            published.map(|published| {
+                let values = published.values.clone();
+                // What is none has no estimate; what people said stays.
+                let is_said = values.etr_outages.is_none();
+                OutageValues {
+                    status: Status::Cancelled.as_str().to_owned(),
+                    etr: values.etr.filter(|_| is_said),
+                    etr_basis: values.etr_basis.clone().filter(|_| is_said),
+                    etr_outages: None,
+                    ..values
+                }
             })
         };
         let values = live.or_else(cancelled)?;
@@ -351,6 +368,8 @@ fn outages_batch(rows: &[OutageRow], stamp: Stamp<'_>) -> Result<RecordBatch, Ar
         .time("started_at", values().map(|values| Some(values.started_at)))
         .time("ended_at", values().map(|values| values.ended_at))
         .time("etr", values().map(|values| values.etr))
+        .text("etr_basis", values().map(|values| values.etr_basis.as_ref()))
+        .whole("etr_outages", values().map(|values| values.etr_outages))
         .whole(
             "consumers_affected",
             values().map(|values| Some(values.consumers_affected)),

@@ -19,6 +19,7 @@ use crate::{
     world::{Settings, publish::Scope, tests::NOW},
 };
 
+mod estimate;
 mod event_map;
 
 const MINUTE: i64 = 60_000_000;
@@ -158,7 +159,7 @@ impl Town {
 }
 
 fn line(view: &OutageView) -> String {
-    let OutageView { outage, known } = view;
+    let OutageView { outage, known, .. } = view;
     format!(
         "{} {} {} {} {}/{} {}",
         outage.id,
