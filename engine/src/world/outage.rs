@@ -47,7 +47,9 @@ mod say;
 pub(super) mod tests;
 
 pub(crate) use outbox::OutageRows;
+pub(crate) use restore::outage_versions;
 pub(crate) use rows::DueOutages;
+pub use rows::{FormerOutage, OutageValues, OutageVersion};
 
 use estimate::Estimates;
 use plan::Plan;

@@ -44,6 +44,7 @@ pub static OUTAGES: TableSchema = TableSchema {
         count("consumers_affected", "consumers that it interrupted"),
         EVIDENCE,
         VERSION,
+        count("sequence", "1, 2, … of all rows of the table as they were published, without a gap: a cursor for who follows it"),
         REASON,
         PUBLISHED_AT,
         date(

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use gridtally_schemas::{ConsumerId, MeterId, NodeId, UtcMicros, outage::Cause, outage::PlannedOutageRow};
+use gridtally_schemas::{ConsumerId, Day, MeterId, NodeId, UtcMicros, outage::Cause, outage::PlannedOutageRow};
 
-use super::{OutageView, World};
+use super::{FormerOutage, OutageView, World};
 use crate::{
     network::NodeIx,
     outage::{Evaluation, FeederPicture, Interruption, Outage, OutageId, Signal, Span},
@@ -57,6 +57,27 @@ impl World {
     #[must_use]
     pub fn published_outage(&self, id: &OutageId) -> i64 {
         self.outage.ledger.outage_version(id)
+    }
+
+    /// An outage that was published and stands no more; `None`: it stands, or was never published.
+    #[must_use]
+    pub fn former_outage(&self, id: &OutageId) -> Option<FormerOutage> {
+        self.outage
+            .ledger
+            .former(id)
+            .filter(|_| !self.outage.places.contains_key(id))
+    }
+
+    /// The month in which the published versions of an outage lie; `None`: there is none.
+    #[must_use]
+    pub fn outage_month(&self, id: &OutageId) -> Option<Day> {
+        self.outage.ledger.outage_month(id)
+    }
+
+    /// The number of the last version of an outage that was published, or is being published.
+    #[must_use]
+    pub fn last_outage_sequence(&self) -> i64 {
+        self.outage.ledger.last_sequence()
     }
 
     /// Number of the last published version of an interruption; 0: none yet.
