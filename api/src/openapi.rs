@@ -28,6 +28,7 @@ use crate::{metrics, problem::KINDS, routes};
         routes::outages::list,
         routes::outages::one,
         routes::outages::cause,
+        routes::public::outages,
         routes::interruptions::of_consumer,
         routes::reliability::get,
         routes::sql::post,

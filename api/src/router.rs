@@ -18,7 +18,7 @@ use crate::{
     parameters::short,
     problem::{self, Problem},
     routes::{
-        balance, edits, import, interruptions, nodes, operations, outages, page, quality, quarantine,
+        balance, edits, import, interruptions, nodes, operations, outages, page, public, quality, quarantine,
         reliability, sql, stream, summary,
     },
 };
@@ -43,6 +43,11 @@ fn routes(deadline: Duration) -> Vec<Route> {
         ("/api/v1/outages", deadline, get(outages::list)),
         ("/api/v1/outages/{id}", deadline, get(outages::one)),
         ("/api/v1/outages/{id}/cause", NO_DEADLINE, post(outages::cause)),
+        (
+            "/api/v1/public/outages",
+            deadline,
+            get(public::outages).options(public::preflight),
+        ),
         (
             "/api/v1/consumers/{id}/interruptions",
             deadline,

@@ -8,6 +8,7 @@ pub(crate) mod nodes;
 pub(crate) mod operations;
 pub(crate) mod outages;
 pub(crate) mod page;
+pub(crate) mod public;
 pub(crate) mod quality;
 pub(crate) mod quarantine;
 pub(crate) mod reliability;

@@ -389,10 +389,7 @@ pub(crate) fn events_batch(rows: &[EventRow], stamp: Stamp<'_>) -> Result<Record
         .text("meter_id", rows.iter().map(|row| Some(row.meter_id.as_str())))
         .time("at", rows.iter().map(|row| Some(row.event.at)))
         .whole("code", rows.iter().map(|row| Some(i64::from(row.event.code))))
-        .text(
-            "meaning",
-            rows.iter().map(|row| row.meaning),
-        )
+        .text("meaning", rows.iter().map(|row| row.meaning))
         .whole("sequence", rows.iter().map(|row| row.event.sequence))
         .time("received_at", rows.iter().map(|row| Some(row.origin.received_at)))
         .text("source", rows.iter().map(|row| Some(row.origin.source.as_ref())))

@@ -112,12 +112,7 @@ impl OutageRow {
     }
 
     /// As a version of it says.
-    fn published(
-        world: &World,
-        zone: &Zone,
-        (id, version): (&OutageId, i64),
-        values: OutageValues,
-    ) -> Self {
+    fn published(world: &World, zone: &Zone, (id, version): (&OutageId, i64), values: OutageValues) -> Self {
         let text = |at: UtcMicros| at.to_rfc3339(zone);
         let node = world.network.find_node(&values.node_id);
         let name = node.and_then(|node| world.network.node(node));
@@ -262,7 +257,7 @@ struct Wanted {
 }
 
 /// The statuses that a word names.
-fn statuses(word: &str) -> Result<Vec<Status>, Problem> {
+pub(super) fn statuses(word: &str) -> Result<Vec<Status>, Problem> {
     const ALL: [Status; 5] = [
         Status::Scheduled,
         Status::Active,
@@ -283,7 +278,7 @@ fn statuses(word: &str) -> Result<Vec<Status>, Problem> {
 }
 
 /// Where a page ends: begin of its last outage, µs since 1970, and its id.
-fn cursor(text: &str) -> Result<(UtcMicros, OutageId), Problem> {
+pub(super) fn cursor(text: &str) -> Result<(UtcMicros, OutageId), Problem> {
     text.split_once('~')
         .and_then(|(at, id)| Some((UtcMicros(at.parse().ok()?), OutageId::from(id.to_owned()))))
         .ok_or_else(|| Problem::parameter("cursor", format!("`{}` is none of ours", short(text))))
@@ -440,9 +435,7 @@ fn former(world: &World, zone: &Zone, id: &OutageId) -> Option<OutageDetail> {
     Some(OutageDetail {
         evidence: serde_json::from_str(&former.values.evidence).unwrap_or_default(),
         announced: None,
-        causes: node
-            .map(|node| causes_at(world, zone, &node))
-            .unwrap_or_default(),
+        causes: node.map(|node| causes_at(world, zone, &node)).unwrap_or_default(),
         interruptions_total: 0,
         interruptions: Vec::new(),
         outage: OutageRow::published(world, zone, (id, former.version), former.values),
@@ -474,12 +467,15 @@ pub(crate) async fn one(
     let detail = app.engine.read(|world| detail(world, &app.zone, &named));
     let mut detail = detail.ok_or_else(|| unknown(named.as_str()))?;
     let history = app.engine.outage_history(&named, HISTORY_MAX).await;
-    let history = history.map_err(|error| Problem::failed("the versions of an outage cannot be read", &error))?;
+    let history =
+        history.map_err(|error| Problem::failed("the versions of an outage cannot be read", &error))?;
     if detail.outage.status == Status::Cancelled.as_str() && detail.continued_as.is_none() {
         let reason = history.last().and_then(|version| version.reason.as_deref());
         detail.continued_as = reason.and_then(Reason::successor).map(|id| id.to_string());
     }
-    let rows = history.into_iter().map(|version| OutageVersionRow::of(&app.zone, version));
+    let rows = history
+        .into_iter()
+        .map(|version| OutageVersionRow::of(&app.zone, version));
     detail.history = rows.collect();
     form::answer(&headers, &detail)
 }

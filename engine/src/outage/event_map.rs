@@ -202,9 +202,9 @@ pub struct EventMap(BTreeMap<i32, &'static Meaning>);
 
 impl Default for EventMap {
     fn default() -> Self {
-        let known = BUILT_IN.iter().filter_map(|(code, text)| {
-            Some((*code, meaning_of(text)?))
-        });
+        let known = BUILT_IN
+            .iter()
+            .filter_map(|(code, text)| Some((*code, meaning_of(text)?)));
         Self(known.collect())
     }
 }

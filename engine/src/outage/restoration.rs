@@ -123,7 +123,11 @@ impl Past {
         announced_end: Option<UtcMicros>,
         now: UtcMicros,
     ) -> Option<Restoration> {
-        let said = |at, basis| Restoration { at, basis, outages: 0 };
+        let said = |at, basis| Restoration {
+            at,
+            basis,
+            outages: 0,
+        };
         if let Some(at) = known.etr {
             return Some(said(at, Basis::Crew));
         }
@@ -153,12 +157,7 @@ impl Past {
     }
 
     /// How long those lasted that ended last before `started_at`, shortest first.
-    fn before(
-        &self,
-        rules: &Rules,
-        of: &(Scope, Option<String>),
-        started_at: UtcMicros,
-    ) -> Vec<i64> {
+    fn before(&self, rules: &Rules, of: &(Scope, Option<String>), started_at: UtcMicros) -> Vec<i64> {
         let first = OutageId::from(String::new());
         let from = started_at.plus(rules.past_days.saturating_mul(-DAY_MICROS));
         let ended = self.ended.get(of).into_iter();

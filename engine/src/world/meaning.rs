@@ -57,7 +57,11 @@ impl World {
                     source: source.value(row).into(),
                 },
             };
-            match self.meanings.0.entry((rows.parse("meter_id", id.value(row))?, event)) {
+            match self
+                .meanings
+                .0
+                .entry((rows.parse("meter_id", id.value(row))?, event))
+            {
                 Entry::Occupied(held) if held.get().version >= version => {}
                 Entry::Occupied(mut held) => {
                     held.insert(found);

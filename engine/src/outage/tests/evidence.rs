@@ -47,19 +47,34 @@ fn codes_mean_what_the_map_says() {
     assert_eq!(default.signal(251), None);
     assert_eq!(default.meaning(251), Some("meter cover opened"));
     assert_eq!((default.meaning(9_101), default.codes().count()), (None, 50));
-    let vendor = [(9_101, "power failure"), (102, "none"), (9_102, "power restoration")];
+    let vendor = [
+        (9_101, "power failure"),
+        (102, "none"),
+        (9_102, "power restoration"),
+    ];
     let other = default.with(vendor).unwrap();
     assert_eq!(
         [9_101, 101, 9_102, 102].map(|code| other.signal(code)),
-        [Some(Signal::Failed), Some(Signal::Failed), Some(Signal::Restored), None]
+        [
+            Some(Signal::Failed),
+            Some(Signal::Failed),
+            Some(Signal::Restored),
+            None
+        ]
     );
-    assert_eq!((other.meaning(9_102), other.meaning(102)), (Some("power restoration"), None));
+    assert_eq!(
+        (other.meaning(9_102), other.meaning(102)),
+        (Some("power restoration"), None)
+    );
 }
 
 #[test]
 fn a_map_that_contradicts_itself_is_refused_with_the_code_the_value_and_why() {
     let check = |codes: &[(i32, &str)], expected: &str| {
-        let error = EventMap::default().with(codes.iter().copied()).unwrap_err().to_string();
+        let error = EventMap::default()
+            .with(codes.iter().copied())
+            .unwrap_err()
+            .to_string();
         assert!(error.starts_with(expected), "{error}");
     };
     check(
@@ -78,7 +93,10 @@ fn a_map_that_contradicts_itself_is_refused_with_the_code_the_value_and_why() {
         &[(301, "none"), (304, "none")],
         "code 302 means `load switch connected`, but no code means `load switch disconnected` or `relay off on low credit`",
     );
-    assert!(EventMap::default().with([(301, "none")]).is_ok(), "a cut-off is ended by it too");
+    assert!(
+        EventMap::default().with([(301, "none")]).is_ok(),
+        "a cut-off is ended by it too"
+    );
     assert_eq!(EventMap::empty().with([]).unwrap().codes().count(), 0);
 }
 

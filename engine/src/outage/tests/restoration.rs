@@ -72,11 +72,26 @@ fn the_estimate_is_the_median_and_once_that_has_passed_the_median_of_those_that_
     check(&past, &rules, (&unknown, 60), "90 past_outages_of_scope of 5");
     check(&past, &rules, (&unknown, 90), "nobody can say");
     // Of the last three alone, which are not enough for the default.
-    let few = Rules { past_max: 3, past_min: 3, ..rules.clone() };
+    let few = Rules {
+        past_max: 3,
+        past_min: 3,
+        ..rules.clone()
+    };
     check(&past, &few, (&unknown, 0), "95 past_outages_of_scope of 3");
-    check(&past, &Rules { past_max: 4, ..rules.clone() }, (&unknown, 0), "nobody can say");
+    check(
+        &past,
+        &Rules {
+            past_max: 4,
+            ..rules.clone()
+        },
+        (&unknown, 0),
+        "nobody can say",
+    );
     // Ended more than 25 days before: the first five.
-    let recent = Rules { past_days: 25, ..rules };
+    let recent = Rules {
+        past_days: 25,
+        ..rules
+    };
     check(&past, &recent, (&unknown, 0), "80 past_outages_of_scope of 6");
 }
 
@@ -84,7 +99,12 @@ fn the_estimate_is_the_median_and_once_that_has_passed_the_median_of_those_that_
 fn those_of_the_same_fault_type_come_first_where_they_are_enough() {
     let rules = Rules::default();
     let few = past(&[10, 20, 30, 40, 100, 200, 300, 400]);
-    check(&few, &rules, (&of_type("dt_failure"), 0), "40 past_outages_of_scope of 8");
+    check(
+        &few,
+        &rules,
+        (&of_type("dt_failure"), 0),
+        "40 past_outages_of_scope of 8",
+    );
     let enough = past(&[10, 20, 30, 40, 100, 200, 300, 400, 500]);
     check(
         &enough,
@@ -92,7 +112,12 @@ fn those_of_the_same_fault_type_come_first_where_they_are_enough() {
         (&of_type("dt_failure"), 0),
         "300 past_outages_of_scope_and_fault_type of 5",
     );
-    check(&enough, &rules, (&of_type("fuse"), 0), "100 past_outages_of_scope of 9");
+    check(
+        &enough,
+        &rules,
+        (&of_type("fuse"), 0),
+        "100 past_outages_of_scope of 9",
+    );
 }
 
 #[test]
@@ -120,7 +145,10 @@ fn what_is_no_past_of_an_outage_counts_in_nothing() {
     let taken = past.take(&OutageId::from("O3".to_owned()));
     assert_eq!(taken, Some(minute(3 * 24 * 60 + 50)));
     check(&past, &rules, (&known, 0), "nobody can say");
-    assert_eq!(past.put(&rules, &outage("O3", Scope::Dt, 0, Some(70)), &known), Some(minute(70)));
+    assert_eq!(
+        past.put(&rules, &outage("O3", Scope::Dt, 0, Some(70)), &known),
+        Some(minute(70))
+    );
     check(&past, &rules, (&known, 60), "nobody can say");
     check(&past, &rules, (&known, 0), "50 past_outages_of_scope of 5");
     assert_eq!(
@@ -139,15 +167,28 @@ fn the_crew_stands_before_the_announcement_and_that_before_an_estimate() {
         found.map(|found| (found.at, found.basis.as_str(), found.outages))
     };
     let on = outage("NOW", Scope::Dt, 30 * 24 * 60, None);
-    let crew = Known { etr: Some(minute(7)), ..Known::default() };
+    let crew = Known {
+        etr: Some(minute(7)),
+        ..Known::default()
+    };
     let (unknown, end) = (Known::default(), Some(minute(9)));
     assert_eq!(said(&on, &crew, end), Some((minute(7), "crew", 0)));
     assert_eq!(said(&on, &unknown, end), Some((minute(9), "announced", 0)));
-    let planned = Outage { class: Class::Planned, ..on.clone() };
+    let planned = Outage {
+        class: Class::Planned,
+        ..on.clone()
+    };
     assert_eq!(said(&planned, &unknown, None), None, "no breakdown");
-    let scheduled = Outage { status: Status::Scheduled, ..planned };
+    let scheduled = Outage {
+        status: Status::Scheduled,
+        ..planned
+    };
     assert_eq!(said(&scheduled, &unknown, end), Some((minute(9), "announced", 0)));
     let over = outage("NOW", Scope::Dt, 0, Some(60));
     assert_eq!(said(&over, &unknown, end), None);
-    assert_eq!(said(&over, &crew, None), Some((minute(7), "crew", 0)), "what was said stays");
+    assert_eq!(
+        said(&over, &crew, None),
+        Some((minute(7), "crew", 0)),
+        "what was said stays"
+    );
 }

@@ -124,7 +124,9 @@ impl World {
             }
         }
         for id in changed {
-            let Some(view) = self.outage_view(&id) else { continue };
+            let Some(view) = self.outage_view(&id) else {
+                continue;
+            };
             let reason = ESTIMATED.to_owned();
             self.outage.ledger.mark_outage(id, reason.clone());
             told.push(Told {

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use gridtally_schemas::{ConsumerId, Day, MeterId, NodeId, UtcMicros, outage::Cause, outage::PlannedOutageRow};
+use gridtally_schemas::{
+    ConsumerId, Day, MeterId, NodeId, UtcMicros,
+    network::NodeKind,
+    outage::{Cause, PlannedOutageRow},
+};
 
-use super::{FormerOutage, OutageView, World};
+use super::{FormerOutage, OutageView, World, picture::above};
 use crate::{
-    network::NodeIx,
+    network::{Node, NodeIx},
     outage::{Evaluation, FeederPicture, Interruption, Outage, OutageId, Signal, Span},
 };
 
@@ -163,6 +167,33 @@ impl World {
         signals.sort_by(|one, other| (one.at, &one.meter).cmp(&(other.at, &other.meter)));
         signals.dedup();
         signals
+    }
+
+    /// The feeders that a node is, hangs under or has below it, as the network stands now; by id.
+    #[must_use]
+    pub fn feeders_at(&self, node: &NodeId) -> Vec<NodeId> {
+        let Some(at) = self.network.find_node(node.as_str()) else {
+            return Vec::new();
+        };
+        let is_feeder = |node: &Node| node.kind() == Some(NodeKind::Feeder);
+        let feeder_above = above(&self.network, at).into_iter().find(|id| {
+            let node = self.network.find_node(id.as_str());
+            node.and_then(|node| self.network.node(node)).is_some_and(is_feeder)
+        });
+        if let Some(feeder) = feeder_above {
+            return vec![feeder];
+        }
+        let mut below = Vec::new();
+        self.network.feeders_at_or_below(at, &mut below);
+        let stands = |feeder: &&NodeIx| **feeder == at || above(&self.network, **feeder).contains(node);
+        let ids = below.iter().filter(stands);
+        let mut ids: Vec<NodeId> = ids
+            .filter_map(|feeder| self.network.node(*feeder))
+            .map(|feeder| feeder.id.clone())
+            .collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
     }
 
     /// What was announced of an outage; `None`: nobody announced it.

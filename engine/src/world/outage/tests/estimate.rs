@@ -16,7 +16,11 @@ fn past(town: &mut Town) -> &mut Town {
 }
 
 fn etr(town: &Town) -> Vec<String> {
-    let on = town.process.world.outages().filter(|view| view.outage.ended_at.is_none());
+    let on = town
+        .process
+        .world
+        .outages()
+        .filter(|view| view.outage.ended_at.is_none());
     on.map(|view| {
         let restoration = view.restoration.map(|restoration| {
             let minutes = (restoration.at.0 - minute(0).0) / MINUTE;
@@ -62,7 +66,14 @@ fn an_estimate_stands_until_its_time_has_passed_gives_way_to_the_crew_and_ends_w
     town.log.push(bytes);
     town.apply().checkpoint();
     assert_eq!(etr(&town), [format!("{id} 240 crew 0")]);
-    let columns = ["outage_id", "version", "status", "etr_basis", "etr_outages", "reason"];
+    let columns = [
+        "outage_id",
+        "version",
+        "status",
+        "etr_basis",
+        "etr_outages",
+        "reason",
+    ];
     let mut rows = town.published(&table::OUTAGES, &columns);
     rows.retain(|row| row.starts_with(id));
     assert_eq!(
@@ -90,13 +101,20 @@ fn an_estimate_is_told_with_the_outage_and_once() {
         let position = gridtally_ingest::log::Position;
         for (at, bytes) in town.log.clone().iter().enumerate() {
             let position = position(u64::try_from(at).unwrap() + 1);
-            town.process.world.apply(position, bytes, &mut Publish::default()).unwrap();
+            town.process
+                .world
+                .apply(position, bytes, &mut Publish::default())
+                .unwrap();
         }
         let mut seen = town.process.world.look_for_outages(minute(5), 9);
         assert!(!seen.more);
-        seen.changes.retain(|change| change.view.outage.ended_at.is_none());
+        seen.changes
+            .retain(|change| change.view.outage.ended_at.is_none());
         let etr = |view: &OutageView| view.restoration.map(|restoration| restoration.at);
-        seen.changes.iter().map(|change| (change.reason.clone(), etr(&change.view))).collect::<Vec<_>>()
+        seen.changes
+            .iter()
+            .map(|change| (change.reason.clone(), etr(&change.view)))
+            .collect::<Vec<_>>()
     };
     town.dt_says("T1", minute(0), POWER_FAILED);
     assert_eq!(said(&mut town), [("first evidence".to_owned(), Some(minute(40)))]);
@@ -109,7 +127,10 @@ fn an_estimate_is_told_with_the_outage_and_once() {
 #[test]
 fn whatever_order_it_comes_in_the_estimate_is_the_same() {
     let settings = || Settings {
-        outage_rules: Rules { past_min: 2, ..Rules::default() },
+        outage_rules: Rules {
+            past_min: 2,
+            ..Rules::default()
+        },
         ..Settings::default()
     };
     let now = minute(45);
@@ -118,11 +139,15 @@ fn whatever_order_it_comes_in_the_estimate_is_the_same() {
         let mut town = Town::new();
         town.process = Process::start(&town.store, settings(), now);
         let master = town.log.len();
-        past(&mut town).dt_says("T1", minute(0), POWER_FAILED).dt_says("T3", minute(4), POWER_FAILED);
+        past(&mut town)
+            .dt_says("T1", minute(0), POWER_FAILED)
+            .dt_says("T3", minute(4), POWER_FAILED);
         let said = town.log.split_off(master);
         // A different order each time, looked at and published at every seventh word, with a crash in the middle.
         let step = [1, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41][seed];
-        let mut order: Vec<usize> = (0..said.len()).map(|at| (at * step + seed) % said.len()).collect();
+        let mut order: Vec<usize> = (0..said.len())
+            .map(|at| (at * step + seed) % said.len())
+            .collect();
         order.sort_by_key(|at| (at * step + seed) % 53);
         for (count, at) in order.iter().enumerate() {
             town.log.push(said[*at].clone());
@@ -139,6 +164,10 @@ fn whatever_order_it_comes_in_the_estimate_is_the_same() {
         town.apply().checkpoint();
         let found = etr(&town);
         assert!(found[0].contains("past_outages_of_scope"), "{found:?}");
-        assert_eq!(*expected.get_or_insert_with(|| found.clone()), found, "seed {seed}");
+        assert_eq!(
+            *expected.get_or_insert_with(|| found.clone()),
+            found,
+            "seed {seed}"
+        );
     }
 }

@@ -45,7 +45,9 @@ impl Town {
             &table::RELIABILITY_MONTHLY,
             &table::METER_EVENTS,
         ];
-        let rows = tables.into_iter().flat_map(|table| current_rows(&self.store, table));
+        let rows = tables
+            .into_iter()
+            .flat_map(|table| current_rows(&self.store, table));
         // What was published and is none any more has an empty row; a run that never had it has none.
         let rows = rows.filter(|(_, row)| !row.is_empty());
         rows.map(|(key, row)| format!("{key}: {row}")).collect()
@@ -64,7 +66,10 @@ impl Town {
 fn a_changed_map_leads_to_what_a_run_has_that_had_it_from_the_beginning() {
     let run = |settings: Settings| {
         let mut town = Town::new();
-        town.start_with(settings).tells_in_two_tongues().apply().checkpoint();
+        town.start_with(settings)
+            .tells_in_two_tongues()
+            .apply()
+            .checkpoint();
         town
     };
     let (usual, vendor) = (run(Settings::default()), run(vendors()));
@@ -88,18 +93,29 @@ fn a_changed_map_leads_to_what_a_run_has_that_had_it_from_the_beginning() {
     let rows = |town: &Town| town.published(&table::METER_EVENTS, &["meter_id"]).len();
     let written = rows(&town);
     town.start_with(vendors()).checkpoint();
-    assert_eq!(rows(&town), written, "a start with the same map publishes nothing");
+    assert_eq!(
+        rows(&town),
+        written,
+        "a start with the same map publishes nothing"
+    );
 
     town.start_with(Settings::default()).checkpoint();
     assert_eq!(town.stands(), usual.stands());
     let ended = town.published(&table::OUTAGES, &["outage_id", "version", "status"]);
-    assert!(ended.contains(&"F1.20260401T0430 2 CANCELLED".to_owned()), "{ended:?}");
+    assert!(
+        ended.contains(&"F1.20260401T0430 2 CANCELLED".to_owned()),
+        "{ended:?}"
+    );
 }
 
 #[test]
 fn a_crash_between_the_commits_of_that_checkpoint_loses_no_new_meaning_and_doubles_none() {
     let mut whole = Town::new();
-    whole.start_with(vendors()).tells_in_two_tongues().apply().checkpoint();
+    whole
+        .start_with(vendors())
+        .tells_in_two_tongues()
+        .apply()
+        .checkpoint();
     for commits in 0..8 {
         let mut town = Town::new();
         // Events of which the table has rows that no checkpoint has seen.
