@@ -15,6 +15,7 @@ use crate::{
     routes::stream::Hub,
     sql::Sql,
     traffic::Traffic,
+    webhook::Webhooks,
 };
 
 /// Bounds of the API.
@@ -64,6 +65,8 @@ pub struct ApiState {
     pub sql: Sql,
     /// The configured clock.
     pub clock: Clock,
+    /// Who is told of outages.
+    pub webhooks: Webhooks,
     /// Bounds.
     pub settings: ApiSettings,
 }
@@ -77,6 +80,7 @@ pub(crate) struct Parts {
     pub(crate) sql: Sql,
     pub(crate) clock: Clock,
     pub(crate) zone: Zone,
+    pub(crate) webhooks: Webhooks,
     pub(crate) settings: ApiSettings,
     pub(crate) traffic: Traffic,
     pub(crate) hub: Hub,
@@ -99,6 +103,7 @@ impl App {
             ingest,
             sql,
             clock,
+            webhooks,
             settings,
         } = state;
         Self(Arc::new(Parts {
@@ -112,6 +117,7 @@ impl App {
             imports: Semaphore::new(settings.imports_max),
             streams: Arc::new(Semaphore::new(settings.streams_max)),
             clock,
+            webhooks,
             settings,
             ending,
         }))

@@ -51,6 +51,8 @@ kinds! {
         "Search with `GET /api/v1/nodes?q=`, or import the `nodes` file that names it.";
     UNKNOWN_OUTAGE = "unknown-outage", NOT_FOUND, "There is no such outage",
         "List those that stand with `GET /api/v1/outages`; what was published and is none any more is in `outages_history`.";
+    UNKNOWN_WEBHOOK = "unknown-webhook", NOT_FOUND, "There is no such webhook",
+        "List the configured ones with `GET /api/v1/webhooks`.";
     UNKNOWN_CONSUMER = "unknown-consumer", NOT_FOUND, "There is no such consumer",
         "Import the `connections` file that names it.";
     WRONG_METHOD = "wrong-method", METHOD_NOT_ALLOWED, "The route does not take this method",

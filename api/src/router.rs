@@ -19,7 +19,7 @@ use crate::{
     problem::{self, Problem},
     routes::{
         balance, edits, import, interruptions, nodes, operations, outages, page, public, quality, quarantine,
-        reliability, sql, stream, summary,
+        reliability, sql, stream, summary, webhooks,
     },
 };
 
@@ -59,6 +59,18 @@ fn routes(deadline: Duration) -> Vec<Route> {
         ("/api/v1/quarantine", deadline, get(quarantine::list)),
         ("/api/v1/quarantine/replay", NO_DEADLINE, post(quarantine::replay)),
         ("/api/v1/edits", NO_DEADLINE, post(edits::post)),
+        ("/api/v1/webhooks", deadline, get(webhooks::list)),
+        (
+            "/api/v1/webhooks/{name}/dead-letters",
+            deadline,
+            get(webhooks::dead_letters),
+        ),
+        (
+            "/api/v1/webhooks/{name}/dead-letters/resend",
+            deadline,
+            post(webhooks::resend),
+        ),
+        ("/api/v1/webhooks/{name}/enable", deadline, post(webhooks::enable)),
         ("/api/v1/checkpoint", NO_DEADLINE, post(operations::checkpoint)),
         ("/livez", deadline, get(operations::livez)),
         ("/readyz", deadline, get(operations::readyz)),

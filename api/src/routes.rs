@@ -15,3 +15,4 @@ pub(crate) mod reliability;
 pub(crate) mod sql;
 pub(crate) mod stream;
 pub(crate) mod summary;
+pub(crate) mod webhooks;

@@ -99,6 +99,31 @@ pub(crate) struct EventCode {
     pub(crate) meaning: String,
 }
 
+/// Who is told of outages.
+#[derive(Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WebhookEntry {
+    /// Its name in routes and metrics; how far it has come is kept under it.
+    pub(crate) name: String,
+    /// Where notices are sent.
+    pub(crate) url: String,
+    /// Secrets to sign with, `whsec_…`; several while they are changed.
+    pub(crate) secrets: Vec<String>,
+    /// Kinds of notices that it wants; empty: all.
+    #[serde(default)]
+    pub(crate) events: Vec<String>,
+    /// Whether it may be told without TLS beyond this machine.
+    #[serde(default)]
+    pub(crate) allow_http: bool,
+}
+
+impl fmt::Debug for WebhookEntry {
+    /// Without its secrets, and without an address that may hold one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WebhookEntry({})", self.name)
+    }
+}
+
 /// All values as text, each with its origin, and the lists of the file.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
@@ -109,6 +134,8 @@ pub(crate) struct Config {
     pub(crate) vee_categories: Vec<CategoryLimits>,
     /// `[[events.codes]]` of the file.
     pub(crate) event_codes: Vec<EventCode>,
+    /// `[[webhooks.endpoints]]` of the file.
+    pub(crate) webhooks: Vec<WebhookEntry>,
 }
 
 /// What configuration is read from.
@@ -134,6 +161,7 @@ impl Config {
             gateways: Vec::new(),
             vee_categories: Vec::new(),
             event_codes: Vec::new(),
+            webhooks: Vec::new(),
         };
         if let Some(path) = sources.file {
             config.read_file(path)?;
@@ -178,6 +206,11 @@ impl Config {
             self.event_codes = codes
                 .try_into()
                 .map_err(|error: toml::de::Error| form("events.codes", error.message()))?;
+        }
+        if let Some(endpoints) = take_list(&mut table, "webhooks", "endpoints") {
+            self.webhooks = endpoints
+                .try_into()
+                .map_err(|error: toml::de::Error| form("webhooks.endpoints", error.message()))?;
         }
         if let Some(categories) = take_list(&mut table, "vee", "categories") {
             self.vee_categories = categories

@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use gridtally_api::webhook::WebhookSettings;
 use gridtally_engine::{EngineConfig, Settings, Upkeep};
 use gridtally_ingest::{gate::Enrolment, log::LogConfig, mqtt::MqttConfig, subscribe::SubscribeConfig};
 use gridtally_schemas::{Clock, GatewayId, MeterId, Zone};
@@ -28,6 +29,7 @@ use crate::{
 mod instance;
 mod outage;
 mod vee;
+mod webhook;
 
 pub(crate) use instance::Instance;
 pub(crate) use outage::event_map;
@@ -50,6 +52,8 @@ pub(crate) struct Plan {
     pub(crate) subscribe: Option<SubscribeConfig>,
     pub(crate) enrolment: Enrolment,
     pub(crate) sql: SqlPlan,
+    pub(crate) webhooks: WebhookSettings,
+    pub(crate) webhook_source: String,
 }
 
 /// Bounds of ad-hoc SQL.
@@ -95,6 +99,8 @@ impl Plan {
                 workers_max: config.count("sql.workers_max", 1..=256)?,
             },
             clock: config.clock()?,
+            webhooks: webhook::settings(config, &data_dir)?,
+            webhook_source: config.text("webhooks.source").to_owned(),
             data_dir,
             zone,
         })

@@ -9,6 +9,7 @@
 //! [`Engine::failure`] says why, and a restart goes on from the last checkpoint.
 
 use std::{
+    collections::BTreeSet,
     ops::Range,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
@@ -407,6 +408,17 @@ impl Engine {
         versions_max: usize,
     ) -> Result<Vec<OutageVersion>, EngineError> {
         self.outages.after(sequence, versions_max).await
+    }
+
+    /// The published versions of outages with these numbers.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the table cannot be read.
+    pub async fn outages_numbered(
+        &self,
+        sequences: &BTreeSet<i64>,
+    ) -> Result<Vec<OutageVersion>, EngineError> {
+        self.outages.numbered(sequences).await
     }
 
     /// Applies the rest of the log, publishes, and ends.

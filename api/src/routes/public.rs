@@ -226,8 +226,10 @@ impl Asked {
     }
 
     fn page(&self, world: &World, zone: &Zone) -> PublicOutages {
-        let (mut found, held_back): (Vec<OutageView>, Vec<OutageView>) =
-            world.outages().filter(|view| self.wants(view)).partition(is_public);
+        let (mut found, held_back): (Vec<OutageView>, Vec<OutageView>) = world
+            .outages()
+            .filter(|view| self.wants(view))
+            .partition(is_public);
         let key = |view: &OutageView| (std::cmp::Reverse(view.outage.started_at), view.outage.id.clone());
         found.sort_by_cached_key(key);
         if let Some((at, id)) = &self.after {
@@ -328,7 +330,10 @@ const NEXT_CURSOR: HeaderName = HeaderName::from_static("next-cursor");
 fn open_to_all(headers: &mut HeaderMap) {
     let said = [
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-        (header::ACCESS_CONTROL_EXPOSE_HEADERS, "etag, withheld, next-cursor"),
+        (
+            header::ACCESS_CONTROL_EXPOSE_HEADERS,
+            "etag, withheld, next-cursor",
+        ),
     ];
     for (name, value) in said {
         headers.insert(name, HeaderValue::from_static(value));

@@ -299,6 +299,48 @@ pub(crate) const KEYS: &[Key] = &[
         "a DT's daily loss may be this far below zero, per cent of what was injected",
     ),
     key(
+        "webhooks.source",
+        "GRIDTALLY_WEBHOOKS_SOURCE",
+        "/gridtally",
+        "who tells, as the attribute `source` of CloudEvents: a URI reference of this instance; receivers are [[webhooks.endpoints]]",
+    ),
+    key(
+        "webhooks.timeout_seconds",
+        "GRIDTALLY_WEBHOOKS_TIMEOUT_SECONDS",
+        "15",
+        "a receiver that has not answered after this has failed, seconds",
+    ),
+    key(
+        "webhooks.retry_first_ms",
+        "GRIDTALLY_WEBHOOKS_RETRY_FIRST_MS",
+        "5000",
+        "pause after the first failure, which doubles with each, milliseconds",
+    ),
+    key(
+        "webhooks.retry_max_seconds",
+        "GRIDTALLY_WEBHOOKS_RETRY_MAX_SECONDS",
+        "3600",
+        "longest pause, seconds",
+    ),
+    key(
+        "webhooks.attempts_max",
+        "GRIDTALLY_WEBHOOKS_ATTEMPTS_MAX",
+        "100",
+        "a notice is a dead letter after so many attempts",
+    ),
+    key(
+        "webhooks.give_up_hours",
+        "GRIDTALLY_WEBHOOKS_GIVE_UP_HOURS",
+        "72",
+        "or this long after the first attempt, hours",
+    ),
+    key(
+        "webhooks.ca_file",
+        "GRIDTALLY_WEBHOOKS_CA_FILE",
+        "",
+        "certificates (PEM) to trust beside the system's; empty: none",
+    ),
+    key(
         "ingest.subscribe.host",
         "GRIDTALLY_INGEST_SUBSCRIBE_HOST",
         "",

@@ -13,6 +13,7 @@ use std::{
 use gridtally_api::{
     ApiSettings, ApiState,
     sql::{Sql, SqlConfig},
+    webhook::{OutageNotices, Source, Webhooks},
 };
 use gridtally_engine::{Engine, tables::Tables};
 use gridtally_ingest::{
@@ -80,6 +81,8 @@ pub(crate) struct Instance {
     end_http: watch::Sender<bool>,
     ingest: JoinSet<Result<(), Failure>>,
     http: JoinHandle<Result<(), Failure>>,
+    /// Telling the receivers of notices.
+    notices: JoinSet<()>,
 }
 
 async fn told(mut end: watch::Receiver<bool>) {
@@ -145,7 +148,9 @@ impl Instance {
             });
         }
         let (end_http, ending) = watch::channel(false);
-        let state = api_state(&plan, &core, metrics)?;
+        let mut notices = JoinSet::new();
+        let webhooks = webhooks(&plan, &core, (&mut notices, &ending))?;
+        let state = api_state(&plan, &core, metrics, webhooks)?;
         let http = tokio::spawn(async move {
             let ended = gridtally_api::serve(http_listener, state, told(ending)).await;
             ended.map_err(|source| Failure::work("the API ended", source))
@@ -160,6 +165,7 @@ impl Instance {
             end_http,
             ingest,
             http,
+            notices,
         })
     }
 
@@ -190,6 +196,7 @@ impl Instance {
             end_http,
             mut ingest,
             http,
+            mut notices,
             ..
         } = self;
         let pending = std::sync::Mutex::new("MQTT connections");
@@ -209,6 +216,8 @@ impl Instance {
             end_http.send_replace(true);
             // A task that failed before was reported by whoever asked for the end.
             let _ = http.await;
+            at("webhooks");
+            while notices.join_next().await.is_some() {}
             stopped.map_err(|source| {
                 Failure::work(
                     "the last checkpoint failed; the log has it all, and the next start goes on there",
@@ -264,7 +273,24 @@ fn part_failure(ended: Result<Result<(), Failure>, tokio::task::JoinError>, what
     }
 }
 
-fn api_state(plan: &Plan, core: &Core, metrics: Arc<IngestMetrics>) -> Result<ApiState, Failure> {
+/// Starts telling the receivers of notices.
+fn webhooks(
+    plan: &Plan,
+    core: &Core,
+    tasks: (&mut JoinSet<()>, &watch::Receiver<bool>),
+) -> Result<Webhooks, Failure> {
+    let notices = OutageNotices::new(Arc::clone(&core.engine), plan.webhook_source.clone());
+    let source: Arc<dyn Source> = Arc::new(notices);
+    Webhooks::start(plan.webhooks.clone(), &source, &core.engine.changes(), tasks)
+        .map_err(|source| Failure::work("webhooks cannot be started", source))
+}
+
+fn api_state(
+    plan: &Plan,
+    core: &Core,
+    metrics: Arc<IngestMetrics>,
+    webhooks: Webhooks,
+) -> Result<ApiState, Failure> {
     let worker_exe =
         std::env::current_exe().map_err(|source| Failure::work("this program cannot be found", source))?;
     let upload_dir = plan.data_dir.join("uploads");
@@ -286,6 +312,7 @@ fn api_state(plan: &Plan, core: &Core, metrics: Arc<IngestMetrics>) -> Result<Ap
         ingest: metrics,
         sql,
         clock: plan.clock.clone(),
+        webhooks,
         settings: ApiSettings {
             import_bytes_max: plan.import_bytes_max,
             upload_dir,

@@ -86,6 +86,23 @@ impl OutageReader {
     }
 }
 
+impl OutageReader {
+    /// The versions with these numbers, by number.
+    pub(super) async fn numbered(
+        &self,
+        sequences: &BTreeSet<i64>,
+    ) -> Result<Vec<OutageVersion>, EngineError> {
+        let Some(first) = sequences.first() else {
+            return Ok(Vec::new());
+        };
+        let batches = self.0.after(first.saturating_sub(1)).await;
+        let is_wanted = |version: &OutageVersion| sequences.contains(&version.sequence);
+        let mut versions = read(batches, is_wanted, |_| ()).await?;
+        versions.sort_by_key(|version| version.sequence);
+        Ok(versions)
+    }
+}
+
 async fn read(
     batches: Result<Batches, StoreError>,
     is_wanted: impl Fn(&OutageVersion) -> bool,

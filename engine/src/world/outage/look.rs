@@ -178,7 +178,8 @@ impl World {
         let is_feeder = |node: &Node| node.kind() == Some(NodeKind::Feeder);
         let feeder_above = above(&self.network, at).into_iter().find(|id| {
             let node = self.network.find_node(id.as_str());
-            node.and_then(|node| self.network.node(node)).is_some_and(is_feeder)
+            node.and_then(|node| self.network.node(node))
+                .is_some_and(is_feeder)
         });
         if let Some(feeder) = feeder_above {
             return vec![feeder];
