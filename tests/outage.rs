@@ -23,7 +23,6 @@
 mod product;
 
 use std::{
-    fmt::Write as _,
     io::{BufRead, BufReader, Write as _},
     net::{SocketAddr, TcpStream},
     path::Path,
@@ -31,7 +30,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use product::{PATIENCE, Product, publisher::publish_all};
+use product::{
+    PATIENCE, Product,
+    town::{self, CUT_OFF, DTS, FAILED, RESTORED, all_of, at, draw, master_data, say},
+};
 use serde_json::{Value, json};
 
 const SETTINGS: [(&str, &str); 3] = [
@@ -39,92 +41,8 @@ const SETTINGS: [(&str, &str); 3] = [
     ("engine.checkpoint_seconds", "3600"),
     ("engine.tick_ms", "100"),
 ];
-/// DTs with their feeders; on each hang five consumers, `T1-0` with the meter `M-T1-0` and so on.
-const DTS: [(&str, &str); 5] = [
-    ("T1", "F1"),
-    ("T2", "F1"),
-    ("T3", "F1"),
-    ("T4", "F2"),
-    ("T5", "F2"),
-];
-const CONSUMERS: usize = 5;
-const FAILED: i32 = 101;
-const RESTORED: i32 = 102;
-const CUT_OFF: i32 = 304;
 /// The outage of this test: F1 at 10:00 in India.
 const ID: &str = "F1.20260401T0430";
-
-fn master_data(folder: &Path) {
-    let since = "2020-01-01T00:00:00+05:30";
-    let mut nodes = "node_id,kind,parent_id,valid_from\n".to_owned();
-    let above = [
-        ("D", "discom", ""),
-        ("S", "substation", "D"),
-        ("F1", "feeder", "S"),
-        ("F2", "feeder", "S"),
-    ];
-    let dts = DTS.map(|(dt, feeder)| (dt, "dt", feeder));
-    for (node, kind, parent) in above.into_iter().chain(dts) {
-        writeln!(nodes, "{node},{kind},{parent},{since}").unwrap();
-    }
-    let mut meters = "meter_id,role,interval_minutes,valid_from\n".to_owned();
-    let mut connections =
-        "consumer_id,meter_id,node_id,category,supply,phases,metering,valid_from\n".to_owned();
-    for (dt, _) in DTS {
-        for consumer in 0..CONSUMERS {
-            writeln!(meters, "M-{dt}-{consumer},consumer,15,{since}").unwrap();
-            writeln!(
-                connections,
-                "{dt}-{consumer},M-{dt}-{consumer},{dt},LT-domestic,LT,1,prepaid,{since}"
-            )
-            .unwrap();
-        }
-    }
-    for (name, text) in [("nodes", nodes), ("meters", meters), ("connections", connections)] {
-        std::fs::write(folder.join(format!("{name}.csv")), text).unwrap();
-    }
-}
-
-/// A time of 1 April 2026 in India.
-fn at(time: &str) -> String {
-    format!("2026-04-01T{time}:00+05:30")
-}
-
-/// Who says something: a DT and its consumer's number.
-type Who = (&'static str, usize);
-
-fn all_of(dt: &'static str) -> impl Iterator<Item = Who> {
-    (0..CONSUMERS).map(move |consumer| (dt, consumer))
-}
-
-/// Publishes an event of each of these meters, as its gateway would, and waits until it is durable.
-fn say(broker: SocketAddr, who: impl Iterator<Item = Who>, time: &str, code: i32) {
-    let messages = who.map(|(dt, consumer)| {
-        let event = json!({ "code": code, "at": at(time) });
-        let payload = json!({ "meters": [{ "meter_id": format!("M-{dt}-{consumer}"), "events": [event] }] });
-        (
-            "ami/v1/gateways/hes/events".to_owned(),
-            payload.to_string().into_bytes(),
-        )
-    });
-    publish_all(broker, "hes", messages.collect());
-}
-
-/// Publishes the reads of a meter for the quarter hours that end after `from` up to `to`, hours of the day.
-fn draw(broker: SocketAddr, who: impl Iterator<Item = Who>, from: u32, to: u32) {
-    let ends = (from * 4 + 1..=to * 4).map(|quarter| format!("{:02}:{:02}", quarter / 4, quarter % 4 * 15));
-    let reads: Vec<Value> = ends
-        .map(|time| json!({ "interval_end": at(&time), "import_wh": 120, "voltage_v": 231.0 }))
-        .collect();
-    let messages = who.map(|(dt, consumer)| {
-        let payload = json!({ "meters": [{ "meter_id": format!("M-{dt}-{consumer}"), "reads": reads }] });
-        (
-            "ami/v1/gateways/hes/reads".to_owned(),
-            payload.to_string().into_bytes(),
-        )
-    });
-    publish_all(broker, "hes", messages.collect());
-}
 
 /// Listens to the stream and keeps the data of every `outages` event.
 fn listen(server: SocketAddr) -> Arc<Mutex<Vec<Value>>> {
@@ -227,9 +145,7 @@ fn an_outage_appears_grows_is_restored_and_outlives_kills() {
     master_data(folder.path());
     let data = folder.path().join("data");
     let mut product = Product::start(&data, &SETTINGS);
-    for kind in ["nodes", "meters", "connections"] {
-        product.import(&folder.path().join(format!("{kind}.csv")));
-    }
+    town::import(&product, folder.path());
     // All of T4 but T4-0 falls silent at eight for good, and it is nobody's outage.
     let speaking = || {
         DTS.into_iter()
@@ -384,4 +300,189 @@ fn an_outage_appears_grows_is_restored_and_outlives_kills() {
         assert_eq!(rows, versions, "{table}");
     }
     assert!(product.interrupt().0 == Some(0));
+}
+
+/// An outage of a service line and one of a DT with few consumers say where somebody lives; the public sees neither.
+#[test]
+fn the_public_sees_feeders_and_dts_with_counts_and_never_a_consumer_a_meter_or_a_service_line() {
+    let folder = tempfile::tempdir().unwrap();
+    master_data(folder.path());
+    let product = Product::start(&folder.path().join("data"), &SETTINGS);
+    town::import(&product, folder.path());
+    draw(
+        product.mqtt,
+        DTS.into_iter().flat_map(|(dt, _)| all_of(dt)),
+        0,
+        10,
+    );
+    // T1, T2 and T3 are F1; of T4 one consumer was cut off before, so four are counted; T5-2 is a service line.
+    for dt in ["T1", "T2", "T3"] {
+        say(product.mqtt, all_of(dt), "10:02", FAILED);
+    }
+    say(product.mqtt, [("T4", 0)].into_iter(), "09:50", CUT_OFF);
+    say(product.mqtt, all_of("T4"), "11:02", FAILED);
+    say(product.mqtt, [("T5", 2)].into_iter(), "11:40", FAILED);
+    product.wait_applied();
+    let cause = json!({ "person": "A. Rao", "cause": "wire stolen by T1-3 of M-T1-3" });
+    let path = format!("/api/v1/outages/{ID}/cause");
+    let (status, answer) = product.post(&path, "application/json", cause.to_string().as_bytes());
+    assert_eq!(status, 200, "{answer}");
+
+    let seen = product.get("/api/v1/outages")["outages"]
+        .as_array()
+        .unwrap()
+        .clone();
+    let scopes: Vec<&Value> = seen.iter().map(|outage| &outage["scope"]).collect();
+    assert_eq!(scopes, ["service_line", "dt", "feeder"], "{seen:?}");
+    let public = product.get("/api/v1/public/outages");
+    assert_eq!(
+        (&public["withheld"], public["outages"].as_array().unwrap().len()),
+        (&json!(2), 1),
+        "{public}"
+    );
+    let outage = &public["outages"][0];
+    assert_eq!(
+        (&outage["outage_id"], &outage["feeder_ids"]),
+        (&json!(ID), &json!("F1"))
+    );
+    assert_eq!(
+        (&outage["consumers_affected"], &outage["lat"]),
+        (&json!(15), &json!(19.07))
+    );
+    let (_, geo) = product.get_text("/api/v1/public/outages?format=geojson&status=open");
+    let parsed: Value = serde_json::from_str(&geo).unwrap();
+    assert_eq!(parsed["type"], "FeatureCollection");
+    assert_eq!(
+        parsed["features"][0]["geometry"],
+        json!({ "type": "Point", "coordinates": [72.87, 19.07] })
+    );
+    let (_, csv) = product.get_text("/api/v1/public/outages?format=csv");
+    assert_eq!(csv.lines().count(), 2, "{csv}");
+
+    let secrets: Vec<String> = DTS
+        .into_iter()
+        .flat_map(|(dt, _)| all_of(dt))
+        .flat_map(|(dt, consumer)| [format!("{dt}-{consumer}"), format!("M-{dt}-{consumer}")])
+        .chain(["Rao".to_owned(), "stolen".to_owned()])
+        .chain(
+            seen.iter()
+                .filter(|outage| outage["scope"] != "feeder")
+                .map(|outage| outage["outage_id"].as_str().unwrap().to_owned()),
+        )
+        .collect();
+    for text in [public.to_string(), geo, csv] {
+        for secret in &secrets {
+            assert!(!text.contains(secret.as_str()), "{secret} in {text}");
+        }
+    }
+    let (status, problem) = product.get_text("/api/v1/public/outages?format=xml");
+    assert_eq!(status, 400, "{problem}");
+
+    // Pages of any origin may read this, and nothing else; who has it already is told so.
+    let head = |request: &str| {
+        let mut stream = TcpStream::connect(product.http).unwrap();
+        let text = format!(
+            "{request}host: {}\r\norigin: https://news.example\r\nconnection: close\r\n\r\n",
+            product.http
+        );
+        stream.write_all(text.as_bytes()).unwrap();
+        let lines = BufReader::new(stream).lines().map_while(Result::ok);
+        let lines: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+        lines.join("\n").to_lowercase()
+    };
+    let open = head("GET /api/v1/public/outages HTTP/1.1\r\n");
+    assert!(
+        open.contains("access-control-allow-origin: *") && open.contains("cache-control: public"),
+        "{open}"
+    );
+    assert!(
+        open.contains("cross-origin-resource-policy: cross-origin") && open.contains("withheld: 2"),
+        "{open}"
+    );
+    let tag = open.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap();
+    let again = head(&format!(
+        "GET /api/v1/public/outages HTTP/1.1\r\nif-none-match: {}\r\n",
+        tag.replace("w/", "W/")
+    ));
+    assert!(again.starts_with("http/1.1 304"), "{again}");
+    let asked = head("OPTIONS /api/v1/public/outages HTTP/1.1\r\n");
+    assert!(
+        asked.contains("access-control-allow-headers: accept, if-none-match"),
+        "{asked}"
+    );
+    for closed in ["/api/v1/outages", "/api/v1/summary"] {
+        let answer = head(&format!("GET {closed} HTTP/1.1\r\n"));
+        assert!(!answer.contains("access-control-allow"), "{answer}");
+        assert!(
+            answer.contains("cross-origin-resource-policy: same-origin"),
+            "{answer}"
+        );
+    }
+}
+
+#[test]
+fn an_outage_that_was_something_else_or_goes_on_under_another_id_is_cancelled_with_its_history() {
+    let folder = tempfile::tempdir().unwrap();
+    master_data(folder.path());
+    let data = folder.path().join("data");
+    let mut product = Product::start(&data, &SETTINGS);
+    town::import(&product, folder.path());
+    draw(product.mqtt, DTS.into_iter().flat_map(|(dt, _)| all_of(dt)), 0, 9);
+    say(product.mqtt, all_of("T1"), "10:02", FAILED);
+    say(product.mqtt, [("T5", 2)].into_iter(), "10:04", FAILED);
+    product.wait_applied();
+    product.checkpoint();
+    // One of T1 failed a quarter of an hour before, by a word that came late; T5-2 was cut off before it went dark.
+    say(product.mqtt, [("T1", 0)].into_iter(), "09:58", FAILED);
+    say(product.mqtt, [("T5", 2)].into_iter(), "10:01", CUT_OFF);
+    product.wait_applied();
+    let line = "F2.20260401T0430";
+    for round in ["live", "published", "restarted"] {
+        let was = product.get(&format!("/api/v1/outages/{ID}"));
+        assert_eq!(
+            (&was["status"], &was["continued_as"]),
+            (&json!("CANCELLED"), &json!("F1.20260401T0415")),
+            "{round}: {was}"
+        );
+        assert_eq!(was["interruptions"], json!([]));
+        let now = product.get("/api/v1/outages/F1.20260401T0415");
+        assert_eq!(
+            (&now["status"], &now["continued_as"]),
+            (&json!("ACTIVE"), &Value::Null),
+            "{round}: {now}"
+        );
+        let none = product.get(&format!("/api/v1/outages/{line}"));
+        assert_eq!(
+            (&none["status"], &none["continued_as"]),
+            (&json!("CANCELLED"), &Value::Null),
+            "{round}: {none}"
+        );
+        let history: Vec<String> = was["history"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|version| {
+                format!(
+                    "{} {} {}",
+                    version["version"], version["status"], version["reason"]
+                )
+            })
+            .collect();
+        let published = [
+            r#"1 "ACTIVE" null"#,
+            r#"2 "CANCELLED" "continued as F1.20260401T0415""#,
+        ];
+        assert_eq!(
+            history,
+            published[..if round == "live" { 1 } else { 2 }],
+            "{round}"
+        );
+        assert_eq!(product.get_status("/api/v1/outages/F9.20260401T0430"), Some(404));
+        match round {
+            "live" => {
+                product.checkpoint();
+            }
+            _ => product = restart(product, &data),
+        }
+    }
 }

@@ -23,6 +23,7 @@ use crate::{
     routes::stream::Hub,
     sql::Sql,
     traffic::Traffic,
+    webhook::Webhooks,
 };
 
 /// Bounds of the API.
@@ -72,6 +73,8 @@ pub struct ApiState {
     pub sql: Sql,
     /// The configured clock.
     pub clock: Clock,
+    /// Who is told of outages.
+    pub webhooks: Webhooks,
     /// Bounds.
     pub settings: ApiSettings,
 }
@@ -85,6 +88,7 @@ pub(crate) struct Parts {
     pub(crate) sql: Sql,
     pub(crate) clock: Clock,
     pub(crate) zone: Zone,
+    pub(crate) webhooks: Webhooks,
     pub(crate) settings: ApiSettings,
     pub(crate) traffic: Traffic,
     pub(crate) hub: Hub,
@@ -109,6 +113,7 @@ impl App {
             ingest,
             sql,
             clock,
+            webhooks,
             settings,
         } = state;
         Self(Arc::new(Parts {
@@ -123,6 +128,7 @@ impl App {
             streams: Arc::new(Semaphore::new(settings.streams_max)),
             is_caught_up: AtomicBool::new(false),
             clock,
+            webhooks,
             settings,
             ending,
         }))

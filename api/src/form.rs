@@ -78,6 +78,15 @@ pub(crate) enum Form {
 }
 
 impl Form {
+    /// Its media type.
+    pub(crate) const fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => JSON,
+            Self::Csv => CSV,
+            Self::Arrow => ARROW,
+        }
+    }
+
     /// The form that `Accept` likes best; JSON when it likes several alike or says nothing.
     pub(crate) fn accepted(headers: &HeaderMap) -> Result<Self, Problem> {
         let accept: Vec<&str> = headers

@@ -53,8 +53,17 @@ pub(crate) async fn every(State(app): State<App>, request: Request, next: Next) 
         Err(problem) => problem.into_response(),
     };
     drop(open);
+    let is_open = response
+        .headers()
+        .contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN);
     for (name, value) in SAID_ALWAYS {
         response.headers_mut().insert(name, value);
+    }
+    if is_open {
+        let anyone = HeaderValue::from_static("cross-origin");
+        response
+            .headers_mut()
+            .insert("cross-origin-resource-policy", anyone);
     }
     response
 }

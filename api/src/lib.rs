@@ -8,6 +8,7 @@
 //! - `routes`: one module per route or family of routes
 //! - `figures`: a loss with what it takes to trust it (BAL-2), the same everywhere
 //! - `form`: JSON, CSV or Arrow, entity tags
+//! - [`webhook`]: telling other systems what happened
 //! - `problem`: errors (RFC 9457)
 //!
 //! Callers are not authenticated yet: listen on loopback, or behind a proxy that does it.
@@ -26,6 +27,7 @@ mod routes;
 mod server;
 pub mod sql;
 mod traffic;
+pub mod webhook;
 
 pub use app::{ApiSettings, ApiState};
 pub use server::{ServeError, serve};

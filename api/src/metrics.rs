@@ -9,7 +9,7 @@ use axum::{
 };
 use gridtally_engine::{Progress, Upkept};
 
-use crate::app::App;
+use crate::{app::App, webhook::Shown};
 
 /// Writes one metric with its help.
 struct Text(String);
@@ -49,6 +49,7 @@ pub(crate) async fn get(State(app): State<App>) -> Response {
     ingest(&mut text, &app);
     engine(&mut text, &app);
     counts(&mut text, &app);
+    webhooks(&mut text, &app);
     app.traffic.render(&mut text.0);
     text.gauge(
         "http_streams_open",
@@ -278,6 +279,76 @@ fn counts(text: &mut Text, app: &App) {
     for (reason, count) in quarantined {
         let reason = reason.replace(['\\', '"', '\n'], "_");
         let _ = writeln!(text.0, "gridtally_quarantine_rows{{reason=\"{reason}\"}} {count}");
+    }
+}
+
+/// A metric of a receiver: kind, name, help and value.
+type Told<'a> = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'a dyn Fn(&Shown) -> u64,
+);
+
+/// What receivers of notices were told, and could not be.
+fn webhooks(text: &mut Text, app: &App) {
+    let all: Vec<_> = app.webhooks.each().collect();
+    if all.is_empty() {
+        return;
+    }
+    let behind = |shown: &Shown| {
+        let not_taken_over = u64::try_from(shown.newest.saturating_sub(shown.cursor)).unwrap_or(0);
+        not_taken_over + u64::try_from(shown.open).unwrap_or(0)
+    };
+    let whole = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    let kinds: [Told<'_>; 6] = [
+        (
+            "counter",
+            "delivered_total",
+            "Notices delivered by this process.",
+            &|shown| shown.delivered,
+        ),
+        (
+            "counter",
+            "failures_total",
+            "Attempts of this process that failed.",
+            &|shown| shown.failures,
+        ),
+        (
+            "gauge",
+            "waiting",
+            "Notices that are neither delivered nor given up.",
+            &behind,
+        ),
+        ("gauge", "in_memory", "Notices in memory.", &|shown| {
+            whole(shown.in_memory)
+        }),
+        (
+            "gauge",
+            "dead_letters",
+            "Notices that were given up: GET /api/v1/webhooks/{name}/dead-letters.",
+            &|shown| whole(shown.dead.len()),
+        ),
+        (
+            "gauge",
+            "disabled",
+            "1 after the receiver answered 410: nothing is sent until it is enabled again.",
+            &|shown| u64::from(shown.disabled.is_some()),
+        ),
+    ];
+    for (kind, name, help, value) in kinds {
+        let _ = writeln!(
+            text.0,
+            "# HELP gridtally_webhook_{name} {help}\n# TYPE gridtally_webhook_{name} {kind}"
+        );
+        for (endpoint, shown) in &all {
+            let _ = writeln!(
+                text.0,
+                "gridtally_webhook_{name}{{endpoint=\"{}\"}} {}",
+                endpoint.name,
+                value(shown)
+            );
+        }
     }
 }
 

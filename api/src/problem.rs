@@ -49,8 +49,10 @@ kinds! {
         "`/openapi.json` and `/docs` list the routes.";
     UNKNOWN_NODE = "unknown-node", NOT_FOUND, "There is no such node",
         "Search with `GET /api/v1/nodes?q=`, or import the `nodes` file that names it.";
-    UNKNOWN_OUTAGE = "unknown-outage", NOT_FOUND, "No such outage stands now",
-        "List them with `GET /api/v1/outages`; what stood before is in the table `outages_history`.";
+    UNKNOWN_OUTAGE = "unknown-outage", NOT_FOUND, "There is no such outage",
+        "List those that stand with `GET /api/v1/outages`; what was published and is none any more is in `outages_history`.";
+    UNKNOWN_WEBHOOK = "unknown-webhook", NOT_FOUND, "There is no such webhook",
+        "List the configured ones with `GET /api/v1/webhooks`.";
     UNKNOWN_CONSUMER = "unknown-consumer", NOT_FOUND, "There is no such consumer",
         "Import the `connections` file that names it.";
     UNKNOWN_ENTRY = "unknown-entry", NOT_FOUND, "There is no such entry of compensation",

@@ -19,7 +19,7 @@ use crate::{
     problem::{self, Problem},
     routes::{
         balance, compensation, edits, explanation, import, interruptions, nodes, operations, outages, page,
-        quality, quarantine, reliability, sql, stream, summary,
+        public, quality, quarantine, reliability, sql, stream, summary, webhooks,
     },
 };
 
@@ -43,6 +43,11 @@ fn routes(deadline: Duration) -> Vec<Route> {
         ("/api/v1/outages", deadline, get(outages::list)),
         ("/api/v1/outages/{id}", deadline, get(outages::one)),
         ("/api/v1/outages/{id}/cause", NO_DEADLINE, post(outages::cause)),
+        (
+            "/api/v1/public/outages",
+            deadline,
+            get(public::outages).options(public::preflight),
+        ),
         (
             "/api/v1/consumers/{id}/interruptions",
             deadline,
@@ -75,6 +80,18 @@ fn routes(deadline: Duration) -> Vec<Route> {
         ("/api/v1/quarantine", deadline, get(quarantine::list)),
         ("/api/v1/quarantine/replay", NO_DEADLINE, post(quarantine::replay)),
         ("/api/v1/edits", NO_DEADLINE, post(edits::post)),
+        ("/api/v1/webhooks", deadline, get(webhooks::list)),
+        (
+            "/api/v1/webhooks/{name}/dead-letters",
+            deadline,
+            get(webhooks::dead_letters),
+        ),
+        (
+            "/api/v1/webhooks/{name}/dead-letters/resend",
+            deadline,
+            post(webhooks::resend),
+        ),
+        ("/api/v1/webhooks/{name}/enable", deadline, post(webhooks::enable)),
         ("/api/v1/checkpoint", NO_DEADLINE, post(operations::checkpoint)),
         ("/livez", deadline, get(operations::livez)),
         ("/readyz", deadline, get(operations::readyz)),

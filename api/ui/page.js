@@ -133,6 +133,7 @@ function onOutages(event) {
   $('pulse').textContent = `${count(event.changed)} ${event.changed === 1 ? 'outage' : 'outages'} · ${clockText(event.at)}`;
   loadOutages();
 }
+const estimated = (outages) => outages ? ` (estimate from ${count(outages)} past outages)` : '';
 const outageCard = (outage) => el('li', { 'data-attention': 'investigate', 'data-outage': outage.outage_id },
   mark('investigate'),
   el('a', { href: address({ node: outage.node_id }) }, outage.node_name),
@@ -141,7 +142,7 @@ const outageCard = (outage) => el('li', { 'data-attention': 'investigate', 'data
     outage.class === 'BREAKDOWN' ? '' : `, ${outage.class.toLowerCase().replaceAll('_', ' ')}`,
     outage.consumers_restored ? `, ${count(outage.consumers_restored)} back` : '',
     outage.cause ? ` · ${outage.cause}` : '',
-    outage.etr ? ` · back about ${minuteText(outage.etr)}` : ''));
+    outage.etr ? ` · back about ${minuteText(outage.etr)}${estimated(outage.etr_outages)}` : ''));
 
 // --- Then feeders whose loss came to ask for something else than before ---
 const seen = new Map();

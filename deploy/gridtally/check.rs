@@ -33,6 +33,22 @@ fn configuration(args: &ConfigArgs) -> Result<(), Failure> {
     for line in plan.engine.settings.compensation.in_force.lines() {
         println!("compensation: {line}");
     }
+    for webhook in &config.webhooks {
+        println!(
+            "webhook {}: secrets: {}, {}",
+            webhook.name,
+            webhook.secrets.len(),
+            if webhook.events.is_empty() {
+                "every event".to_owned()
+            } else {
+                webhook.events.join(", ")
+            }
+        );
+    }
+    for (code, meaning, bears_on_supply) in serve::event_map(&config)?.codes() {
+        let bears = if bears_on_supply { " (bears on supply)" } else { "" };
+        println!("event code {code}: {meaning}{bears}");
+    }
     println!("configuration can be used");
     Ok(())
 }

@@ -103,7 +103,42 @@ pub(crate) struct RegulationEntry {
     pub(crate) node: Option<String>,
 }
 
-/// All values as text, each with its origin, and the gateways.
+/// What an event code of a vendor means.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EventCode {
+    /// The code.
+    pub(crate) code: i32,
+    /// One of the meanings that gridtally knows, or `none`.
+    pub(crate) meaning: String,
+}
+
+/// Who is told of outages.
+#[derive(Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WebhookEntry {
+    /// Its name in routes and metrics; how far it has come is kept under it.
+    pub(crate) name: String,
+    /// Where notices are sent.
+    pub(crate) url: String,
+    /// Secrets to sign with, `whsec_…`; several while they are changed.
+    pub(crate) secrets: Vec<String>,
+    /// Kinds of notices that it wants; empty: all.
+    #[serde(default)]
+    pub(crate) events: Vec<String>,
+    /// Whether it may be told without TLS beyond this machine.
+    #[serde(default)]
+    pub(crate) allow_http: bool,
+}
+
+impl fmt::Debug for WebhookEntry {
+    /// Without its secrets, and without an address that may hold one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WebhookEntry({})", self.name)
+    }
+}
+
+/// All values as text, each with its origin, and the lists of the file.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
     values: BTreeMap<&'static str, (String, Origin)>,
@@ -115,6 +150,10 @@ pub(crate) struct Config {
     pub(crate) regulations: Vec<RegulationEntry>,
     /// The file.
     pub(crate) file: Option<PathBuf>,
+    /// `[[events.codes]]` of the file.
+    pub(crate) event_codes: Vec<EventCode>,
+    /// `[[webhooks.endpoints]]` of the file.
+    pub(crate) webhooks: Vec<WebhookEntry>,
 }
 
 /// What configuration is read from.
@@ -141,6 +180,8 @@ impl Config {
             vee_categories: Vec::new(),
             regulations: Vec::new(),
             file: sources.file.map(Path::to_owned),
+            event_codes: Vec::new(),
+            webhooks: Vec::new(),
         };
         if let Some(path) = sources.file {
             config.read_file(path)?;
@@ -180,6 +221,16 @@ impl Config {
             self.gateways = gateways
                 .try_into()
                 .map_err(|error: toml::de::Error| form("ingest.gateways", error.message()))?;
+        }
+        if let Some(codes) = take_list(&mut table, "events", "codes") {
+            self.event_codes = codes
+                .try_into()
+                .map_err(|error: toml::de::Error| form("events.codes", error.message()))?;
+        }
+        if let Some(endpoints) = take_list(&mut table, "webhooks", "endpoints") {
+            self.webhooks = endpoints
+                .try_into()
+                .map_err(|error: toml::de::Error| form("webhooks.endpoints", error.message()))?;
         }
         if let Some(categories) = take_list(&mut table, "vee", "categories") {
             self.vee_categories = categories

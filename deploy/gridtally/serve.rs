@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use gridtally_api::webhook::WebhookSettings;
 use gridtally_engine::{EngineConfig, Settings, Upkeep};
 use gridtally_ingest::{gate::Enrolment, log::LogConfig, mqtt::MqttConfig, subscribe::SubscribeConfig};
 use gridtally_schemas::{Clock, GatewayId, MeterId, Zone};
@@ -29,8 +30,10 @@ mod compensation;
 mod instance;
 mod outage;
 mod vee;
+mod webhook;
 
 pub(crate) use instance::Instance;
+pub(crate) use outage::event_map;
 
 /// Shutdown ends after this, done or not.
 pub(crate) const SHUTDOWN_SECONDS: u64 = 30;
@@ -50,6 +53,8 @@ pub(crate) struct Plan {
     pub(crate) subscribe: Option<SubscribeConfig>,
     pub(crate) enrolment: Enrolment,
     pub(crate) sql: SqlPlan,
+    pub(crate) webhooks: WebhookSettings,
+    pub(crate) webhook_source: String,
 }
 
 /// Bounds of ad-hoc SQL.
@@ -95,6 +100,8 @@ impl Plan {
                 workers_max: config.count("sql.workers_max", 1..=256)?,
             },
             clock: config.clock()?,
+            webhooks: webhook::settings(config, &data_dir)?,
+            webhook_source: config.text("webhooks.source").to_owned(),
             data_dir,
             zone,
         })
@@ -154,6 +161,7 @@ fn engine_config(config: &Config, zone: &Zone) -> Result<EngineConfig, ConfigErr
             vee: vee::limits(config)?,
             outage_rules: outage::rules(config)?,
             compensation: compensation::rules(config, zone)?,
+            event_map: outage::event_map(config)?,
             held_bytes_max: config.count("engine.held_bytes_max", 0..=1 << 40)?,
             state_bytes_max: config.count("engine.state_bytes_max", 0..=1 << 50)?,
             ..Settings::default()

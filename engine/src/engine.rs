@@ -9,6 +9,7 @@
 //! [`Engine::failure`] says why, and a restart goes on from the last checkpoint.
 
 use std::{
+    collections::BTreeSet,
     ops::Range,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
@@ -23,14 +24,16 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::{
     balance::BalanceError,
     network::NodeIx,
+    outage::OutageId,
     tables::Tables,
-    world::{Paged, Settings, World, restore::RestoreError},
+    world::{Paged, Settings, World, outage::OutageVersion, restore::RestoreError},
 };
 
 mod changes;
 pub(crate) mod checkpoint;
 mod command;
 mod drive;
+mod history;
 pub(crate) mod paging;
 mod quarantine;
 mod rate;
@@ -45,6 +48,7 @@ pub use changes::{
 };
 use command::Command;
 use drive::Driver;
+use history::OutageReader;
 use quarantine::QuarantineReader;
 pub use quarantine::{Waiting, WaitingPage};
 pub use store::{Store, StoreError};
@@ -245,6 +249,7 @@ pub struct Engine {
     log: Arc<Log>,
     commands: mpsc::Sender<Command>,
     quarantine: QuarantineReader,
+    outages: OutageReader,
 }
 
 /// Commands that may wait for the engine's thread.
@@ -288,6 +293,7 @@ impl Engine {
             changes: ChangeFeed::default(),
         });
         let quarantine = QuarantineReader::new(Arc::clone(&store));
+        let outages = OutageReader::new(Arc::clone(&store));
         let parts = drive::Parts {
             config,
             log: Arc::clone(&log),
@@ -301,6 +307,7 @@ impl Engine {
             log,
             commands,
             quarantine,
+            outages,
         })
     }
 
@@ -373,6 +380,45 @@ impl Engine {
     /// [`EngineError`] when the table cannot be read.
     pub async fn quarantined(&self, asked: &Waiting) -> Result<WaitingPage, EngineError> {
         self.quarantine.page(asked).await
+    }
+
+    /// The newest published versions of an outage, `versions_max` at most, oldest first; none of one that was never published.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the table cannot be read.
+    pub async fn outage_history(
+        &self,
+        id: &OutageId,
+        versions_max: usize,
+    ) -> Result<Vec<OutageVersion>, EngineError> {
+        match self.read(|world| world.outage_month(id)) {
+            Some(month) => self.outages.of(month, id, versions_max).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Published versions of outages by their number in the table, from after `sequence` on, `versions_max` at most: a change feed. What it
+    /// gives was committed, and gives the same at any later time.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the table cannot be read.
+    pub async fn outages_after(
+        &self,
+        sequence: i64,
+        versions_max: usize,
+    ) -> Result<Vec<OutageVersion>, EngineError> {
+        self.outages.after(sequence, versions_max).await
+    }
+
+    /// The published versions of outages with these numbers.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the table cannot be read.
+    pub async fn outages_numbered(
+        &self,
+        sequences: &BTreeSet<i64>,
+    ) -> Result<Vec<OutageVersion>, EngineError> {
+        self.outages.numbered(sequences).await
     }
 
     /// Applies the rest of the log, publishes, and ends.

@@ -18,7 +18,6 @@
 pub mod balance;
 pub mod compensation;
 pub mod engine;
-pub mod meaning;
 pub mod network;
 pub mod outage;
 mod outbox;

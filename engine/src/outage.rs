@@ -55,12 +55,14 @@ use gridtally_schemas::UtcMicros;
 mod consumer;
 mod crew;
 mod dead;
+mod event_map;
 mod evidence;
 mod group;
 pub mod hours;
 mod interruption;
 mod lineage;
 mod picture;
+mod restoration;
 mod span;
 mod spell;
 #[cfg(test)]
@@ -68,12 +70,14 @@ mod tests;
 mod wider;
 
 pub use consumer::Excluded;
-pub use crew::{CrewWord, Known, estimated_restoration, what_the_crew_says};
-pub use evidence::{EventMap, Evidence, MeterEvidence, Run, Sign, Signal};
+pub use crew::{CrewWord, Known, what_the_crew_says};
+pub use event_map::{EventMap, EventMapError, NO_MEANING};
+pub use evidence::{Evidence, MeterEvidence, Run, Sign, Signal};
 pub use group::{Outage, OutageEvidence, OutageId, Scope, Status, Step, planned_id};
 pub use interruption::{Interruption, InterruptionEvidence};
 pub use lineage::{Change, Reason, changes};
 pub use picture::{Class, ConsumerPicture, DtPicture, FeederPicture, Hang, Planned, Stint};
+pub use restoration::{Basis, Past, Restoration};
 pub use span::{FOREVER, Span};
 pub use spell::{Moment, Source};
 pub use wider::{FeederResult, Joined, combine, join};
@@ -106,6 +110,12 @@ pub struct Rules {
     /// Time without supply that touches the hours without supply and is no longer than this is switching, no interruption, µs.
     /// Default 5 minutes (house choice).
     pub hours_tolerance_micros: i64,
+    /// Fewest past outages that an estimate of restoration rests on. Default 5 (house choice).
+    pub past_min: usize,
+    /// Most past outages that it rests on: those that ended last. Default 50 (house choice).
+    pub past_max: usize,
+    /// How far back they may have ended, days. Default 365 (house choice).
+    pub past_days: i64,
 }
 
 impl Default for Rules {
@@ -118,6 +128,9 @@ impl Default for Rules {
             dead_below_v: 50.0,
             replacement_micros: 24 * 60 * MINUTE_MICROS,
             hours_tolerance_micros: 5 * MINUTE_MICROS,
+            past_min: 5,
+            past_max: 50,
+            past_days: 365,
         }
     }
 }

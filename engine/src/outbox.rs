@@ -73,6 +73,9 @@ pub(crate) struct RegisterRow {
 pub(crate) struct EventRow {
     pub(crate) meter_id: MeterId,
     pub(crate) event: PowerEvent,
+    /// By the event map.
+    pub(crate) meaning: Option<&'static str>,
+    pub(crate) version: i64,
     pub(crate) origin: Origin,
 }
 
@@ -85,6 +88,9 @@ pub(crate) struct VeeRow {
     pub(crate) position: Position,
     pub(crate) report: MissingReport,
 }
+
+/// Why a further version of an event's row came.
+const MAP_CHANGED: &str = "the event map was changed";
 
 /// Rule of [`VeeRow`].
 pub(crate) const REPORTED_MISSING: &str = Rule::ReportedMissing.as_str();
@@ -386,10 +392,7 @@ pub(crate) fn events_batch(rows: &[EventRow], stamp: Stamp<'_>) -> Result<Record
         .text("meter_id", rows.iter().map(|row| Some(row.meter_id.as_str())))
         .time("at", rows.iter().map(|row| Some(row.event.at)))
         .whole("code", rows.iter().map(|row| Some(i64::from(row.event.code))))
-        .text(
-            "meaning",
-            rows.iter().map(|row| crate::meaning::of_event(row.event.code)),
-        )
+        .text("meaning", rows.iter().map(|row| row.meaning))
         .whole("sequence", rows.iter().map(|row| row.event.sequence))
         .time("received_at", rows.iter().map(|row| Some(row.origin.received_at)))
         .text("source", rows.iter().map(|row| Some(row.origin.source.as_ref())))
@@ -397,7 +400,12 @@ pub(crate) fn events_batch(rows: &[EventRow], stamp: Stamp<'_>) -> Result<Record
             "position",
             rows.iter().map(|row| position_of(row.origin.position)),
         )
+        .whole("version", rows.iter().map(|row| Some(row.version)))
         .time("published_at", rows.iter().map(|_| Some(stamp.published_at)))
+        .text(
+            "reason",
+            rows.iter().map(|row| (row.version > 1).then_some(MAP_CHANGED)),
+        )
         .day("day", rows.iter().map(|row| stamp.zone.day_of(row.event.at)))
         .finish()
 }

@@ -260,11 +260,20 @@ impl Store for MemoryStore {
         Ok(futures::stream::iter(self.batches(table).into_iter().map(Ok)).boxed())
     }
 
-    async fn scan_day(
+    async fn scan_part(
         &self,
         table: &'static TableSchema,
-        _day: Day,
+        _part: Day,
         _ids: &BTreeSet<String>,
+    ) -> Result<BoxStream<'static, Result<RecordBatch, StoreError>>, StoreError> {
+        self.scan(table).await
+    }
+
+    async fn scan_after(
+        &self,
+        table: &'static TableSchema,
+        _column: &'static str,
+        _number: i64,
     ) -> Result<BoxStream<'static, Result<RecordBatch, StoreError>>, StoreError> {
         self.scan(table).await
     }

@@ -31,6 +31,7 @@ mod completeness;
 mod counts;
 pub(crate) mod held;
 pub mod look;
+mod meaning;
 pub mod outage;
 pub(crate) mod paging;
 pub(crate) mod publish;
@@ -58,6 +59,7 @@ pub use vee::Judged;
 use billing::Bills;
 use completeness::Completeness;
 use held::HeldSpans;
+use meaning::Meanings;
 use paging::Paging;
 use publish::Published;
 use vee::Validation;
@@ -88,7 +90,7 @@ pub struct Settings {
     pub vee: VeeLimits,
     /// What outages are decided by.
     pub outage_rules: Rules,
-    /// Which event codes bear on supply.
+    /// What event codes mean, and which of them bear on supply.
     pub event_map: EventMap,
     /// By what consumers are compensated. Default: no regulation, nothing is accrued.
     pub compensation: CompensationRules,
@@ -164,6 +166,7 @@ pub struct World {
     registers: HashMap<(MeterIx, UtcMicros), (apply::Register, i64)>,
     registers_superseded: HashSet<(MeterIx, UtcMicros, apply::Register)>,
     events: HashSet<(MeterIx, PowerEvent)>,
+    meanings: Meanings,
     held: HeldSpans,
     /// Quarantine rows by reason less those released. Below zero only while rows are put back, in whatever order.
     quarantined: BTreeMap<String, i64>,
@@ -211,6 +214,7 @@ impl World {
             registers: HashMap::new(),
             registers_superseded: HashSet::new(),
             events: HashSet::new(),
+            meanings: Meanings::default(),
             held: HeldSpans::default(),
             quarantined: BTreeMap::new(),
             released: HashSet::new(),

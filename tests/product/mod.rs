@@ -4,6 +4,8 @@
 
 pub mod broker;
 pub mod publisher;
+pub mod receiver;
+pub mod town;
 
 use std::{
     io::{BufRead, BufReader},
@@ -45,8 +47,20 @@ impl Product {
         product
     }
 
+    /// As [`Self::start`], with a configuration file beside the settings.
+    pub fn start_with_file(data_dir: &Path, file: &Path, settings: &[(&str, &str)]) -> Self {
+        let arguments = ["--config", file.to_str().unwrap()];
+        let mut product = Self::spawn_with(data_dir, "127.0.0.1:0", settings, &arguments);
+        product.wait_ready();
+        product
+    }
+
     /// Starts it, and does not wait.
     pub fn spawn(data_dir: &Path, mqtt: &str, settings: &[(&str, &str)]) -> Self {
+        Self::spawn_with(data_dir, mqtt, settings, &[])
+    }
+
+    fn spawn_with(data_dir: &Path, mqtt: &str, settings: &[(&str, &str)], arguments: &[&str]) -> Self {
         let _ = std::fs::remove_file(data_dir.join("endpoints.json"));
         let mut command = Command::new(BINARY);
         command
@@ -58,7 +72,8 @@ impl Product {
                 "127.0.0.1:0",
                 "--data-dir",
             ])
-            .arg(data_dir);
+            .arg(data_dir)
+            .args(arguments);
         // Tests compare with sums of what was sent; one that is about estimates sets this itself, later and so with precedence.
         command.args(["--set", "vee.estimate_after_hours=never"]);
         for (key, value) in settings {
@@ -442,16 +457,18 @@ pub fn client_script(script: &str) -> PathBuf {
 
 /// Runs a script of `tests/clients` with the Python that `tests/run` set up; `None` where a machine cannot have it.
 pub fn python(script: &str, arguments: &[&str]) -> Option<String> {
-    let python = python_program()?;
-    let output = Command::new(python)
-        .arg(client_script(script))
-        .args(arguments)
-        .output()
-        .unwrap();
+    let output = python_command(script, arguments)?.output().unwrap();
     let (out, err) = (
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr),
     );
     assert!(output.status.success(), "{script} failed:\n{out}\n{err}");
     Some(out.into_owned())
+}
+
+/// The same, not started yet.
+pub fn python_command(script: &str, arguments: &[&str]) -> Option<Command> {
+    let mut command = Command::new(python_program()?);
+    command.arg(client_script(script)).args(arguments);
+    Some(command)
 }

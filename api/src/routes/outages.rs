@@ -9,11 +9,15 @@ use axum::{
 };
 use gridtally_engine::{
     World,
-    outage::{FOREVER, Interruption, OutageEvidence, OutageId, Span, Status},
-    world::OutageView,
+    outage::{FOREVER, Interruption, OutageId, Reason, Span, Status},
+    world::{
+        OutageView,
+        outage::{OutageValues, OutageVersion},
+    },
 };
 use gridtally_schemas::{NodeId, UtcMicros, Zone, outage::Cause, record};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{interruptions::InterruptionRow, nodes};
@@ -31,6 +35,8 @@ const PAGE: usize = 100;
 const PAGE_MAX: usize = 1_000;
 /// Most interruptions that an outage lists.
 const INTERRUPTIONS_MAX: usize = 1_000;
+/// Most versions that an outage lists.
+const HISTORY_MAX: usize = 1_000;
 
 /// An outage.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -43,11 +49,11 @@ pub(crate) struct OutageRow {
     /// That node's name for people.
     pub(crate) node_name: String,
     /// How far it reaches: service_line, dt, feeder or substation.
-    pub(crate) scope: &'static str,
+    pub(crate) scope: String,
     /// BREAKDOWN, PLANNED, SCHEDULED_ROSTERING or EMERGENCY_ROSTERING.
-    pub(crate) class: &'static str,
+    pub(crate) class: String,
     /// SCHEDULED, ACTIVE, PARTIALLY_RESTORED, RESTORED or CANCELLED.
-    pub(crate) status: &'static str,
+    pub(crate) status: String,
     /// Cause as the crew recorded it. Null: not recorded.
     pub(crate) cause: Option<String>,
     /// Fault type of the regulation. Null: not recorded; the scope decides.
@@ -58,17 +64,22 @@ pub(crate) struct OutageRow {
     pub(crate) started_at: String,
     /// Last restoration. Null: not over.
     pub(crate) ended_at: Option<String>,
-    /// Estimated time of restoration, as the crew said. Null: none was given.
+    /// Estimated time of restoration. Null: nobody can say, or it is over.
     pub(crate) etr: Option<String>,
+    /// What that rests on: crew, announced (its planned end), or an estimate, the median of past_outages_of_scope_and_fault_type or
+    /// past_outages_of_scope. Null: there is none.
+    pub(crate) etr_basis: Option<String>,
+    /// How many past outages an estimate is the median of. Null: it is no estimate.
+    pub(crate) etr_outages: Option<i64>,
     /// Consumers that it interrupted, each once.
-    pub(crate) consumers_affected: usize,
+    pub(crate) consumers_affected: i64,
     /// Of these, those who are back.
-    pub(crate) consumers_restored: usize,
+    pub(crate) consumers_restored: i64,
     /// Number of its version in `outages`. 0: not published yet.
     pub(crate) version: i64,
 }
 
-const COLUMNS: [Column; 15] = [
+const COLUMNS: [Column; 17] = [
     Column("outage_id", Holds::Text),
     Column("node_id", Holds::Text),
     Column("node_name", Holds::Text),
@@ -81,6 +92,8 @@ const COLUMNS: [Column; 15] = [
     Column("started_at", Holds::Instant),
     Column("ended_at", Holds::Instant),
     Column("etr", Holds::Instant),
+    Column("etr_basis", Holds::Text),
+    Column("etr_outages", Holds::Whole),
     Column("consumers_affected", Holds::Whole),
     Column("consumers_restored", Holds::Whole),
     Column("version", Holds::Whole),
@@ -88,26 +101,39 @@ const COLUMNS: [Column; 15] = [
 
 impl OutageRow {
     pub(crate) fn of(world: &World, zone: &Zone, view: OutageView) -> Self {
-        let OutageView { outage, known } = view;
+        let (id, restored) = (view.outage.id.clone(), view.outage.consumers_restored);
+        let version = world.published_outage(&id);
+        let values = OutageValues::of(view);
+        let row = Self::published(world, zone, (&id, version), values);
+        Self {
+            consumers_restored: i64::try_from(restored).unwrap_or(i64::MAX),
+            ..row
+        }
+    }
+
+    /// As a version of it says.
+    fn published(world: &World, zone: &Zone, (id, version): (&OutageId, i64), values: OutageValues) -> Self {
         let text = |at: UtcMicros| at.to_rfc3339(zone);
-        let node = world.network.find_node(outage.node.as_str());
+        let node = world.network.find_node(&values.node_id);
         let name = node.and_then(|node| world.network.node(node));
         Self {
-            version: world.published_outage(&outage.id),
-            outage_id: outage.id.to_string(),
-            node_name: name.map_or_else(|| outage.node.to_string(), |node| node.name().to_owned()),
-            node_id: outage.node.to_string(),
-            scope: outage.scope.as_str(),
-            class: outage.class.as_str(),
-            status: outage.status.as_str(),
-            cause: known.cause,
-            fault_type: known.fault_type,
-            force_majeure: known.force_majeure,
-            started_at: text(outage.started_at),
-            ended_at: outage.ended_at.map(text),
-            etr: known.etr.map(text),
-            consumers_affected: outage.consumers_affected,
-            consumers_restored: outage.consumers_restored,
+            outage_id: id.to_string(),
+            node_name: name.map_or_else(|| values.node_id.clone(), |node| node.name().to_owned()),
+            node_id: values.node_id,
+            scope: values.scope,
+            class: values.class,
+            status: values.status,
+            cause: values.cause,
+            fault_type: values.fault_type,
+            force_majeure: values.force_majeure,
+            started_at: text(values.started_at),
+            ended_at: values.ended_at.map(text),
+            etr: values.etr.map(text),
+            etr_basis: values.etr_basis,
+            etr_outages: values.etr_outages,
+            consumers_affected: values.consumers_affected,
+            consumers_restored: 0,
+            version,
         }
     }
 }
@@ -159,7 +185,7 @@ pub(crate) struct OutageDetail {
     outage: OutageRow,
     /// When the node failed and was back and from what that is known, interruptions by source, restoration step by step.
     #[schema(value_type = Object)]
-    evidence: OutageEvidence,
+    evidence: Value,
     /// What was announced. Null: nobody announced it.
     announced: Option<Announced>,
     /// What people said of outages at its node, oldest first.
@@ -168,6 +194,57 @@ pub(crate) struct OutageDetail {
     interruptions_total: usize,
     /// They, by begin and consumer; 1,000 at most.
     interruptions: Vec<InterruptionRow>,
+    /// Its published versions, oldest first; the newest 1,000 at most.
+    history: Vec<OutageVersionRow>,
+    /// Of a cancelled one: the outage that (most of) what stood here goes on under. Null: it stands, or goes on under none.
+    continued_as: Option<String>,
+}
+
+/// A published version of an outage.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OutageVersionRow {
+    /// Its number.
+    version: i64,
+    /// When it was published.
+    published_at: String,
+    /// Why. Null: it is the first.
+    reason: Option<String>,
+    /// Its status then.
+    status: String,
+    /// How far it reached then.
+    scope: String,
+    /// The lowest node that it covered then.
+    node_id: String,
+    /// Consumers that it had interrupted then.
+    consumers_affected: i64,
+    /// First interruption.
+    started_at: String,
+    /// Last restoration. Null: not over then.
+    ended_at: Option<String>,
+    /// Estimated time of restoration. Null: nobody could say, or it was over.
+    etr: Option<String>,
+    /// What that rested on. Null: there was none.
+    etr_basis: Option<String>,
+}
+
+impl OutageVersionRow {
+    fn of(zone: &Zone, version: OutageVersion) -> Self {
+        let text = |at: UtcMicros| at.to_rfc3339(zone);
+        let values = version.values;
+        Self {
+            version: version.version,
+            published_at: text(version.published_at),
+            reason: version.reason,
+            status: values.status,
+            scope: values.scope,
+            node_id: values.node_id,
+            consumers_affected: values.consumers_affected,
+            started_at: text(values.started_at),
+            ended_at: values.ended_at.map(text),
+            etr: values.etr.map(text),
+            etr_basis: values.etr_basis,
+        }
+    }
 }
 
 /// Which outages are asked for.
@@ -180,7 +257,7 @@ struct Wanted {
 }
 
 /// The statuses that a word names.
-fn statuses(word: &str) -> Result<Vec<Status>, Problem> {
+pub(super) fn statuses(word: &str) -> Result<Vec<Status>, Problem> {
     const ALL: [Status; 5] = [
         Status::Scheduled,
         Status::Active,
@@ -201,7 +278,7 @@ fn statuses(word: &str) -> Result<Vec<Status>, Problem> {
 }
 
 /// Where a page ends: begin of its last outage, µs since 1970, and its id.
-fn cursor(text: &str) -> Result<(UtcMicros, OutageId), Problem> {
+pub(super) fn cursor(text: &str) -> Result<(UtcMicros, OutageId), Problem> {
     text.split_once('~')
         .and_then(|(at, id)| Some((UtcMicros(at.parse().ok()?), OutageId::from(id.to_owned()))))
         .ok_or_else(|| Problem::parameter("cursor", format!("`{}` is none of ours", short(text))))
@@ -304,14 +381,16 @@ pub(crate) async fn list(
 
 fn unknown(id: &str) -> Problem {
     let detail = format!(
-        "no outage `{}` stands now; `outages_history` has every version of those that were cancelled or go on under another id",
+        "no outage `{}` was ever published, and none of that id stands now",
         short(id)
     );
     Problem::new(problem::UNKNOWN_OUTAGE, detail)
 }
 
 fn detail(world: &World, zone: &Zone, id: &OutageId) -> Option<OutageDetail> {
-    let view = world.outage(id)?;
+    let Some(view) = world.outage(id) else {
+        return former(world, zone, id);
+    };
     let text = |at: UtcMicros| at.to_rfc3339(zone);
     let announced = world.planned_of(&view.outage).map(|row| Announced {
         start: text(row.start),
@@ -319,19 +398,11 @@ fn detail(world: &World, zone: &Zone, id: &OutageId) -> Option<OutageDetail> {
         reason: row.reason.clone(),
         notice_at: row.notice_at.map(text),
     });
-    let causes = world.causes_at(&view.outage.node).map(|(at, cause)| CauseSaid {
-        recorded_at: text(at),
-        person: cause.person.clone(),
-        cause: cause.cause.clone(),
-        fault_type: cause.fault_type.clone(),
-        force_majeure: cause.force_majeure,
-        etr: cause.etr.map(text),
-    });
     let of_outage: Vec<&Interruption> = world.interruptions_of_outage(id).collect();
     Some(OutageDetail {
-        evidence: view.outage.evidence.clone(),
+        evidence: serde_json::to_value(&view.outage.evidence).unwrap_or_default(),
         announced,
-        causes: causes.collect(),
+        causes: causes_at(world, zone, &view.outage.node),
         interruptions_total: of_outage.len(),
         interruptions: of_outage
             .into_iter()
@@ -339,10 +410,42 @@ fn detail(world: &World, zone: &Zone, id: &OutageId) -> Option<OutageDetail> {
             .map(|interruption| InterruptionRow::of(world, zone, interruption))
             .collect(),
         outage: OutageRow::of(world, zone, view),
+        history: Vec::new(),
+        continued_as: None,
     })
 }
 
-/// An outage with what it rests on, down to the events of the meters.
+fn causes_at(world: &World, zone: &Zone, node: &NodeId) -> Vec<CauseSaid> {
+    let causes = world.causes_at(node).map(|(at, cause)| CauseSaid {
+        recorded_at: at.to_rfc3339(zone),
+        person: cause.person.clone(),
+        cause: cause.cause.clone(),
+        fault_type: cause.fault_type.clone(),
+        force_majeure: cause.force_majeure,
+        etr: cause.etr.map(|etr| etr.to_rfc3339(zone)),
+    });
+    causes.collect()
+}
+
+/// One that was published and stands no more.
+fn former(world: &World, zone: &Zone, id: &OutageId) -> Option<OutageDetail> {
+    let former = world.former_outage(id)?;
+    let node = NodeId::parse(&former.values.node_id).ok();
+    let successor = former.reason.as_deref().and_then(Reason::successor);
+    Some(OutageDetail {
+        evidence: serde_json::from_str(&former.values.evidence).unwrap_or_default(),
+        announced: None,
+        causes: node.map(|node| causes_at(world, zone, &node)).unwrap_or_default(),
+        interruptions_total: 0,
+        interruptions: Vec::new(),
+        outage: OutageRow::published(world, zone, (id, former.version), former.values),
+        history: Vec::new(),
+        continued_as: successor.map(|id| id.to_string()),
+    })
+}
+
+/// An outage with what it rests on, down to the events of the meters, and its published versions. One whose evidence turned out to be
+/// something else, or that goes on under another id, is CANCELLED: it has its versions, and `continued_as` where it goes on.
 #[utoipa::path(
     get,
     path = "/api/v1/outages/{id}",
@@ -350,7 +453,7 @@ fn detail(world: &World, zone: &Zone, id: &OutageId) -> Option<OutageDetail> {
     params(("id" = String, Path, description = "The outage.")),
     responses(
         (status = 200, description = "The outage.", body = OutageDetail),
-        (status = 404, description = "No such outage stands now.", body = crate::problem::ProblemDocument),
+        (status = 404, description = "No such outage stands now, and none was ever published.", body = crate::problem::ProblemDocument),
     )
 )]
 pub(crate) async fn one(
@@ -362,7 +465,19 @@ pub(crate) async fn one(
     parameters.finish()?;
     let named = OutageId::from(id);
     let detail = app.engine.read(|world| detail(world, &app.zone, &named));
-    form::answer(&headers, &detail.ok_or_else(|| unknown(named.as_str()))?)
+    let mut detail = detail.ok_or_else(|| unknown(named.as_str()))?;
+    let history = app.engine.outage_history(&named, HISTORY_MAX).await;
+    let history =
+        history.map_err(|error| Problem::failed("the versions of an outage cannot be read", &error))?;
+    if detail.outage.status == Status::Cancelled.as_str() && detail.continued_as.is_none() {
+        let reason = history.last().and_then(|version| version.reason.as_deref());
+        detail.continued_as = reason.and_then(Reason::successor).map(|id| id.to_string());
+    }
+    let rows = history
+        .into_iter()
+        .map(|version| OutageVersionRow::of(&app.zone, version));
+    detail.history = rows.collect();
+    form::answer(&headers, &detail)
 }
 
 /// What a person says of an outage; what is left out stays as it was.

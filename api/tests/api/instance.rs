@@ -116,6 +116,7 @@ impl Instance {
             ingest,
             sql,
             clock,
+            webhooks: gridtally_api::webhook::Webhooks::default(),
             settings,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

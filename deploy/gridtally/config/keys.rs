@@ -185,6 +185,12 @@ pub(crate) const KEYS: &[Key] = &[
         "below this coverage no loss is shown as a plain number, per cent",
     ),
     key(
+        "events.built_in",
+        "GRIDTALLY_EVENTS_BUILT_IN",
+        "true",
+        "true: event codes mean what IS 15959 says where [[events.codes]] of the file does not say otherwise; false: only those are known",
+    ),
+    key(
         "outage.momentary_minutes",
         "GRIDTALLY_OUTAGE_MOMENTARY_MINUTES",
         "3",
@@ -219,6 +225,24 @@ pub(crate) const KEYS: &[Key] = &[
         "GRIDTALLY_COMPENSATION_APPROVAL",
         "none",
         "none: billing gets an entry when it is due; two_people: only after one person has proposed and another approved it",
+    ),
+    key(
+        "outage.estimate_outages_min",
+        "GRIDTALLY_OUTAGE_ESTIMATE_OUTAGES_MIN",
+        "5",
+        "an estimate of restoration rests on at least so many past outages of the same scope and fault type, else of the same scope",
+    ),
+    key(
+        "outage.estimate_outages_max",
+        "GRIDTALLY_OUTAGE_ESTIMATE_OUTAGES_MAX",
+        "50",
+        "and on at most so many: those that ended last; 0: nothing is estimated",
+    ),
+    key(
+        "outage.estimate_days",
+        "GRIDTALLY_OUTAGE_ESTIMATE_DAYS",
+        "365",
+        "which ended at most so long before the outage began, days",
     ),
     key(
         "vee.estimate_after_hours",
@@ -285,6 +309,48 @@ pub(crate) const KEYS: &[Key] = &[
         "GRIDTALLY_VEE_NEGATIVE_BALANCE_PCT",
         "3",
         "a DT's daily loss may be this far below zero, per cent of what was injected",
+    ),
+    key(
+        "webhooks.source",
+        "GRIDTALLY_WEBHOOKS_SOURCE",
+        "/gridtally",
+        "who tells, as the attribute `source` of CloudEvents: a URI reference of this instance; receivers are [[webhooks.endpoints]]",
+    ),
+    key(
+        "webhooks.timeout_seconds",
+        "GRIDTALLY_WEBHOOKS_TIMEOUT_SECONDS",
+        "15",
+        "a receiver that has not answered after this has failed, seconds",
+    ),
+    key(
+        "webhooks.retry_first_ms",
+        "GRIDTALLY_WEBHOOKS_RETRY_FIRST_MS",
+        "5000",
+        "pause after the first failure, which doubles with each, milliseconds",
+    ),
+    key(
+        "webhooks.retry_max_seconds",
+        "GRIDTALLY_WEBHOOKS_RETRY_MAX_SECONDS",
+        "3600",
+        "longest pause, seconds",
+    ),
+    key(
+        "webhooks.attempts_max",
+        "GRIDTALLY_WEBHOOKS_ATTEMPTS_MAX",
+        "100",
+        "a notice is a dead letter after so many attempts",
+    ),
+    key(
+        "webhooks.give_up_hours",
+        "GRIDTALLY_WEBHOOKS_GIVE_UP_HOURS",
+        "72",
+        "or this long after the first attempt, hours",
+    ),
+    key(
+        "webhooks.ca_file",
+        "GRIDTALLY_WEBHOOKS_CA_FILE",
+        "",
+        "certificates (PEM) to trust beside the system's; empty: none",
     ),
     key(
         "ingest.subscribe.host",

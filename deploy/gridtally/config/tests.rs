@@ -135,3 +135,28 @@ fn every_key_has_its_own_name_and_variable() {
         assert!(KEYS[..at].iter().all(|other| other.path != key.path));
     }
 }
+
+#[test]
+fn event_codes_come_from_the_file_over_the_built_in_ones() {
+    let map = |file: &str| {
+        let config = load(file, &[], &[])?;
+        crate::serve::event_map(&config).map_err(|error| error.to_string())
+    };
+    let vendor = "[[events.codes]]\ncode = 9101\nmeaning = \"power failure\"\n";
+    let known = map(vendor).unwrap();
+    assert_eq!(
+        (known.meaning(9101), known.meaning(101)),
+        (Some("power failure"), Some("power failure"))
+    );
+    let own = map(&format!("[events]\nbuilt_in = false\n{vendor}")).unwrap();
+    assert_eq!(own.codes().collect::<Vec<_>>(), [(9101, "power failure", true)]);
+    assert_eq!(
+        map(&format!("{vendor}{vendor}")).unwrap_err(),
+        "`events.codes` in the configuration file: code 9101 stands twice, and would mean both `power failure` and `power failure`"
+    );
+    assert!(
+        map("[[events.codes]]\ncode = \"x\"\n")
+            .unwrap_err()
+            .starts_with("`events.codes` in FILE: ")
+    );
+}

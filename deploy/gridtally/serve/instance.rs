@@ -13,6 +13,7 @@ use std::{
 use gridtally_api::{
     ApiSettings, ApiState,
     sql::{Sql, SqlConfig},
+    webhook::{OutageNotices, Source, Webhooks},
 };
 use gridtally_engine::{Engine, tables::Tables};
 use gridtally_ingest::{
@@ -81,6 +82,8 @@ pub(crate) struct Instance {
     end_http: watch::Sender<bool>,
     ingest: JoinSet<Result<(), Failure>>,
     http: JoinHandle<Result<(), Failure>>,
+    /// Telling the receivers of notices.
+    notices: JoinSet<()>,
     _http_threads: Threads,
 }
 
@@ -165,7 +168,9 @@ impl Instance {
             });
         }
         let (end_http, ending) = watch::channel(false);
-        let state = api_state(&plan, &core, metrics)?;
+        let mut notices = JoinSet::new();
+        let webhooks = webhooks(&plan, &core, (&mut notices, &ending))?;
+        let state = api_state(&plan, &core, metrics, webhooks)?;
         let http = http_runtime.spawn(async move {
             let ended = gridtally_api::serve(http_listener, state, told(ending)).await;
             ended.map_err(|source| Failure::work("the API ended", source))
@@ -180,6 +185,7 @@ impl Instance {
             end_http,
             ingest,
             http,
+            notices,
             _http_threads: Threads(Some(http_runtime)),
         })
     }
@@ -211,6 +217,7 @@ impl Instance {
             end_http,
             mut ingest,
             http,
+            mut notices,
             ..
         } = self;
         let pending = std::sync::Mutex::new("MQTT connections");
@@ -230,6 +237,8 @@ impl Instance {
             end_http.send_replace(true);
             // A task that failed before was reported by whoever asked for the end.
             let _ = http.await;
+            at("webhooks");
+            while notices.join_next().await.is_some() {}
             stopped.map_err(|source| {
                 Failure::work(
                     "the last checkpoint failed; the log has it all, and the next start goes on there",
@@ -285,7 +294,24 @@ fn part_failure(ended: Result<Result<(), Failure>, tokio::task::JoinError>, what
     }
 }
 
-fn api_state(plan: &Plan, core: &Core, metrics: Arc<IngestMetrics>) -> Result<ApiState, Failure> {
+/// Starts telling the receivers of notices.
+fn webhooks(
+    plan: &Plan,
+    core: &Core,
+    tasks: (&mut JoinSet<()>, &watch::Receiver<bool>),
+) -> Result<Webhooks, Failure> {
+    let notices = OutageNotices::new(Arc::clone(&core.engine), plan.webhook_source.clone());
+    let source: Arc<dyn Source> = Arc::new(notices);
+    Webhooks::start(plan.webhooks.clone(), &source, &core.engine.changes(), tasks)
+        .map_err(|source| Failure::work("webhooks cannot be started", source))
+}
+
+fn api_state(
+    plan: &Plan,
+    core: &Core,
+    metrics: Arc<IngestMetrics>,
+    webhooks: Webhooks,
+) -> Result<ApiState, Failure> {
     let worker_exe =
         std::env::current_exe().map_err(|source| Failure::work("this program cannot be found", source))?;
     let upload_dir = plan.data_dir.join("uploads");
@@ -307,6 +333,7 @@ fn api_state(plan: &Plan, core: &Core, metrics: Arc<IngestMetrics>) -> Result<Ap
         ingest: metrics,
         sql,
         clock: plan.clock.clone(),
+        webhooks,
         settings: ApiSettings {
             import_bytes_max: plan.import_bytes_max,
             upload_dir,

@@ -48,11 +48,12 @@ pub(crate) static FROM_TIME: [&TableSchema; 10] = [
     &table::CHECKPOINTS,
 ];
 
-/// Tables that the log says and that hold derived rows too: estimates and exceptions. Those are the difference between the picture and
+/// Tables that the log says and that hold derived rows too: estimates, exceptions, and what events mean by another map. Those are the difference between the picture and
 /// the table, as balances are, so they are commits of their own with transactions of their own, under this name.
-pub(crate) static DERIVED: [(&TableSchema, &str); 2] = [
+pub(crate) static DERIVED: [(&TableSchema, &str); 3] = [
     (&table::INTERVAL_READS, "interval_reads derived"),
     (&table::VEE_EXCEPTIONS, "vee_exceptions derived"),
+    (&table::METER_EVENTS, "meter_events derived"),
 ];
 
 /// Last transaction of every table, and of the derived rows of [`DERIVED`].

@@ -99,7 +99,7 @@ async fn of_day<S: Store>(
         table: table.name,
         source,
     };
-    let mut batches = store.scan_day(table, day, ids).await.map_err(failed)?;
+    let mut batches = store.scan_part(table, day, ids).await.map_err(failed)?;
     while let Some(batch) = batches.next().await {
         bring_back(&batch.map_err(failed)?).map_err(EngineError::Restore)?;
     }

@@ -73,15 +73,27 @@ pub trait Store: Send + Sync + 'static {
         table: &'static TableSchema,
     ) -> impl Future<Output = Result<BoxStream<'static, Result<RecordBatch, StoreError>>, StoreError>> + Send;
 
-    /// The rows of a table that are of this civil day and whose first key column is one of `ids`, and perhaps others, in no order.
+    /// The rows of a table that are of this civil day or month (as the table is split) and whose first key column is one of `ids`, and
+    /// perhaps others, in no order.
     ///
     /// # Errors
     /// When the table cannot be read.
-    fn scan_day(
+    fn scan_part(
         &self,
         table: &'static TableSchema,
-        day: Day,
+        part: Day,
         ids: &BTreeSet<String>,
+    ) -> impl Future<Output = Result<BoxStream<'static, Result<RecordBatch, StoreError>>, StoreError>> + Send;
+
+    /// The rows of a table whose whole number in `column` is greater than `number`, and perhaps others, in no order.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    fn scan_after(
+        &self,
+        table: &'static TableSchema,
+        column: &'static str,
+        number: i64,
     ) -> impl Future<Output = Result<BoxStream<'static, Result<RecordBatch, StoreError>>, StoreError>> + Send;
 
     /// The rows of `quarantine` that are of these meters, and perhaps others, in no order.
@@ -155,13 +167,14 @@ impl Store for Tables {
         Ok(batches.map(|batch| batch.map_err(StoreError::from)).boxed())
     }
 
-    async fn scan_day(
+    async fn scan_part(
         &self,
         table: &'static TableSchema,
-        day: Day,
+        part: Day,
         ids: &BTreeSet<String>,
     ) -> Result<BoxStream<'static, Result<RecordBatch, StoreError>>, StoreError> {
-        let mut filter = col("day").eq(lit(ScalarValue::Date32(Some(day.0))));
+        let split_by = table.partition.unwrap_or("day");
+        let mut filter = col(split_by).eq(lit(ScalarValue::Date32(Some(part.0))));
         // Files are sorted by the key and numbers of neighbours are often near: a range skips most of a day's pages.
         if let (Some(id), Some(first), Some(last)) = (table.key.first(), ids.first(), ids.last()) {
             filter = filter.and(col(*id).between(lit(first.as_str()), lit(last.as_str())));
@@ -171,6 +184,16 @@ impl Store for Tables {
             }
         }
         let batches = Tables::scan(self, table, Some(filter)).await?;
+        Ok(batches.map(|batch| batch.map_err(StoreError::from)).boxed())
+    }
+
+    async fn scan_after(
+        &self,
+        table: &'static TableSchema,
+        column: &'static str,
+        number: i64,
+    ) -> Result<BoxStream<'static, Result<RecordBatch, StoreError>>, StoreError> {
+        let batches = Tables::scan(self, table, Some(col(column).gt(lit(number)))).await?;
         Ok(batches.map(|batch| batch.map_err(StoreError::from)).boxed())
     }
 

@@ -92,28 +92,3 @@ impl Known {
         self.etr = word.etr.or(self.etr);
     }
 }
-
-/// Fewest past outages that an estimate rests on (house choice).
-const PAST_MIN: usize = 5;
-
-/// An estimate of the restoration of an outage that began at `started_at` and is not over at `now`, from how long past outages of the same
-/// scope and cause lasted, µs: the median of those that lasted longer than this one has already. `None` where fewer than five did.
-#[must_use]
-pub fn estimated_restoration(
-    started_at: UtcMicros,
-    now: UtcMicros,
-    past_micros: &[i64],
-) -> Option<UtcMicros> {
-    let elapsed = now.0.saturating_sub(started_at.0);
-    let mut longer: Vec<i64> = past_micros
-        .iter()
-        .copied()
-        .filter(|micros| *micros > elapsed)
-        .collect();
-    if longer.len() < PAST_MIN {
-        return None;
-    }
-    let half = (longer.len() - 1) / 2;
-    let (_, median, _) = longer.select_nth_unstable(half);
-    Some(started_at.plus(*median))
-}

@@ -25,36 +25,6 @@ pub enum Signal {
     Connected,
 }
 
-/// Which event codes bear on supply. Vendors differ, so it is configuration; the default is the map of DOMAIN section 4.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EventMap(BTreeMap<i32, Signal>);
-
-impl Default for EventMap {
-    fn default() -> Self {
-        Self::new([
-            (101, Signal::Failed),
-            (102, Signal::Restored),
-            (301, Signal::Disconnected),
-            (302, Signal::Connected),
-            (304, Signal::CutOff),
-        ])
-    }
-}
-
-impl EventMap {
-    /// A map of these codes; every other code says nothing about supply.
-    #[must_use]
-    pub fn new(codes: impl IntoIterator<Item = (i32, Signal)>) -> Self {
-        Self(codes.into_iter().collect())
-    }
-
-    /// What `code` says; `None`: nothing about supply.
-    #[must_use]
-    pub fn signal(&self, code: i32) -> Option<Signal> {
-        self.0.get(&code).copied()
-    }
-}
-
 /// What one validated interval read proves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Sign {

@@ -40,6 +40,18 @@ pub enum Reason {
     NoOutage,
 }
 
+/// How [`Reason::ContinuedAs`] begins as text.
+const CONTINUED_AS: &str = "continued as ";
+
+impl Reason {
+    /// The id that a cancelled outage goes on under, by the text of its reason; `None`: it goes on under none.
+    #[must_use]
+    pub fn successor(text: &str) -> Option<OutageId> {
+        let id = text.strip_prefix(CONTINUED_AS)?;
+        Some(OutageId::from(id.to_owned()))
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -51,7 +63,7 @@ impl fmt::Display for Reason {
             Self::Reopened => f.write_str("not over after all"),
             Self::Restated => f.write_str("restated by later evidence"),
             Self::SplitFrom(id) => write!(f, "split from {id}"),
-            Self::ContinuedAs(id) => write!(f, "continued as {id}"),
+            Self::ContinuedAs(id) => write!(f, "{CONTINUED_AS}{id}"),
             Self::NoOutage => f.write_str("evidence turned out to be something else"),
         }
     }

@@ -11,6 +11,7 @@ mod interruptions;
 mod order;
 mod people;
 mod planted;
+mod restoration;
 mod scope;
 
 const MINUTE: i64 = 60_000_000;

@@ -458,6 +458,8 @@ impl World {
             self.outbox.events.push(EventRow {
                 meter_id,
                 event,
+                meaning: self.settings.event_map.meaning(event.code),
+                version: 1,
                 origin: origin.clone(),
             });
         }

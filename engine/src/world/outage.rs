@@ -27,13 +27,14 @@ use crate::{
     network::{ConnectionIx, MeterIx, Network, NodeIx},
     outage::{
         Evaluation, EventMap, FeederPicture, Interruption, Joined, Known, MeterEvidence, Outage, OutageId,
-        Rules,
+        Restoration, Rules,
     },
     state::{Quarter, Value},
 };
 
 mod area;
 mod consumers;
+mod estimate;
 mod evaluate;
 mod evidence;
 pub mod look;
@@ -47,8 +48,11 @@ mod say;
 pub(crate) mod tests;
 
 pub(crate) use outbox::OutageRows;
+pub(crate) use restore::outage_versions;
 pub(crate) use rows::DueOutages;
+pub use rows::{FormerOutage, OutageValues, OutageVersion};
 
+use estimate::Estimates;
 use plan::Plan;
 use rows::Ledger;
 
@@ -62,6 +66,8 @@ pub struct OutageView {
     pub outage: Outage,
     /// What the crew said.
     pub known: Known,
+    /// When supply will be back, by the crew, the announcement or an estimate; `None`: nobody can say, or it is back.
+    pub restoration: Option<Restoration>,
 }
 
 /// A change of an outage, for who listens.
@@ -140,6 +146,7 @@ pub(crate) struct Outages {
     interruptions: HashMap<ConsumerId, BTreeMap<UtcMicros, NodeIx>>,
     /// Outages that are on.
     open: BTreeSet<OutageId>,
+    estimates: Estimates,
     ledger: Ledger,
 }
 

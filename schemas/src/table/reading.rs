@@ -85,10 +85,10 @@ pub static REGISTER_READS: TableSchema = TableSchema {
 /// Every event of the meters' event logs.
 pub static METER_EVENTS: TableSchema = TableSchema {
     name: "meter_events",
-    about: "event of a meter's own event log; events are a set and never change",
+    about: "event of a meter's own event log; events are a set, and only what a code is taken to mean may change, with the event map",
     key: &["meter_id", "at", "code"],
-    newest_by: &["sequence", "position"],
-    versioned: false,
+    newest_by: &["sequence", "version", "position"],
+    versioned: true,
     partition: Some("day"),
     published: true,
     columns: &[
@@ -105,7 +105,9 @@ pub static METER_EVENTS: TableSchema = TableSchema {
         RECEIVED_AT,
         SOURCE,
         POSITION,
+        VERSION,
         PUBLISHED_AT,
+        REASON,
         date("day", "civil day of the event"),
     ],
 };

@@ -34,10 +34,17 @@ pub static OUTAGES: TableSchema = TableSchema {
         flag("force_majeure", "whether it is exempt as force majeure"),
         time("started_at", "first interruption"),
         time("ended_at", "last restoration").or_null("not over"),
-        time("etr", "estimated time of restoration").or_null("none given"),
+        time("etr", "estimated time of restoration").or_null("nobody can say, or it is over"),
+        text(
+            "etr_basis",
+            "crew (people said so), announced (its planned end), or an estimate, the median of past_outages_of_scope_and_fault_type or past_outages_of_scope",
+        )
+        .or_null("no etr"),
+        count("etr_outages", "past outages that the estimate is the median of").or_null("etr is no estimate"),
         count("consumers_affected", "consumers that it interrupted"),
         EVIDENCE,
         VERSION,
+        count("sequence", "1, 2, … of all rows of the table as they were published, without a gap: a cursor for who follows it"),
         REASON,
         PUBLISHED_AT,
         date(

@@ -45,11 +45,59 @@ fn codes_mean_what_the_map_says() {
     assert_eq!(default.signal(302), Some(Signal::Connected));
     assert_eq!(default.signal(304), Some(Signal::CutOff));
     assert_eq!(default.signal(251), None);
-    let other = EventMap::new([(9_101, Signal::Failed)]);
+    assert_eq!(default.meaning(251), Some("meter cover opened"));
+    assert_eq!((default.meaning(9_101), default.codes().count()), (None, 50));
+    let vendor = [
+        (9_101, "power failure"),
+        (102, "none"),
+        (9_102, "power restoration"),
+    ];
+    let other = default.with(vendor).unwrap();
     assert_eq!(
-        (other.signal(9_101), other.signal(101)),
-        (Some(Signal::Failed), None)
+        [9_101, 101, 9_102, 102].map(|code| other.signal(code)),
+        [
+            Some(Signal::Failed),
+            Some(Signal::Failed),
+            Some(Signal::Restored),
+            None
+        ]
     );
+    assert_eq!(
+        (other.meaning(9_102), other.meaning(102)),
+        (Some("power restoration"), None)
+    );
+}
+
+#[test]
+fn a_map_that_contradicts_itself_is_refused_with_the_code_the_value_and_why() {
+    let check = |codes: &[(i32, &str)], expected: &str| {
+        let error = EventMap::default()
+            .with(codes.iter().copied())
+            .unwrap_err()
+            .to_string();
+        assert!(error.starts_with(expected), "{error}");
+    };
+    check(
+        &[(9, "power failure"), (9, "low voltage")],
+        "code 9 stands twice, and would mean both `power failure` and `low voltage`",
+    );
+    check(
+        &[(9_101, "power failur")],
+        "code 9101 means `power failur`, which is no meaning that gridtally knows; these are: none, power failure, power restoration,",
+    );
+    check(
+        &[(101, "none")],
+        "code 102 means `power restoration`, but no code means `power failure`: what never begins cannot end",
+    );
+    check(
+        &[(301, "none"), (304, "none")],
+        "code 302 means `load switch connected`, but no code means `load switch disconnected` or `relay off on low credit`",
+    );
+    assert!(
+        EventMap::default().with([(301, "none")]).is_ok(),
+        "a cut-off is ended by it too"
+    );
+    assert_eq!(EventMap::empty().with([]).unwrap().codes().count(), 0);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What only people know, and the estimate where they do not say.
+//! What only people know.
 
 use super::*;
 
@@ -92,22 +92,4 @@ fn a_word_goes_to_the_outage_at_its_place_and_time_only() {
         found.keys().map(OutageId::as_str).collect::<Vec<_>>(),
         ["F.20260401T0930"]
     );
-}
-
-#[test]
-fn an_estimate_is_the_median_of_what_lasted_longer_and_needs_five() {
-    let past: Vec<i64> = [10, 20, 30, 40, 50, 60, 70]
-        .into_iter()
-        .map(|minutes| minutes * MINUTE)
-        .collect();
-    assert_eq!(
-        estimated_restoration(minute(0), minute(0), &past),
-        Some(minute(40))
-    );
-    assert_eq!(
-        estimated_restoration(minute(0), minute(25), &past),
-        Some(minute(50))
-    );
-    assert_eq!(estimated_restoration(minute(0), minute(35), &past), None);
-    assert_eq!(estimated_restoration(minute(0), minute(0), &past[..4]), None);
 }

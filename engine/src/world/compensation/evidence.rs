@@ -79,7 +79,7 @@ impl World {
         evidence
     }
 
-    fn facts_of(&self, OutageView { outage, known }: &OutageView) -> OutageFacts {
+    fn facts_of(&self, OutageView { outage, known, .. }: &OutageView) -> OutageFacts {
         let row = self.planned_of(outage);
         OutageFacts {
             id: outage.id.to_string(),

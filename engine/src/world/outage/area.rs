@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use gridtally_schemas::{ConsumerId, NodeId, UtcMicros, network::NodeKind};
 
-use super::{Area, OutageChange, OutageView, World, picture::above};
+use super::{Area, OutageChange, OutageView, World, estimate::Told, picture::above};
 use crate::{
     network::NodeIx,
     outage::{
@@ -17,9 +17,8 @@ use crate::{
 const CREW: &str = "the crew's word";
 
 impl World {
-    /// Puts the results of the feeders under a node together; gives what changed. At the first look since the process started that is what
-    /// the tables do not say already.
-    pub(super) fn join_area(&mut self, at: NodeIx) -> Vec<OutageChange> {
+    /// Puts the results of the feeders under a node together; gives what changed.
+    pub(super) fn join_area(&mut self, at: NodeIx) -> Vec<Told> {
         let Some(mut area) = self.outage.areas.remove(&at) else {
             return Vec::new();
         };
@@ -41,16 +40,19 @@ impl World {
             let crew = || (CREW.to_owned(), None);
             reasons.entry(id.clone()).or_insert_with(crew);
         }
+        self.note_announced(area.joined.outages.values());
         self.outage.areas.insert(at, area);
         self.note_compensation_of(&reasons.keys().cloned().collect());
         let mut told = Vec::with_capacity(reasons.len());
         for (id, (reason, gone)) in reasons {
             let known = known_before.get(&id).cloned().unwrap_or_default();
-            let gone = gone.map(|outage| OutageView { outage, known });
-            told.extend(self.file_outage(at, &id, reason, gone));
-        }
-        if is_first {
-            told.retain(|change| !self.outage.ledger.says(&change.view));
+            let gone = gone.map(|outage| OutageView {
+                outage,
+                known,
+                restoration: None,
+            });
+            let change = self.file_outage(at, &id, reason, gone);
+            told.extend(change.map(|change| Told { change, is_first }));
         }
         told
     }
@@ -192,6 +194,8 @@ impl World {
         } else {
             self.outage.open.remove(id);
         }
+        let rules = &self.settings.outage_rules;
+        self.outage.estimates.file(rules, id, view.as_ref());
         self.outage.ledger.mark_outage(id.clone(), reason.clone());
         let view = view.or(gone)?;
         self.note_month_of(view.outage.started_at);
@@ -220,6 +224,7 @@ impl World {
         Some(OutageView {
             outage,
             known: known.cloned().unwrap_or_default(),
+            restoration: self.outage.estimates.of(id),
         })
     }
 }

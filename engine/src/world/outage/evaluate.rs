@@ -55,10 +55,14 @@ impl World {
                 more: true,
             };
         }
-        let mut changes = Vec::new();
+        let mut told = Vec::new();
         while let Some(area) = self.outage.dirty_areas.pop_first() {
-            changes.extend(self.join_area(area));
+            told.extend(self.join_area(area));
         }
+        self.estimate_restorations(now, &mut told);
+        // At the first look since the process started only what the tables do not say already is told.
+        told.retain(|told| !told.is_first || !self.outage.ledger.says(&told.change.view));
+        let changes = told.into_iter().map(|told| told.change).collect();
         OutagesSeen { changes, more: false }
     }
 

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use gridtally_schemas::{ConsumerId, MeterId, NodeId, UtcMicros, outage::Cause, outage::PlannedOutageRow};
+use gridtally_schemas::{
+    ConsumerId, Day, MeterId, NodeId, UtcMicros,
+    network::NodeKind,
+    outage::{Cause, PlannedOutageRow},
+};
 
-use super::{OutageView, World};
+use super::{FormerOutage, OutageView, World, picture::above};
 use crate::{
-    network::NodeIx,
+    network::{Node, NodeIx},
     outage::{Evaluation, FeederPicture, Interruption, Outage, OutageId, Signal, Span},
 };
 
@@ -57,6 +61,27 @@ impl World {
     #[must_use]
     pub fn published_outage(&self, id: &OutageId) -> i64 {
         self.outage.ledger.outage_version(id)
+    }
+
+    /// An outage that was published and stands no more; `None`: it stands, or was never published.
+    #[must_use]
+    pub fn former_outage(&self, id: &OutageId) -> Option<FormerOutage> {
+        self.outage
+            .ledger
+            .former(id)
+            .filter(|_| !self.outage.places.contains_key(id))
+    }
+
+    /// The month in which the published versions of an outage lie; `None`: there is none.
+    #[must_use]
+    pub fn outage_month(&self, id: &OutageId) -> Option<Day> {
+        self.outage.ledger.outage_month(id)
+    }
+
+    /// The number of the last version of an outage that was published, or is being published.
+    #[must_use]
+    pub fn last_outage_sequence(&self) -> i64 {
+        self.outage.ledger.last_sequence()
     }
 
     /// Number of the last published version of an interruption; 0: none yet.
@@ -142,6 +167,34 @@ impl World {
         signals.sort_by(|one, other| (one.at, &one.meter).cmp(&(other.at, &other.meter)));
         signals.dedup();
         signals
+    }
+
+    /// The feeders that a node is, hangs under or has below it, as the network stands now; by id.
+    #[must_use]
+    pub fn feeders_at(&self, node: &NodeId) -> Vec<NodeId> {
+        let Some(at) = self.network.find_node(node.as_str()) else {
+            return Vec::new();
+        };
+        let is_feeder = |node: &Node| node.kind() == Some(NodeKind::Feeder);
+        let feeder_above = above(&self.network, at).into_iter().find(|id| {
+            let node = self.network.find_node(id.as_str());
+            node.and_then(|node| self.network.node(node))
+                .is_some_and(is_feeder)
+        });
+        if let Some(feeder) = feeder_above {
+            return vec![feeder];
+        }
+        let mut below = Vec::new();
+        self.network.feeders_at_or_below(at, &mut below);
+        let stands = |feeder: &&NodeIx| **feeder == at || above(&self.network, **feeder).contains(node);
+        let ids = below.iter().filter(stands);
+        let mut ids: Vec<NodeId> = ids
+            .filter_map(|feeder| self.network.node(*feeder))
+            .map(|feeder| feeder.id.clone())
+            .collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
     }
 
     /// What was announced of an outage; `None`: nobody announced it.

@@ -16,7 +16,7 @@ use gridtally_schemas::{
 use super::{
     World,
     outbox::PlanRow,
-    rows::{InterruptionValues, OutageValues, PublishedInterruption, PublishedOutage},
+    rows::{InterruptionValues, OutageValues, OutageVersion, PublishedInterruption},
 };
 use crate::{
     outage::OutageId,
@@ -119,44 +119,8 @@ impl World {
 
     /// Puts back what was published of outages.
     pub(crate) fn restore_outages(&mut self, batch: &RecordBatch) -> Result<(), RestoreError> {
-        let rows = Rows::of(&table::OUTAGES, batch);
-        let (id, node, scope) = (
-            rows.text("outage_id")?,
-            rows.text("node_id")?,
-            rows.text("scope")?,
-        );
-        let (class, status, evidence) = (rows.text("class")?, rows.text("status")?, rows.text("evidence")?);
-        let (cause, fault_type) = (rows.text("cause")?, rows.text("fault_type")?);
-        let force_majeure = flags(&rows, "force_majeure")?;
-        let (started, ended, etr) = (
-            rows.time("started_at")?,
-            rows.time("ended_at")?,
-            rows.time("etr")?,
-        );
-        let (affected, version) = (rows.whole("consumers_affected")?, rows.whole("version")?);
-        let month = rows.day("month")?;
-        for row in 0..batch.num_rows() {
-            let values = OutageValues {
-                node_id: node.value(row).to_owned(),
-                scope: scope.value(row).to_owned(),
-                class: class.value(row).to_owned(),
-                status: status.value(row).to_owned(),
-                cause: known(&cause, row, |row| cause.value(row).to_owned()),
-                fault_type: known(&fault_type, row, |row| fault_type.value(row).to_owned()),
-                force_majeure: force_majeure.value(row),
-                started_at: UtcMicros(started.value(row)),
-                ended_at: known(&ended, row, |row| UtcMicros(ended.value(row))),
-                etr: known(&etr, row, |row| UtcMicros(etr.value(row))),
-                consumers_affected: affected.value(row),
-                evidence: evidence.value(row).to_owned(),
-            };
-            let id = OutageId::from(id.value(row).to_owned());
-            let published = PublishedOutage {
-                version: version.value(row),
-                month: Day(month.value(row)),
-                values,
-            };
-            self.outage.ledger.restore_outage(id, published);
+        for version in outage_versions(batch)? {
+            self.outage.ledger.restore_outage(version);
         }
         Ok(())
     }
@@ -194,6 +158,57 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// The rows of `outages` in a batch.
+pub(crate) fn outage_versions(batch: &RecordBatch) -> Result<Vec<OutageVersion>, RestoreError> {
+    let rows = Rows::of(&table::OUTAGES, batch);
+    let (id, node, scope) = (
+        rows.text("outage_id")?,
+        rows.text("node_id")?,
+        rows.text("scope")?,
+    );
+    let (class, status, evidence) = (rows.text("class")?, rows.text("status")?, rows.text("evidence")?);
+    let (cause, fault_type, reason) = (
+        rows.text("cause")?,
+        rows.text("fault_type")?,
+        rows.text("reason")?,
+    );
+    let force_majeure = flags(&rows, "force_majeure")?;
+    let (started, ended, etr) = (
+        rows.time("started_at")?,
+        rows.time("ended_at")?,
+        rows.time("etr")?,
+    );
+    let (basis, past) = (rows.text("etr_basis")?, rows.whole("etr_outages")?);
+    let (affected, version) = (rows.whole("consumers_affected")?, rows.whole("version")?);
+    let (sequence, published) = (rows.whole("sequence")?, rows.time("published_at")?);
+    let month = rows.day("month")?;
+    let of_row = |row: usize| OutageVersion {
+        id: OutageId::from(id.value(row).to_owned()),
+        version: version.value(row),
+        sequence: sequence.value(row),
+        published_at: UtcMicros(published.value(row)),
+        reason: known(&reason, row, |row| reason.value(row).to_owned()),
+        month: Day(month.value(row)),
+        values: OutageValues {
+            node_id: node.value(row).to_owned(),
+            scope: scope.value(row).to_owned(),
+            class: class.value(row).to_owned(),
+            status: status.value(row).to_owned(),
+            cause: known(&cause, row, |row| cause.value(row).to_owned()),
+            fault_type: known(&fault_type, row, |row| fault_type.value(row).to_owned()),
+            force_majeure: force_majeure.value(row),
+            started_at: UtcMicros(started.value(row)),
+            ended_at: known(&ended, row, |row| UtcMicros(ended.value(row))),
+            etr: known(&etr, row, |row| UtcMicros(etr.value(row))),
+            etr_basis: known(&basis, row, |row| basis.value(row).to_owned()),
+            etr_outages: known(&past, row, |row| past.value(row)),
+            consumers_affected: affected.value(row),
+            evidence: evidence.value(row).to_owned(),
+        },
+    };
+    Ok((0..batch.num_rows()).map(of_row).collect())
 }
 
 fn origin_of(recorded: &Recorded, row: usize, position: Position) -> Origin {

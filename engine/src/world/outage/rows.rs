@@ -36,24 +36,47 @@ const MINUTE_MICROS: i64 = 60_000_000;
 
 /// The values of a row of `outages`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct OutageValues {
-    pub(super) node_id: String,
-    pub(super) scope: String,
-    pub(super) class: String,
-    pub(super) status: String,
-    pub(super) cause: Option<String>,
-    pub(super) fault_type: Option<String>,
-    pub(super) force_majeure: bool,
-    pub(super) started_at: UtcMicros,
-    pub(super) ended_at: Option<UtcMicros>,
-    pub(super) etr: Option<UtcMicros>,
-    pub(super) consumers_affected: i64,
-    pub(super) evidence: String,
+pub struct OutageValues {
+    /// The lowest node that it covers.
+    pub node_id: String,
+    /// How far it reaches.
+    pub scope: String,
+    /// Its class.
+    pub class: String,
+    /// Its status.
+    pub status: String,
+    /// Cause; `None`: not recorded.
+    pub cause: Option<String>,
+    /// Fault type; `None`: not recorded.
+    pub fault_type: Option<String>,
+    /// Whether it is exempt as force majeure.
+    pub force_majeure: bool,
+    /// First interruption, or planned begin.
+    pub started_at: UtcMicros,
+    /// Last restoration; `None`: not over.
+    pub ended_at: Option<UtcMicros>,
+    /// When supply will be back; `None`: nobody can say, or it is back.
+    pub etr: Option<UtcMicros>,
+    /// What that rests on.
+    pub etr_basis: Option<String>,
+    /// How many past outages an estimate rests on; `None`: it is no estimate.
+    pub etr_outages: Option<i64>,
+    /// Consumers that it interrupted.
+    pub consumers_affected: i64,
+    /// JSON of what it rests on.
+    pub evidence: String,
 }
 
 impl OutageValues {
-    fn of(view: OutageView) -> Self {
-        let OutageView { outage, known } = view;
+    /// What a version says that is published of an outage as it stands.
+    #[must_use]
+    pub fn of(view: OutageView) -> Self {
+        let OutageView {
+            outage,
+            known,
+            restoration,
+        } = view;
+        let estimate = restoration.filter(|restoration| restoration.basis.is_estimate());
         Self {
             node_id: outage.node.to_string(),
             scope: outage.scope.as_str().to_owned(),
@@ -64,11 +87,55 @@ impl OutageValues {
             force_majeure: known.force_majeure,
             started_at: outage.started_at,
             ended_at: outage.ended_at,
-            etr: known.etr,
+            etr: restoration.map(|restoration| restoration.at),
+            etr_basis: restoration.map(|restoration| restoration.basis.as_str().to_owned()),
+            etr_outages: estimate.map(|estimate| i64::try_from(estimate.outages).unwrap_or(i64::MAX)),
             consumers_affected: i64::try_from(outage.consumers_affected).unwrap_or(i64::MAX),
             evidence: serde_json::to_string(&outage.evidence).unwrap_or_default(),
         }
     }
+
+    /// What stands of an outage that is none any more: no estimate of it does, what people said does.
+    fn cancelled(&self) -> Self {
+        let is_said = self.etr_outages.is_none();
+        Self {
+            status: Status::Cancelled.as_str().to_owned(),
+            etr: self.etr.filter(|_| is_said),
+            etr_basis: self.etr_basis.clone().filter(|_| is_said),
+            etr_outages: None,
+            ..self.clone()
+        }
+    }
+}
+
+/// A published version of an outage: a row of `outages`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutageVersion {
+    /// The outage.
+    pub id: OutageId,
+    /// 1, 2, … of the outage.
+    pub version: i64,
+    /// 1, 2, … of all rows of the table, as they were published: without a gap and never given twice.
+    pub sequence: i64,
+    /// When it was published.
+    pub published_at: UtcMicros,
+    /// Why; `None`: it is the first.
+    pub reason: Option<String>,
+    /// What it says.
+    pub values: OutageValues,
+    /// Month of the first version.
+    pub(super) month: Day,
+}
+
+/// An outage that was published and stands no more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FormerOutage {
+    /// What its last version says, or will say.
+    pub values: OutageValues,
+    /// Number of the last published version.
+    pub version: i64,
+    /// Why it stands no more, where that is not published yet.
+    pub reason: Option<String>,
 }
 
 /// The values of a row of `interruptions`.
@@ -148,6 +215,8 @@ pub(super) struct Ledger {
     /// With why it changed last.
     unpublished_outages: BTreeMap<OutageId, Option<String>>,
     unpublished_interruptions: BTreeSet<(ConsumerId, UtcMicros)>,
+    /// The number of the last row of `outages`.
+    last_sequence: i64,
 }
 
 impl Ledger {
@@ -160,7 +229,14 @@ impl Ledger {
     }
 
     /// Puts back a published version of an outage, in any order with the others.
-    pub(super) fn restore_outage(&mut self, id: OutageId, published: PublishedOutage) {
+    pub(super) fn restore_outage(&mut self, version: OutageVersion) {
+        self.last_sequence = self.last_sequence.max(version.sequence);
+        let id = version.id;
+        let published = PublishedOutage {
+            version: version.version,
+            month: version.month,
+            values: version.values,
+        };
         let held = self.outages.get(&id).map_or(0, |held| held.version);
         if published.version > held {
             self.outages.insert(id.clone(), published);
@@ -188,6 +264,26 @@ impl Ledger {
         held.is_some_and(|held| held.values == OutageValues::of(view.clone()))
     }
 
+    /// The month in which the rows of an outage lie; `None`: it was never published.
+    pub(super) fn outage_month(&self, id: &OutageId) -> Option<Day> {
+        self.outages.get(id).map(|held| held.month)
+    }
+
+    /// What an outage will have been, of which nothing stands any more; `None`: it was never published.
+    pub(super) fn former(&self, id: &OutageId) -> Option<FormerOutage> {
+        let published = self.outages.get(id)?;
+        Some(FormerOutage {
+            values: published.values.cancelled(),
+            version: published.version,
+            reason: self.unpublished_outages.get(id).cloned().flatten(),
+        })
+    }
+
+    /// The number of the last row of `outages` that was given out.
+    pub(super) const fn last_sequence(&self) -> i64 {
+        self.last_sequence
+    }
+
     /// Number of the last published version of an outage; 0: none yet.
     pub(super) fn outage_version(&self, id: &OutageId) -> i64 {
         self.outages.get(id).map_or(0, |held| held.version)
@@ -208,6 +304,7 @@ struct OutageRow {
     id: OutageId,
     published: PublishedOutage,
     reason: Option<String>,
+    sequence: i64,
 }
 
 /// A row of `interruptions`.
@@ -244,12 +341,7 @@ impl World {
     fn take_outage(&mut self, id: OutageId, reason: Option<String>) -> Option<OutageRow> {
         let live = self.outage_view(&id).map(OutageValues::of);
         let published = self.outage.ledger.outages.get(&id);
-        let cancelled = || {
-            published.map(|published| OutageValues {
-                status: Status::Cancelled.as_str().to_owned(),
-                ..published.values.clone()
-            })
-        };
+        let cancelled = || published.map(|published| published.values.cancelled());
         let values = live.or_else(cancelled)?;
         if published.is_some_and(|published| published.values == values) {
             return None;
@@ -263,10 +355,12 @@ impl World {
             values,
         };
         self.outage.ledger.outages.insert(id.clone(), published.clone());
+        self.outage.ledger.last_sequence += 1;
         Some(OutageRow {
             id,
             published,
             reason,
+            sequence: self.outage.ledger.last_sequence,
         })
     }
 
@@ -351,12 +445,15 @@ fn outages_batch(rows: &[OutageRow], stamp: Stamp<'_>) -> Result<RecordBatch, Ar
         .time("started_at", values().map(|values| Some(values.started_at)))
         .time("ended_at", values().map(|values| values.ended_at))
         .time("etr", values().map(|values| values.etr))
+        .text("etr_basis", values().map(|values| values.etr_basis.as_ref()))
+        .whole("etr_outages", values().map(|values| values.etr_outages))
         .whole(
             "consumers_affected",
             values().map(|values| Some(values.consumers_affected)),
         )
         .text("evidence", values().map(|values| Some(&values.evidence)))
         .whole("version", rows.iter().map(|row| Some(row.published.version)))
+        .whole("sequence", rows.iter().map(|row| Some(row.sequence)))
         .text("reason", rows.iter().map(|row| row.reason.as_ref()))
         .time("published_at", rows.iter().map(|_| Some(stamp.published_at)))
         .day("month", rows.iter().map(|row| row.published.month))

@@ -19,6 +19,9 @@ use crate::{
     world::{Settings, publish::Scope, tests::NOW},
 };
 
+mod estimate;
+mod event_map;
+
 const MINUTE: i64 = 60_000_000;
 pub(crate) const POWER_FAILED: i32 = 101;
 pub(crate) const POWER_RESTORED: i32 = 102;
@@ -158,7 +161,7 @@ impl Town {
 }
 
 fn line(view: &OutageView) -> String {
-    let OutageView { outage, known } = view;
+    let OutageView { outage, known, .. } = view;
     format!(
         "{} {} {} {} {}/{} {}",
         outage.id,

@@ -134,6 +134,7 @@ impl World {
         batch: &RecordBatch,
         as_of: Position,
     ) -> Result<(), RestoreError> {
+        self.compare_meanings(batch)?;
         let rows = Rows::of(&table::METER_EVENTS, batch);
         let (id, at) = (rows.text("meter_id")?, rows.time("at")?);
         let (code, sequence) = (rows.whole("code")?, rows.whole("sequence")?);

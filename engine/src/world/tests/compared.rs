@@ -138,8 +138,12 @@ pub(crate) fn current_rows(store: &MemoryStore, table: &'static TableSchema) -> 
                 .collect();
             let is_key = |name: &String| table.key.contains(&name.as_str());
             let is_outage = table.name == table::OUTAGES.name;
-            let is_said =
-                |name: &String| !PROVENANCE.contains(&name.as_str()) || is_outage && name == "status";
+            let is_said = |name: &String| match name.as_str() {
+                "status" => is_outage || !PROVENANCE.contains(&"status"),
+                // Of an event it is the meter's own; of an outage the number of the row.
+                "sequence" => !is_outage,
+                other => !PROVENANCE.contains(&other),
+            };
             let schema = batch.schema();
             let values: Vec<String> = schema
                 .fields()

@@ -15,7 +15,7 @@ use gridtally_schemas::{MeterId, UtcMicros, table};
 use super::{Measured, Shown, World};
 use crate::{
     network::MeterIx,
-    outbox::{Columns, Stamp, exception_id},
+    outbox::{Columns, EventRow, Stamp, events_batch, exception_id},
     state::{Quality, Quarter},
     vee::{Estimate, Rule},
     world::publish::digest,
@@ -59,12 +59,14 @@ pub(crate) struct EstimateRow {
 pub(crate) struct Derived {
     pub(crate) estimates: Vec<EstimateRow>,
     pub(crate) exceptions: Vec<ExceptionRow>,
+    /// Events whose code means something else than when they were published.
+    pub(crate) events: Vec<EventRow>,
 }
 
 impl Derived {
     /// Number of rows.
     pub(crate) fn len(&self) -> usize {
-        self.estimates.len() + self.exceptions.len()
+        self.estimates.len() + self.exceptions.len() + self.events.len()
     }
 
     /// The batches to commit. `position` is the last record applied.
@@ -87,6 +89,9 @@ impl Derived {
                 exceptions_batch(&self.exceptions, position, stamp)?,
             ));
         }
+        if !self.events.is_empty() {
+            batches.push((&table::METER_EVENTS, events_batch(&self.events, stamp)?));
+        }
         Ok(batches)
     }
 }
@@ -94,7 +99,10 @@ impl Derived {
 impl World {
     /// Takes what differs from the tables.
     pub(crate) fn take_derived(&mut self, now: UtcMicros) -> Derived {
-        let mut derived = Derived::default();
+        let mut derived = Derived {
+            events: self.take_meanings(),
+            ..Derived::default()
+        };
         for key in std::mem::take(&mut self.vee.unpublished_exceptions) {
             derived.exceptions.extend(self.take_exception(key, now));
         }
