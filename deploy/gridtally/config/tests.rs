@@ -130,7 +130,12 @@ fn offsets_have_a_sign_and_a_unit() {
 #[test]
 fn every_key_has_its_own_name_and_variable() {
     for (at, key) in KEYS.iter().enumerate() {
-        let expected = format!("GRIDTALLY_{}", key.path.to_uppercase().replace('.', "_"));
+        // Scripts rely on this one by its short name (CONTRACT section 5).
+        let expected = if key.path == "compensation.regulation" {
+            "GRIDTALLY_REGULATION".to_owned()
+        } else {
+            format!("GRIDTALLY_{}", key.path.to_uppercase().replace('.', "_"))
+        };
         assert_eq!(key.env, expected);
         assert!(KEYS[..at].iter().all(|other| other.path != key.path));
     }
