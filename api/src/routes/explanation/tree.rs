@@ -81,7 +81,7 @@ impl Teller<'_> {
             })
             .collect();
         let says = format!(
-            "{} for this default add up to Rs {}",
+            "the sum of {} for this default is Rs {}",
             entries(parts.len()),
             Paise(sum)
         );

@@ -27,6 +27,8 @@ use crate::{
     },
 };
 
+mod property;
+
 const DERC: &str = include_str!("../../../../deploy/presets/IN-DL-DERC-2018.toml");
 const MERC: &str = include_str!("../../../../deploy/presets/IN-MH-MERC-2021.toml");
 const EVERY_SHAPE: &str = include_str!("../../../../tests/data/compensation/every_shape.toml");

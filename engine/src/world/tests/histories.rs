@@ -293,7 +293,7 @@ pub(crate) fn bytes_of((at, said): &(UtcMicros, Said)) -> Vec<u8> {
 }
 
 /// The same said in records of one row each.
-pub(super) fn split(all: &[(UtcMicros, Said)]) -> Vec<(UtcMicros, Said)> {
+pub(crate) fn split(all: &[(UtcMicros, Said)]) -> Vec<(UtcMicros, Said)> {
     let parts = |said: &Said| -> Vec<Said> {
         match said {
             Said::Master(MasterRows::Nodes(rows)) => rows
