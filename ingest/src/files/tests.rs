@@ -73,7 +73,7 @@ fn a_file_is_known_by_its_stem_or_its_word() {
     }
     assert_eq!(
         "bills".parse::<FileKind>().unwrap_err().to_string(),
-        "`bills` is no kind of file: nodes, meters, connections, planned_outages, supply_hours, billing, reads, registers and events are"
+        "`bills` is no kind of file: nodes, meters, connections, planned_outages, supply_hours, billing, service_requests, reads, registers and events are"
     );
 }
 
