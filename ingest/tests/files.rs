@@ -169,7 +169,7 @@ fn a_folder_gives_what_is_known_in_dependency_order() {
     assert!(
         error.ends_with(
             "truth.parquet is not named after what it holds: one of nodes, meters, connections, \
-             planned_outages, supply_hours, billing, reads, registers, events, then .csv or .parquet"
+             planned_outages, supply_hours, billing, service_requests, reads, registers, events, then .csv or .parquet"
         ),
         "{error}"
     );
