@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
 
@@ -28,7 +28,7 @@ use crate::{
         recovery::{read_spilled, recover},
     },
     tables::Compacted,
-    world::{Settings, World, paging::Wanted, publish::Scope},
+    world::{Settings, World, decode, paging::Wanted, publish::Scope},
 };
 
 /// Midnight of 2026-04-01 in India.
@@ -135,26 +135,35 @@ pub(crate) fn master_record(recorded_at: UtcMicros, rows: &MasterRows) -> Vec<u8
     bytes
 }
 
-/// Runs a future that waits for nothing outside this thread.
-pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
+thread_local! {
+    static RUNTIME: tokio::runtime::Runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
-        .unwrap()
-        .block_on(future)
+        .unwrap();
+}
+
+/// Runs a future that waits for nothing outside this thread.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    RUNTIME.with(|runtime| runtime.block_on(future))
+}
+
+/// The balance SQL, planned once for all tests: one serves any number of runs at a time.
+pub(crate) fn sql() -> &'static BalanceSql {
+    static SQL: OnceLock<BalanceSql> = OnceLock::new();
+    SQL.get_or_init(BalanceSql::default)
 }
 
 /// Computes every balance and judges every day.
 pub(crate) fn settle(world: &mut World) {
-    settle_with(&BalanceSql::default(), world);
+    settle_now(world);
     assert!(world.is_settled() && world.is_tallied());
 }
 
 /// As far as what is in memory allows.
-fn settle_with(sql: &BalanceSql, world: &mut World) {
+fn settle_now(world: &mut World) {
     loop {
         while let Some(members) = world.gather(10_000) {
-            let computed = block_on(sql.run(members)).unwrap();
+            let computed = block_on(sql().run(members)).unwrap();
             world.settle(computed);
         }
         if world.judge(7).days == 0 {
@@ -314,7 +323,6 @@ impl Store for MemoryStore {
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) world: World,
-    sql: BalanceSql,
     store: Arc<MemoryStore>,
     checkpointer: Checkpointer<MemoryStore>,
     now: UtcMicros,
@@ -335,7 +343,6 @@ impl Process {
             replay_through,
             is_caught_up: recovered.world.applied() >= replay_through,
             world: recovered.world,
-            sql: BalanceSql::default(),
             store: Arc::clone(store),
             checkpointer,
             now,
@@ -357,9 +364,10 @@ impl Process {
             if !named.is_empty() {
                 self.put_back(&named);
             }
-            let wanted = self.world.wanted_by(bytes, &mut publish).unwrap();
+            let record = decode(bytes, &mut publish).unwrap();
+            let wanted = self.world.wanted_by(&record, &mut publish);
             self.page_in(wanted);
-            self.world.apply(position, bytes, &mut publish).unwrap();
+            self.world.apply_decoded(position, record, &mut publish);
         }
         let end = Position(u64::try_from(log.len()).unwrap());
         self.is_caught_up = self.world.applied() >= self.replay_through.min(end);
@@ -376,7 +384,7 @@ impl Process {
             }
             self.world.tally_months(self.now);
             while self.is_caught_up && self.world.compensate(self.now, 5) > 0 {}
-            settle_with(&self.sql, &mut self.world);
+            settle_now(&mut self.world);
             let asked = self.world.take_asked();
             if asked.is_empty() {
                 break;
@@ -388,7 +396,7 @@ impl Process {
 
     /// Brings back what is wanted, as the engine does.
     pub(crate) fn page_in(&mut self, wanted: Wanted) {
-        block_on(page_in(self.store.as_ref(), &self.sql, wanted, &mut self.world)).unwrap();
+        block_on(page_in(self.store.as_ref(), sql(), wanted, &mut self.world)).unwrap();
     }
 
     /// Lets everything go that a finished checkpoint holds, whatever its memory.
@@ -403,8 +411,19 @@ impl Process {
     }
 
     pub(crate) fn checkpoint(&mut self, scope: Scope) -> Result<(), EngineError> {
+        self.checkpoint_while(scope, |_| ())
+    }
+
+    /// A checkpoint while whose writing something else goes on, as the engine's thread applies and ticks: what happens meanwhile is in the
+    /// picture when the checkpoint ends, and not in the tables.
+    pub(crate) fn checkpoint_while(
+        &mut self,
+        scope: Scope,
+        meanwhile: impl FnOnce(&mut Self),
+    ) -> Result<(), EngineError> {
         let mut due = self.world.take_due(self.now);
         while self.world.take_more(self.now, scope, 7, &mut due) {}
+        meanwhile(self);
         let written = block_on(self.checkpointer.write(due, self.now))?;
         self.world.spill(written.position);
         self.world.land_entries();

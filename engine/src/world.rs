@@ -46,7 +46,7 @@ pub(crate) mod tests;
 pub(crate) mod vee;
 mod waiting;
 
-pub(crate) use apply::MissingReport;
+pub(crate) use apply::{MissingReport, decode};
 pub use billing::Adjustment;
 pub use compensation::CompensationRules;
 pub use completeness::{ReadTally, SILENT_DAYS_MAX};

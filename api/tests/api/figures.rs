@@ -48,6 +48,34 @@ async fn dt_balance_by_interval_is_as_worked_by_hand() {
 }
 
 #[tokio::test]
+async fn a_balance_of_a_day_that_waits_in_the_tables_alone_is_brought_back_once_and_is_the_same() {
+    let path = format!("/api/v1/nodes/T1/{INTERVALS}&resolution=interval");
+    let warm = Instance::full().await.get(&path).await.json();
+    let cold = Instance::cold().await;
+    let paged = |cold: &Instance| cold.engine.progress().paged;
+    let out = paged(&cold);
+    assert!(out.feeder_days_out > 0 && out.block_days_out > 0, "{out:?}");
+    assert_eq!(out.page_ins, 0);
+    let figures = |answer: &Value| {
+        let mut rows = answer["rows"].as_array().unwrap().clone();
+        assert_eq!(rows.len(), 2, "{answer:#}");
+        for row in &mut rows {
+            // Days later it is final, and published.
+            let row = row.as_object_mut().unwrap();
+            row.retain(|field, _| field != "status" && field != "version");
+        }
+        rows
+    };
+    for _ in 0..2 {
+        let answer = cold.get(&path).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(figures(&answer.json()), figures(&warm));
+        assert_eq!(paged(&cold).page_ins, 1, "the second look finds it in memory");
+    }
+    assert_eq!(paged(&cold).feeder_days_out, out.feeder_days_out - 1);
+}
+
+#[tokio::test]
 async fn loss_below_the_coverage_threshold_is_null_and_its_band_is_given() {
     let instance = Instance::full().await;
     let answer = instance

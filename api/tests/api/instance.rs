@@ -13,7 +13,7 @@ use gridtally_api::{
     ApiSettings, ApiState, serve,
     sql::{Sql, SqlConfig},
 };
-use gridtally_engine::{Engine, EngineConfig, tables::Tables};
+use gridtally_engine::{Engine, EngineConfig, Settings, tables::Tables, vee::VeeLimits};
 use gridtally_ingest::{
     log::{Log, LogConfig, Position},
     metrics::IngestMetrics,
@@ -66,26 +66,55 @@ impl Instance {
     /// With the network and its reads.
     pub(crate) async fn full() -> Self {
         let instance = Self::empty().await;
+        instance.import_all().await;
+        instance
+    }
+
+    /// With the network and its reads, days later: what can wait in the tables alone waits there.
+    pub(crate) async fn cold() -> Self {
+        let settings = Settings {
+            state_bytes_max: 0,
+            settlement_micros: 0,
+            vee: VeeLimits {
+                estimate_after_micros: None,
+                ..VeeLimits::default()
+            },
+            ..Settings::default()
+        };
+        let instance = Self::start("2026-04-05T00:00:00+05:30", settings, |_| {}).await;
+        instance.import_all().await;
+        // The newest day stays.
+        let newest = "meter_id,interval_end,import_wh\nMF,2026-04-04T00:15:00+05:30,1000\n";
+        assert_eq!(instance.import("reads", newest).await.status, 200);
+        instance.engine.checkpoint().await.unwrap();
+        instance
+    }
+
+    async fn import_all(&self) {
         for (kind, file) in [
             ("nodes", NODES),
             ("meters", METERS),
             ("connections", CONNECTIONS),
             ("reads", READS),
         ] {
-            let answer = instance.import(kind, file).await;
+            let answer = self.import(kind, file).await;
             assert_eq!(answer.status, 200, "{kind}: {}", answer.text());
         }
-        instance
     }
 
     pub(crate) async fn with(set: impl FnOnce(&mut ApiSettings)) -> Self {
+        Self::start(NOW, Settings::default(), set).await
+    }
+
+    async fn start(now: &str, decides_by: Settings, set: impl FnOnce(&mut ApiSettings)) -> Self {
         let folder = TempDir::new().unwrap();
         let log =
             Arc::new(Log::open(LogConfig::new(folder.path().join("log")), Position::default()).unwrap());
         let tables_root = folder.path().join("tables");
         let tables = Tables::open(&tables_root).await.unwrap();
-        let clock = Clock::fixed(UtcMicros::parse(NOW).unwrap());
+        let clock = Clock::fixed(UtcMicros::parse(now).unwrap());
         let config = EngineConfig {
+            settings: decides_by,
             tick: Duration::from_millis(20),
             ..EngineConfig::default()
         };

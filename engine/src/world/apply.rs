@@ -15,7 +15,7 @@ use gridtally_schemas::{
     IntervalRead, MeterSpan, PowerEvent, Publish, RegisterRead, UtcMicros,
     edit::{Edit, Edits},
     network::MasterRows,
-    record::{self, Body, RecordError},
+    record::{self, Body, Record, RecordError},
 };
 
 use super::{
@@ -70,6 +70,18 @@ pub(super) enum Judging {
     Released,
 }
 
+/// Reads a log record; what it publishes is decoded into `publish`, a buffer to reuse.
+///
+/// # Errors
+/// [`RecordError`] when the record cannot be read.
+pub(crate) fn decode<'a>(bytes: &'a [u8], publish: &mut Publish) -> Result<Record<'a>, RecordError> {
+    let record = record::decode(bytes)?;
+    if let Body::Publish(protobuf) = &record.body {
+        record::decode_publish(protobuf, publish)?;
+    }
+    Ok(record)
+}
+
 impl World {
     /// Applies one log record; one that was applied before changes nothing. `publish` is a buffer to reuse.
     ///
@@ -85,9 +97,15 @@ impl World {
         if position <= self.applied {
             return Ok(());
         }
-        let record = record::decode(bytes)?;
-        if let Body::Publish(protobuf) = &record.body {
-            record::decode_publish(protobuf, publish)?;
+        let record = decode(bytes, publish)?;
+        self.apply_decoded(position, record, publish);
+        Ok(())
+    }
+
+    /// Applies a record that was decoded with what it publishes in `publish`; one that was applied before changes nothing.
+    pub(crate) fn apply_decoded(&mut self, position: Position, record: Record<'_>, publish: &mut Publish) {
+        if position <= self.applied {
+            return;
         }
         let origin = Origin {
             position,
@@ -127,7 +145,6 @@ impl World {
         }
         self.counts.records += 1;
         self.applied = position;
-        Ok(())
     }
 
     fn apply_publish(&mut self, origin: &Origin, publish: &Publish) {

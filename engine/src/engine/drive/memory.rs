@@ -14,7 +14,7 @@ use crate::{
         recovery::read_spilled,
     },
     world::{
-        World,
+        World, decode,
         paging::{Wanted, is_master_data},
     },
 };
@@ -74,7 +74,8 @@ impl<S: Store> Driver<S> {
                         return Ok(Some(Missing::Spilled(at, meters)));
                     }
                 }
-                let mut wanted = world.wanted_by(bytes, publish).map_err(failed)?;
+                let record = decode(bytes, publish).map_err(failed)?;
+                let mut wanted = world.wanted_by(&record, publish);
                 if !wanted.is_empty() {
                     // What the records after it need is read together with it, up to one that may change what they need.
                     let mut last = bytes;
@@ -83,12 +84,13 @@ impl<S: Store> Driver<S> {
                         if is_master_data(last).map_err(failed)? || is_master_data(bytes).map_err(failed)? {
                             break;
                         }
-                        wanted.add(world.wanted_by(bytes, publish).map_err(failed)?);
+                        let record = decode(bytes, publish).map_err(failed)?;
+                        wanted.add(world.wanted_by(&record, publish));
                         last = bytes;
                     }
                     return Ok(Some(Missing::Out(wanted)));
                 }
-                world.apply(position, bytes, publish).map_err(failed)?;
+                world.apply_decoded(position, record, publish);
             }
             Ok(None)
         })

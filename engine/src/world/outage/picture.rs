@@ -39,8 +39,13 @@ impl Maker<'_> {
             .children
             .iter()
             .filter_map(|child| Some((*child, self.network.node(*child)?)))
-            .filter(|(_, node)| node.kind() == Some(NodeKind::Dt))
-            .map(|(child, node)| (child, node.id.clone()))
+            .filter(|(_, child)| child.kind() == Some(NodeKind::Dt))
+            // A row that was corrected since may have put it here: what was known in between must not tell (ORD-1).
+            .filter(|(_, child)| {
+                let mut rows = child.history.rows();
+                rows.any(|row| row.row.parent_id.as_ref() == Some(&node.id))
+            })
+            .map(|(child, entry)| (child, entry.id.clone()))
             .collect();
         dts.sort_by(|one, other| one.1.cmp(&other.1));
         let place = Place { feeder, dts };

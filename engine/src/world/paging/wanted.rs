@@ -5,7 +5,7 @@ use std::ops::Range;
 use gridtally_schemas::{
     Day, Publish, UtcMicros,
     network::{MasterRows, MeterRow, NodeKind},
-    record::{self, Body, RecordError},
+    record::{self, Body, Record, RecordError},
 };
 
 use super::{BlockNumber, MeterIx, NodeIx, Quarter, Wanted, World};
@@ -20,19 +20,15 @@ pub(crate) fn is_master_data(bytes: &[u8]) -> Result<bool, RecordError> {
 }
 
 impl World {
-    /// What applying a record needs in memory; `publish` is a buffer to reuse. What waits for the meters that it names must be in memory
-    /// before ([`World::spilled_named_by`]).
-    ///
-    /// # Errors
-    /// [`RecordError`] when the record cannot be read.
-    pub(crate) fn wanted_by(&self, bytes: &[u8], publish: &mut Publish) -> Result<Wanted, RecordError> {
+    /// What applying a record needs in memory, which was decoded with what it publishes in `publish`, so that nothing is decoded a second
+    /// time to apply it. What waits for the meters that it names must be in memory before ([`World::spilled_named_by`]).
+    pub(crate) fn wanted_by(&self, record: &Record<'_>, publish: &mut Publish) -> Wanted {
         let mut wanted = Wanted::default();
         if !self.has_let_go() {
-            return Ok(wanted);
+            return wanted;
         }
-        match record::decode(bytes)?.body {
-            Body::Publish(protobuf) => {
-                record::decode_publish(protobuf, publish)?;
+        match &record.body {
+            Body::Publish(_) => {
                 for span in publish.meters() {
                     let ends = span.reads.iter().map(|read| read.interval_end);
                     self.want_cells(&mut wanted, span.meter_id, ends);
@@ -47,8 +43,8 @@ impl World {
                     );
                 }
             }
-            Body::MasterRows(rows) => self.want_concerned(&mut wanted, &rows),
-            Body::Release(rows) => self.each_released(&rows, publish, |span| {
+            Body::MasterRows(rows) => self.want_concerned(&mut wanted, rows),
+            Body::Release(rows) => self.each_released(rows, publish, |span| {
                 let ends = span.reads.iter().map(|read| read.interval_end);
                 self.want_cells(&mut wanted, span.meter_id, ends);
             }),
@@ -59,7 +55,7 @@ impl World {
             | Body::Requests(_)
             | Body::Undecodable { .. } => {}
         }
-        Ok(wanted)
+        wanted
     }
 
     /// What merging values of a known meter needs: of one that is not known they are held.

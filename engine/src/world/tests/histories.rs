@@ -1,13 +1,17 @@
 //! Random histories: what meters, people, master data and their corrections say around a midnight.
 
+use std::io::Write as _;
+
 use gridtally_schemas::{
-    IntervalMinutes, IntervalRead, MeterId, Multiplier, PowerEvent, Publish, RegisterRead, UtcMicros,
+    ConsumerId, Day, IntervalMinutes, IntervalRead, MeterId, Multiplier, PowerEvent, Publish, RegisterRead,
+    UtcMicros,
+    billing::BillingRow,
     edit::{Edit, Edits},
     network::{MasterRows, MeterRole, NodeKind},
     outage::{Cause, PlanRows, PlannedClass, PlannedOutageRow, SupplyHoursRow, Weekdays},
     record,
 };
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::TestRunner};
 
 use super::{HOUR, NOW};
 use crate::rig::{
@@ -24,6 +28,7 @@ pub(crate) enum Said {
     Plan(PlanRows),
     Cause(Cause),
     Edits(Edits),
+    Bills(Vec<BillingRow>),
 }
 
 pub(super) const METERS: [&str; 8] = ["A", "B", "C", "MT1", "MF1", "MF2", "X", "UNKNOWN"];
@@ -169,6 +174,7 @@ fn any_said() -> impl Strategy<Value = Said> {
         4 => (id(), prop::collection::vec(event, 1..4)).prop_map(|(id, events)| Said::Events(id, events)),
         1 => any_plan().prop_map(Said::Plan),
         1 => any_cause().prop_map(Said::Cause),
+        1 => any_bills().prop_map(Said::Bills),
     ]
 }
 
@@ -236,17 +242,79 @@ fn any_cause() -> impl Strategy<Value = Cause> {
     })
 }
 
+/// Bills of the month of the reads and of the one before, no two of one consumer and month: a file with such is refused.
+fn any_bills() -> impl Strategy<Value = Vec<BillingRow>> {
+    let consumer = prop::sample::select(vec!["CA", "CB", "CC"]);
+    let month = prop::sample::select(vec!["2026-03-01", "2026-04-01"]);
+    let bill = (consumer, month, 1_i64..4).prop_map(|(consumer, month, size)| BillingRow {
+        consumer_id: ConsumerId::parse(consumer).unwrap(),
+        month: Day::parse(month).unwrap(),
+        billed_wh: size * 1_000,
+        billed_paise: size * 700,
+        fixed_paise: None,
+        arrears_paise: None,
+        subsidy_paise: None,
+        collected_paise: None,
+    });
+    prop::collection::vec(bill, 1..3).prop_map(|mut rows| {
+        rows.sort_by_key(|row| (row.consumer_id.clone(), row.month));
+        rows.dedup_by_key(|row| (row.consumer_id.clone(), row.month));
+        rows
+    })
+}
+
+/// What was said, each with when it was received.
+pub(crate) type Told = Vec<(UtcMicros, Said)>;
+
+/// Histories of which most are short, so that there can be many of them.
+pub(crate) fn histories() -> impl Strategy<Value = Told> {
+    prop_oneof![4 => history_of(3..12), 1 => history_of(12..28)]
+}
+
+/// Runs `check` over so many random cases, as many as `PROPTEST_CASES` says where that is set, and says how many on the error output,
+/// which is shown whether or not somebody asks for it.
+pub(crate) fn over<S: Strategy>(
+    what: &str,
+    cases: u32,
+    strategy: S,
+    check: impl Fn(S::Value) -> Result<(), TestCaseError>,
+) {
+    const UNSET: u32 = 256;
+    let chosen = ProptestConfig::default().cases;
+    let cases = if chosen == UNSET { cases } else { chosen };
+    let config = ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(cases)
+    };
+    let started = std::time::Instant::now();
+    if let Err(error) = TestRunner::new(config).run(&strategy, check) {
+        panic!("ORD-1 does not hold {what}: {error}");
+    }
+    let line = format!(
+        "ORD-1: {cases} random histories {what} in {:.1} s\n",
+        started.elapsed().as_secs_f64()
+    );
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
+}
+
 /// A history: what was said, each with when it was received. Every fourth publish comes before the interval that it speaks of has
 /// begun, so that some reads are of the future.
-pub(crate) fn history() -> impl Strategy<Value = Vec<(UtcMicros, Said)>> {
-    prop::collection::vec(any_said(), 4..28).prop_map(|all| {
+pub(crate) fn history() -> impl Strategy<Value = Told> {
+    history_of(4..28)
+}
+
+/// A history of so many statements.
+pub(crate) fn history_of(length: std::ops::Range<usize>) -> impl Strategy<Value = Told> {
+    prop::collection::vec(any_said(), length).prop_map(|all| {
         let received = |at: usize, said: &Said| {
             let is_early = at.is_multiple_of(4)
                 && !matches!(
                     said,
-                    Said::Master(_) | Said::Plan(_) | Said::Cause(_) | Said::Edits(_)
+                    Said::Master(_) | Said::Plan(_) | Said::Cause(_) | Said::Edits(_) | Said::Bills(_)
                 );
-            NOW.plus(i64::try_from(at).unwrap() - if is_early { 40 * HOUR } else { 0 })
+            // Some come days later: after gaps were estimated, and billed.
+            let late = i64::from(at % 5 == 2) * 40 * HOUR + i64::from(at % 5 == 3) * 70 * HOUR;
+            NOW.plus(i64::try_from(at).unwrap() + if is_early { -40 * HOUR } else { late })
         };
         all.into_iter()
             .enumerate()
@@ -272,6 +340,11 @@ pub(crate) fn bytes_of((at, said): &(UtcMicros, Said)) -> Vec<u8> {
         Said::Edits(edits) => {
             let mut bytes = Vec::new();
             record::encode_edits(*at, edits, &mut bytes).unwrap();
+            return bytes;
+        }
+        Said::Bills(rows) => {
+            let mut bytes = Vec::new();
+            record::encode_billing(*at, "file:billing.csv", rows, &mut bytes).unwrap();
             return bytes;
         }
         Said::Reads(id, reads) => {
@@ -320,6 +393,7 @@ pub(crate) fn split(all: &[(UtcMicros, Said)]) -> Vec<(UtcMicros, Said)> {
                 .map(|row| Said::Plan(PlanRows::SupplyHours(vec![row.clone()])))
                 .collect(),
             Said::Cause(cause) => vec![Said::Cause(cause.clone())],
+            Said::Bills(rows) => rows.iter().map(|row| Said::Bills(vec![row.clone()])).collect(),
             Said::Edits(edits) => edits
                 .edits
                 .iter()

@@ -14,9 +14,9 @@ use super::{
     HOUR, NOW,
     compared::{
         COMPARED, assert_as_computed_at_once, assert_children_sum_up, assert_conserved, assert_same,
-        assert_written_once, cell, picture,
+        assert_written_once, lines, picture,
     },
-    histories::{bytes_of, history},
+    histories::{bytes_of, histories, over},
 };
 use crate::{
     rig::{
@@ -36,6 +36,8 @@ const NOTHING: usize = 0;
 struct Moment {
     /// How much of the log it has seen by then.
     through: prop::sample::Index,
+    /// How much it has seen when the checkpoint that begins then is written.
+    meanwhile: prop::sample::Index,
     /// Hours since the last moment.
     hours: i64,
     /// Whether it publishes open intervals too.
@@ -46,13 +48,14 @@ struct Moment {
 
 fn moments() -> impl Strategy<Value = Vec<Moment>> {
     let moment = (
-        any::<prop::sample::Index>(),
+        any::<[prop::sample::Index; 2]>(),
         0_i64..40,
         any::<bool>(),
         prop::option::weighted(0.2, 0_usize..12),
     );
-    let moment = moment.prop_map(|(through, hours, everything, dies_after)| Moment {
+    let moment = moment.prop_map(|([through, meanwhile], hours, everything, dies_after)| Moment {
         through,
+        meanwhile,
         hours,
         everything,
         dies_after,
@@ -86,7 +89,9 @@ fn live(records: &[Vec<u8>], moments: &[Moment], settings: &Settings) -> (Proces
         } else {
             Scope::Due
         };
-        if process.checkpoint(scope).is_ok() {
+        seen = moment.meanwhile.index(records.len() + 1).max(seen);
+        let written = process.checkpoint_while(scope, |process| process.apply(records, seen));
+        if written.is_ok() {
             process.let_go();
         } else {
             process = Process::start(&store, settings.clone(), now);
@@ -97,27 +102,6 @@ fn live(records: &[Vec<u8>], moments: &[Moment], settings: &Settings) -> (Proces
     process.checkpoint(Scope::Everything).unwrap();
     process.let_go();
     (process, store)
-}
-
-/// Every row of a table, as text, sorted.
-fn rows(store: &MemoryStore, table: &'static TableSchema) -> Vec<String> {
-    let mut rows = Vec::new();
-    for batch in store.batches(table) {
-        let names: Vec<String> = batch
-            .schema()
-            .fields()
-            .iter()
-            .map(|field| field.name().clone())
-            .collect();
-        for row in 0..batch.num_rows() {
-            let cells = names
-                .iter()
-                .map(|name| format!("{name}={}", cell(&batch, row, name)));
-            rows.push(cells.collect::<Vec<_>>().join(" "));
-        }
-    }
-    rows.sort_unstable();
-    rows
 }
 
 /// What was published of balances by interval, by ids, as text.
@@ -138,7 +122,7 @@ fn assert_as_if_all_had_stayed(
     (whole, whole_store): (&Process, &MemoryStore),
 ) -> Result<(), TestCaseError> {
     for table in COMPARED.into_iter().chain([&table::QUARANTINE]) {
-        let (ours, theirs) = (rows(store, table), rows(whole_store, table));
+        let (ours, theirs) = (lines(store, table), lines(whole_store, table));
         for (ours, theirs) in ours.iter().zip(&theirs) {
             prop_assert_eq!(ours, theirs, "{}", table.name);
         }
@@ -154,27 +138,29 @@ fn assert_as_if_all_had_stayed(
     assert_as_computed_at_once(&process.world)
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
-
-    /// Random histories of reads, corrections, registers, events and master data, with a clock that moves on and deaths on the way.
-    #[test]
-    fn with_days_let_go_at_random_moments_every_row_is_as_if_all_had_stayed(
-        told in history(),
-        again in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
-        moments in moments(),
-        settlement_hours in prop::sample::select(vec![6_i64, 24, 72]),
-        room in prop::sample::select(vec![NOTHING, 4_000]),
-    ) {
-        let mut records: Vec<Vec<u8>> = told.iter().map(bytes_of).collect();
-        for index in again {
-            let record = records[index.index(records.len())].clone();
-            records.push(record);
-        }
-        let (whole, whole_store) = live(&records, &moments, &settings(ALL, settlement_hours));
-        let (mut process, store) = live(&records, &moments, &settings(room, settlement_hours));
-        assert_as_if_all_had_stayed((&mut process, &store), (&whole, &whole_store))?;
-    }
+/// Random histories of all kinds, with a clock that moves on and deaths on the way; records are applied while a checkpoint is written, so
+/// that what is let go after it is not all that was let go before.
+#[test]
+fn with_days_let_go_at_random_moments_every_row_is_as_if_all_had_stayed() {
+    let again = prop::collection::vec(any::<prop::sample::Index>(), 0..8);
+    let settlement_hours = prop::sample::select(vec![6_i64, 24, 72]);
+    let room = prop::sample::select(vec![NOTHING, 4_000]);
+    let all = (histories(), again, moments(), settlement_hours, room);
+    over(
+        "with days let go at random moments",
+        1_500,
+        all,
+        |(told, again, moments, settlement_hours, room)| {
+            let mut records: Vec<Vec<u8>> = told.iter().map(bytes_of).collect();
+            for index in again {
+                let record = records[index.index(records.len())].clone();
+                records.push(record);
+            }
+            let (whole, whole_store) = live(&records, &moments, &settings(ALL, settlement_hours));
+            let (mut process, store) = live(&records, &moments, &settings(room, settlement_hours));
+            assert_as_if_all_had_stayed((&mut process, &store), (&whole, &whole_store))
+        },
+    );
 }
 
 /// Days that are lived through, from the first of April 2026 on.
@@ -316,7 +302,7 @@ fn assert_conserved_if_nothing_was_estimated(
     store: &MemoryStore,
 ) -> Result<(), TestCaseError> {
     let is_estimate = |row: &String| row.contains("quality=estimated") || row.contains("quality=missing");
-    if rows(store, &table::INTERVAL_READS).iter().any(is_estimate) {
+    if lines(store, &table::INTERVAL_READS).iter().any(is_estimate) {
         return Ok(());
     }
     assert_conserved(&process.world, store)
@@ -341,7 +327,10 @@ fn a_late_read_brings_back_the_day_of_its_feeder_alone_and_changes_the_rows_that
     let day_of_first = quarter_end(0)..quarter_end(96);
     assert!(!process.world.is_here(f1, &day_of_first));
 
-    let before: BTreeMap<&str, usize> = COMPARED.iter().map(|t| (t.name, rows(&store, t).len())).collect();
+    let before: BTreeMap<&str, usize> = COMPARED
+        .iter()
+        .map(|t| (t.name, lines(&store, t).len()))
+        .collect();
     let late = IntervalRead {
         revision: 1,
         ..read(quarter_end(1), 500)
@@ -378,12 +367,12 @@ fn a_late_read_brings_back_the_day_of_its_feeder_alone_and_changes_the_rows_that
         500
     );
     process.checkpoint(Scope::Due).unwrap();
-    let grown = |table: &'static TableSchema| rows(&store, table).len() - before[table.name];
+    let grown = |table: &'static TableSchema| lines(&store, table).len() - before[table.name];
     assert_eq!(grown(&table::INTERVAL_READS), 1);
     assert_eq!((grown(&table::DT_BALANCE), grown(&table::FEEDER_BALANCE)), (1, 1));
     // The DT, the feeder, the zone and the discom.
     assert_eq!(grown(&table::NODE_BALANCE_DAILY), 4);
-    let restated = rows(&store, &table::FEEDER_BALANCE);
+    let restated = lines(&store, &table::FEEDER_BALANCE);
     let why = "reason=inputs changed after settlement";
     assert_eq!(restated.iter().filter(|row| row.contains(why)).count(), 1);
     process.let_go();
