@@ -49,22 +49,43 @@ impl Client {
         })
     }
 
-    /// Posts `body` of a media type to a path below the server's root.
+    /// Posts `body` of a media type to a path below the server's root, with its length: the server may answer without reading it, and
+    /// must then know that nothing more comes, or it closes the connection that the next request is sent on.
     pub(crate) fn post(
+        &self,
+        path: &str,
+        media_type: &str,
+        body: &str,
+        accept: &str,
+    ) -> Result<Answer, Failure> {
+        let request = self.agent.post(format!("{}{path}", self.server));
+        let request = request
+            .header("content-type", media_type)
+            .header("accept", accept);
+        self.sent(path, request.send(body))
+    }
+
+    /// Posts what `body` gives, however long it is.
+    pub(crate) fn post_all(
         &self,
         path: &str,
         media_type: &str,
         body: impl Read + 'static,
         accept: &str,
     ) -> Result<Answer, Failure> {
-        let url = format!("{}{path}", self.server);
-        let sent = self
-            .agent
-            .post(&url)
+        let request = self.agent.post(format!("{}{path}", self.server));
+        let request = request
             .header("content-type", media_type)
-            .header("accept", accept)
-            .send(ureq::SendBody::from_owned_reader(body));
-        let response = sent.map_err(|source| no_answer(&url, source))?;
+            .header("accept", accept);
+        self.sent(path, request.send(ureq::SendBody::from_owned_reader(body)))
+    }
+
+    fn sent(
+        &self,
+        path: &str,
+        sent: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<Answer, Failure> {
+        let response = sent.map_err(|source| no_answer(&format!("{}{path}", self.server), source))?;
         let status = response.status().as_u16();
         Ok(Answer {
             status,

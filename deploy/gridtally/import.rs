@@ -154,7 +154,7 @@ fn send(client: &Client, input: &Input) -> Result<Value, Failure> {
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let path = format!("/api/v1/import/{}?name={}", input.kind, percent(&name));
     let answer = client
-        .post(&path, media_type, bar.wrap_read(file), "application/json")?
+        .post_all(&path, media_type, bar.wrap_read(file), "application/json")?
         .accepted(&[200, 422])?;
     bar.finish_and_clear();
     answer.json()

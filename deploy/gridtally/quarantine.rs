@@ -2,8 +2,6 @@
 
 #![expect(clippy::print_stdout, reason = "a command that answers on standard output")]
 
-use std::io::Cursor;
-
 use serde_json::{Value, json};
 
 use crate::{
@@ -25,7 +23,7 @@ pub(crate) fn run(command: &QuarantineCommand) -> Result<(), Failure> {
 
 fn list(args: &QuarantineListArgs) -> Result<(), Failure> {
     let client = Client::new(&args.which.server.server);
-    post(&client, "/api/v1/checkpoint", String::new())?;
+    post(&client, "/api/v1/checkpoint", "")?;
     let (mut shown, mut cursor) = (0, String::new());
     let waiting = loop {
         let limit = args
@@ -81,7 +79,7 @@ fn print_row(row: &Value) {
 fn replay(args: &QuarantineArgs) -> Result<(), Failure> {
     let client = Client::new(&args.server.server);
     let asked = json!({ "meter_id": args.meter, "reason": args.reason });
-    let done = post(&client, "/api/v1/quarantine/replay", asked.to_string())?;
+    let done = post(&client, "/api/v1/quarantine/replay", &asked.to_string())?;
     let count = |field: &str| done.get(field).and_then(Value::as_u64).unwrap_or(0);
     println!("{} judged again, {} released", count("judged"), count("released"));
     let stay = done.get("stay").and_then(Value::as_object);
@@ -91,8 +89,7 @@ fn replay(args: &QuarantineArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn post(client: &Client, path: &str, body: String) -> Result<Value, Failure> {
-    let body = Cursor::new(body.into_bytes());
+fn post(client: &Client, path: &str, body: &str) -> Result<Value, Failure> {
     client
         .post(path, "application/json", body, "application/json")?
         .accepted(&[200])?

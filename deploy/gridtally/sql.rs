@@ -2,7 +2,7 @@
 
 #![expect(clippy::print_stdout, reason = "a command that answers on standard output")]
 
-use std::io::{Cursor, Write};
+use std::io::Write;
 
 use serde_json::{Value, json};
 
@@ -17,12 +17,7 @@ pub(crate) fn run(args: &SqlArgs) -> Result<(), Failure> {
     let client = Client::new(&args.server.server);
     if args.fresh {
         client
-            .post(
-                "/api/v1/checkpoint",
-                "application/json",
-                Cursor::new(Vec::new()),
-                "application/json",
-            )?
+            .post("/api/v1/checkpoint", "application/json", "", "application/json")?
             .accepted(&[200])?;
     }
     let (format, accept) = match args.format {
@@ -32,12 +27,7 @@ pub(crate) fn run(args: &SqlArgs) -> Result<(), Failure> {
     };
     let body = json!({ "query": args.query, "format": format }).to_string();
     let answer = client
-        .post(
-            "/api/v1/sql",
-            "application/json",
-            Cursor::new(body.into_bytes()),
-            accept,
-        )?
+        .post("/api/v1/sql", "application/json", &body, accept)?
         .accepted(&[200])?;
     match args.format {
         TableFormat::Table => print_table(&answer.json()?),

@@ -3,7 +3,6 @@
 #![expect(clippy::print_stdout, reason = "a command that answers on standard output")]
 
 use std::{
-    io::Cursor,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -92,14 +91,8 @@ fn selection(args: &VerifyArgs) -> Result<Selection, Failure> {
 
 /// Has a running instance publish what is live, so that it is in the tables.
 pub(crate) fn publish_first(server: &str) -> Result<(), Failure> {
-    let nothing = Cursor::new(Vec::new());
     Client::new(server)
-        .post(
-            "/api/v1/checkpoint",
-            "application/json",
-            nothing,
-            "application/json",
-        )?
+        .post("/api/v1/checkpoint", "application/json", "", "application/json")?
         .accepted(&[200])
         .map(|_| ())
 }

@@ -178,7 +178,10 @@ pub(crate) fn current_rows(store: &MemoryStore, table: &'static TableSchema) -> 
             let withdrawn = says("status", "withdrawn")
                 || says("excluded_because", "withdrawn")
                 || is_outage && says("status", "CANCELLED")
-                || says("consumers_served", "0") && says("customer_interruptions", "0")
+                // An estimate was made in between, and withdrawn.
+                || table.name == table::INTERVAL_READS.name && says("quality", "missing")
+                // A month without any interruption has a row only where one was taken back: it says what no row says.
+                || says("customer_interruptions", "0") && says("momentary", "0")
                 || table.name == table::VEE_EXCEPTIONS.name && !says("resolved_at", "")
                 || table.name == table::READ_COMPLETENESS.name && says("expected", "0")
                 || table.name == table::BILLING_ADJUSTMENTS.name && says("actual_import_wh", "");

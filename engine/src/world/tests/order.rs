@@ -121,7 +121,7 @@ fn any_order_repetition_and_splitting_ends_in_the_same_picture_and_the_same_curr
     let all = (shuffled(), any_now());
     over(
         "in any order, repeated and split",
-        3_000,
+        700,
         all,
         |((told, others), now)| {
             let (a, store_a) = run_through(&records_of(&told), now);
@@ -146,7 +146,7 @@ fn killed_between_any_two_commits_it_ends_as_if_it_had_not_been() {
     let all = (histories(), deaths(), room(), any_now());
     over(
         "with deaths on the way",
-        2_000,
+        500,
         all,
         |(told, deaths, held_bytes_max, now)| {
             let records = records_of(&told);
@@ -182,7 +182,7 @@ fn any_order_with_deaths_on_the_way_ends_in_the_same_picture_and_the_same_curren
     let all = (shuffled(), deaths(), room(), any_now());
     over(
         "in any order with deaths",
-        2_500,
+        600,
         all,
         |((told, others), deaths, held_bytes_max, now)| {
             let (whole, whole_store) = run_through(&records_of(&told), now);

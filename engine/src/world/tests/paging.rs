@@ -148,7 +148,7 @@ fn with_days_let_go_at_random_moments_every_row_is_as_if_all_had_stayed() {
     let all = (histories(), again, moments(), settlement_hours, room);
     over(
         "with days let go at random moments",
-        1_500,
+        300,
         all,
         |(told, again, moments, settlement_hours, room)| {
             let mut records: Vec<Vec<u8>> = told.iter().map(bytes_of).collect();
