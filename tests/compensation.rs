@@ -30,7 +30,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use product::{PATIENCE, Product, Random, publisher::publish_all};
+use product::{
+    PATIENCE, Product, Random,
+    publisher::publish_all,
+    town::{self, FAILED, RESTORED, at},
+};
 use serde_json::{Value, json};
 
 /// Eight in the evening: ten hours after the failures of these tests.
@@ -40,8 +44,6 @@ const SETTINGS: [(&str, &str); 4] = [
     ("engine.tick_ms", "100"),
     ("compensation.regulation", "IN-MH-MERC-2021"),
 ];
-const FAILED: i32 = 101;
-const RESTORED: i32 = 102;
 
 /// A town: one feeder F1 in an urban zone, with so many DTs of so many consumers each: `T3-7` with the meter `M-T3-7`, and so on.
 struct Town {
@@ -80,16 +82,12 @@ impl Town {
             )
             .unwrap();
         }
-        for (name, text) in [("nodes", nodes), ("meters", meters), ("connections", connections)] {
-            std::fs::write(folder.join(format!("{name}.csv")), text).unwrap();
-        }
+        town::write(folder, nodes, meters, connections);
     }
 
     fn import(&self, product: &Product, folder: &Path) {
         self.write(folder);
-        for kind in ["nodes", "meters", "connections"] {
-            product.import(&folder.join(format!("{kind}.csv")));
-        }
+        town::import(product, folder);
     }
 
     /// Every meter draws energy until ten, two blocks.
@@ -129,11 +127,6 @@ impl Town {
         });
         publish_all(broker, "hes", messages.collect());
     }
-}
-
-/// A time of 1 April 2026 in India.
-fn at(time: &str) -> String {
-    format!("2026-04-01T{time}:00+05:30")
 }
 
 fn feed(product: &Product, query: &str) -> Value {

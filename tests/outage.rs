@@ -32,7 +32,7 @@ use std::{
 
 use product::{
     PATIENCE, Product,
-    town::{self, CUT_OFF, DTS, FAILED, RESTORED, all_of, at, draw, master_data, say},
+    town::{self, CUT_OFF, FAILED, RESTORED, all_of, at, draw, master_data, say},
 };
 use serde_json::{Value, json};
 
@@ -112,7 +112,7 @@ fn picture(product: &Product) -> Value {
             ))
         })
         .collect();
-    let consumers = DTS.into_iter().flat_map(|(dt, _)| all_of(dt));
+    let consumers = town::all();
     let consumers: Vec<Value> = consumers
         .map(|(dt, consumer)| product.get(&format!("/api/v1/consumers/{dt}-{consumer}/interruptions")))
         .collect();
@@ -147,12 +147,8 @@ fn an_outage_appears_grows_is_restored_and_outlives_kills() {
     let mut product = Product::start(&data, &SETTINGS);
     town::import(&product, folder.path());
     // All of T4 but T4-0 falls silent at eight for good, and it is nobody's outage.
-    let speaking = || {
-        DTS.into_iter()
-            .flat_map(|(dt, _)| all_of(dt))
-            .filter(|who| who.0 != "T4" || who.1 == 0)
-    };
-    draw(product.mqtt, DTS.into_iter().flat_map(|(dt, _)| all_of(dt)), 0, 8);
+    let speaking = || town::all().filter(|who| who.0 != "T4" || who.1 == 0);
+    draw(product.mqtt, town::all(), 0, 8);
     draw(product.mqtt, speaking(), 8, 10);
     // Cut off on exhausted credit: one on a DT that will fail, one on a DT that will not.
     say(product.mqtt, [("T2", 0), ("T4", 0)].into_iter(), "09:50", CUT_OFF);
@@ -309,12 +305,7 @@ fn the_public_sees_feeders_and_dts_with_counts_and_never_a_consumer_a_meter_or_a
     master_data(folder.path());
     let product = Product::start(&folder.path().join("data"), &SETTINGS);
     town::import(&product, folder.path());
-    draw(
-        product.mqtt,
-        DTS.into_iter().flat_map(|(dt, _)| all_of(dt)),
-        0,
-        10,
-    );
+    draw(product.mqtt, town::all(), 0, 10);
     // T1, T2 and T3 are F1; of T4 one consumer was cut off before, so four are counted; T5-2 is a service line.
     for dt in ["T1", "T2", "T3"] {
         say(product.mqtt, all_of(dt), "10:02", FAILED);
@@ -359,9 +350,7 @@ fn the_public_sees_feeders_and_dts_with_counts_and_never_a_consumer_a_meter_or_a
     let (_, csv) = product.get_text("/api/v1/public/outages?format=csv");
     assert_eq!(csv.lines().count(), 2, "{csv}");
 
-    let secrets: Vec<String> = DTS
-        .into_iter()
-        .flat_map(|(dt, _)| all_of(dt))
+    let secrets: Vec<String> = town::all()
         .flat_map(|(dt, consumer)| [format!("{dt}-{consumer}"), format!("M-{dt}-{consumer}")])
         .chain(["Rao".to_owned(), "stolen".to_owned()])
         .chain(
@@ -427,7 +416,7 @@ fn an_outage_that_was_something_else_or_goes_on_under_another_id_is_cancelled_wi
     let data = folder.path().join("data");
     let mut product = Product::start(&data, &SETTINGS);
     town::import(&product, folder.path());
-    draw(product.mqtt, DTS.into_iter().flat_map(|(dt, _)| all_of(dt)), 0, 9);
+    draw(product.mqtt, town::all(), 0, 9);
     say(product.mqtt, all_of("T1"), "10:02", FAILED);
     say(product.mqtt, [("T5", 2)].into_iter(), "10:04", FAILED);
     product.wait_applied();

@@ -31,7 +31,7 @@ use std::{
 use product::{
     Product, fixed_port, python,
     receiver::{Answer, Receiver, Request},
-    town::{self, DTS, FAILED, RESTORED, all_of, draw, master_data, say},
+    town::{self, FAILED, RESTORED, all_of, draw, master_data, say},
 };
 use serde_json::{Value, json};
 
@@ -93,12 +93,7 @@ fn every_published_version_arrives_in_order_signed_and_nothing_else_whatever_is_
     let start = || Product::start_with_file(&data, &file, &SETTINGS);
     let mut product = start();
     town::import(&product, folder.path());
-    draw(
-        product.mqtt,
-        DTS.into_iter().flat_map(|(dt, _)| all_of(dt)),
-        0,
-        10,
-    );
+    draw(product.mqtt, town::all(), 0, 10);
     say(product.mqtt, all_of("T1"), "10:02", FAILED);
     product.wait_applied();
     assert!(
@@ -208,12 +203,7 @@ fn dead_letters_are_listed_counted_and_sent_once_more_and_410_ends_sending_until
         .collect();
     let product = Product::start_with_file(&folder.path().join("data"), &file, &settings);
     town::import(&product, folder.path());
-    draw(
-        product.mqtt,
-        DTS.into_iter().flat_map(|(dt, _)| all_of(dt)),
-        0,
-        10,
-    );
+    draw(product.mqtt, town::all(), 0, 10);
     receiver.answer(Answer::Status(500));
     say(product.mqtt, all_of("T1"), "10:02", FAILED);
     product.wait_applied();
@@ -344,12 +334,7 @@ fn a_receiver_over_tls_is_told_only_when_its_certificate_is_trusted() {
     let data = folder.path().join("data");
     let product = Product::start_with_file(&data, &file, &SETTINGS);
     town::import(&product, folder.path());
-    draw(
-        product.mqtt,
-        DTS.into_iter().flat_map(|(dt, _)| all_of(dt)),
-        0,
-        10,
-    );
+    draw(product.mqtt, town::all(), 0, 10);
     say(product.mqtt, all_of("T1"), "10:02", FAILED);
     product.wait_applied();
     product.checkpoint();

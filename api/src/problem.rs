@@ -2,11 +2,12 @@
 
 use axum::{
     Json,
+    body::Bytes,
     extract::rejection::BytesRejection,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use utoipa::ToSchema;
 
 /// Media type of a problem document.
@@ -133,7 +134,7 @@ impl Problem {
     }
 
     /// A body that was too large for `what`, or broke off.
-    pub(crate) fn broken_body(rejection: &BytesRejection, what: &str) -> Self {
+    fn broken_body(rejection: &BytesRejection, what: &str) -> Self {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
             return Self::new(TOO_LARGE, format!("{what} is at most 1 MiB"));
         }
@@ -182,5 +183,26 @@ impl IntoResponse for Problem {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
         }
         response
+    }
+}
+/// What a body of JSON says. `what` names it where it is too large, and `refused` begins the sentence where it says something else.
+pub(crate) fn said<T: DeserializeOwned>(
+    body: Result<Bytes, BytesRejection>,
+    what: &str,
+    refused: &str,
+) -> Result<T, Problem> {
+    let body = body.map_err(|rejection| Problem::broken_body(&rejection, what))?;
+    serde_json::from_slice(&body).map_err(|error| Problem::new(BAD_BODY, format!("{refused}: {error}")))
+}
+
+/// As [`said`]; an empty body says nothing but the default.
+pub(crate) fn said_or_default<T: DeserializeOwned + Default>(
+    body: Result<Bytes, BytesRejection>,
+    what: &str,
+    refused: &str,
+) -> Result<T, Problem> {
+    match body {
+        Ok(body) if body.is_empty() => Ok(T::default()),
+        body => said(body, what, refused),
     }
 }

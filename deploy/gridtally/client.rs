@@ -58,11 +58,7 @@ impl Client {
         body: &str,
         accept: &str,
     ) -> Result<Answer, Failure> {
-        let request = self.agent.post(format!("{}{path}", self.server));
-        let request = request
-            .header("content-type", media_type)
-            .header("accept", accept);
-        self.sent(path, request.send(body))
+        self.send(path, (media_type, accept), body)
     }
 
     /// Posts what `body` gives, however long it is.
@@ -73,19 +69,27 @@ impl Client {
         body: impl Read + 'static,
         accept: &str,
     ) -> Result<Answer, Failure> {
-        let request = self.agent.post(format!("{}{path}", self.server));
-        let request = request
-            .header("content-type", media_type)
-            .header("accept", accept);
-        self.sent(path, request.send(ureq::SendBody::from_owned_reader(body)))
+        self.send(
+            path,
+            (media_type, accept),
+            ureq::SendBody::from_owned_reader(body),
+        )
     }
 
-    fn sent(
+    fn send(
         &self,
         path: &str,
-        sent: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+        (media_type, accept): (&str, &str),
+        body: impl ureq::AsSendBody,
     ) -> Result<Answer, Failure> {
-        let response = sent.map_err(|source| no_answer(&format!("{}{path}", self.server), source))?;
+        let url = format!("{}{path}", self.server);
+        let sent = self
+            .agent
+            .post(&url)
+            .header("content-type", media_type)
+            .header("accept", accept)
+            .send(body);
+        let response = sent.map_err(|source| no_answer(&url, source))?;
         let status = response.status().as_u16();
         Ok(Answer {
             status,

@@ -9,11 +9,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::StreamExt;
 use gridtally_ingest::log::Position;
 use gridtally_schemas::{
     ConsumerId, Day, NodeId, UtcMicros,
+    outage::PlannedOutageRow,
     table::{self, TableSchema},
 };
 use hashbrown::HashMap;
@@ -178,21 +178,8 @@ async fn each(
         table: schema.name,
         source,
     };
-    let provider = tables
-        .provider(schema)
-        .await
-        .map_err(|error| failed(error.into()))?;
-    let Some(provider) = provider else { return Ok(()) };
-    let mut config = SessionConfig::new();
-    config.options_mut().execution.parquet.schema_force_view_types = false;
-    let context = SessionContext::new_with_config(config);
-    let rows = context
-        .read_table(provider)
-        .map_err(|error| failed(error.into()))?;
-    let mut batches = rows
-        .execute_stream()
-        .await
-        .map_err(|error| failed(error.into()))?;
+    let rows = tables.scan(schema).await.map_err(|error| failed(error.into()))?;
+    let Some(mut batches) = rows else { return Ok(()) };
     while let Some(batch) = batches.next().await {
         take(&batch.map_err(|error| failed(error.into()))?).map_err(EngineError::Restore)?;
     }
@@ -236,8 +223,7 @@ impl Said {
                 fault_type: known(&fault_type, row, |row| fault_type.value(row).to_owned()),
                 force_majeure: force_majeure.value(row),
                 consumers_affected: u32::try_from(affected.value(row)).unwrap_or(u32::MAX),
-                is_announced: announced
-                    .is_some_and(|row| row.notice_at.is_some_and(|notice_at| notice_at <= row.start)),
+                is_announced: announced.is_some_and(PlannedOutageRow::is_announced),
             };
             let slot = usize::try_from(at).ok().and_then(|at| self.outages.get_mut(at));
             if let Some(slot) = slot

@@ -38,6 +38,14 @@ pub struct PlannedOutageRow {
     pub notice_at: Option<UtcMicros>,
 }
 
+impl PlannedOutageRow {
+    /// Whether consumers were told before it begins.
+    #[must_use]
+    pub fn is_announced(&self) -> bool {
+        self.notice_at.is_some_and(|at| at <= self.start)
+    }
+}
+
 /// A row of the `supply_hours` file: hours in which supply is due (Rules 2020, rule 10(1)). Its key is all but `to` and `valid_to`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SupplyHoursRow {

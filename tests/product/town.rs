@@ -47,6 +47,11 @@ pub fn master_data(folder: &Path) {
             .unwrap();
         }
     }
+    write(folder, nodes, meters, connections);
+}
+
+/// Writes the files that [`import`] takes.
+pub fn write(folder: &Path, nodes: String, meters: String, connections: String) {
     for (name, text) in [("nodes", nodes), ("meters", meters), ("connections", connections)] {
         std::fs::write(folder.join(format!("{name}.csv")), text).unwrap();
     }
@@ -62,6 +67,11 @@ pub type Who = (&'static str, usize);
 
 pub fn all_of(dt: &'static str) -> impl Iterator<Item = Who> {
     (0..CONSUMERS).map(move |consumer| (dt, consumer))
+}
+
+/// Everybody.
+pub fn all() -> impl Iterator<Item = Who> {
+    DTS.into_iter().flat_map(|(dt, _)| all_of(dt))
 }
 
 /// Publishes an event of each of these meters, as its gateway would, and waits until it is durable.

@@ -322,9 +322,7 @@ pub(crate) async fn acknowledge(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let body = body.map_err(|rejection| Problem::broken_body(&rejection, "an acknowledgement"))?;
-    let said: AcknowledgementBody = serde_json::from_slice(&body)
-        .map_err(|error| Problem::new(problem::BAD_BODY, format!("no acknowledgement: {error}")))?;
+    let said: AcknowledgementBody = problem::said(body, "an acknowledgement", "no acknowledgement")?;
     let word = Acknowledgement {
         idempotency_key: idempotency_key(&headers)?,
         status: said.status,

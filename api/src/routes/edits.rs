@@ -75,9 +75,7 @@ pub(crate) async fn post(
     State(app): State<App>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let body = body.map_err(|rejection| Problem::broken_body(&rejection, "a request of edits"))?;
-    let edits: Edits = serde_json::from_slice(&body)
-        .map_err(|error| Problem::new(problem::BAD_BODY, format!("no edits: {error}")))?;
+    let edits: Edits = problem::said(body, "a request of edits", "no edits")?;
     edits
         .check()
         .map_err(|error| Problem::new(problem::BAD_BODY, error.to_string()))?;

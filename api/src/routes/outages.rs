@@ -252,8 +252,46 @@ struct Wanted {
     status: Option<Vec<Status>>,
     node: Option<NodeId>,
     within: Span,
+    turn: Turn,
+}
+
+/// Which page of outages is asked for, newest begin first.
+#[derive(Debug)]
+pub(super) struct Turn {
     after: Option<(UtcMicros, OutageId)>,
     limit: usize,
+}
+
+impl Turn {
+    /// By `cursor` and `limit`.
+    pub(super) fn of(parameters: &mut Parameters, usual: usize, most: usize) -> Result<Self, Problem> {
+        Ok(Self {
+            after: parameters.text("cursor")?.as_deref().map(cursor).transpose()?,
+            limit: parameters.count("limit", usual, most)?,
+        })
+    }
+
+    /// The page of what was found, and the cursor of the next; `None`: this is the last.
+    pub(super) fn take(&self, mut found: Vec<OutageView>) -> (Vec<OutageView>, Option<String>) {
+        let key = |view: &OutageView| (std::cmp::Reverse(view.outage.started_at), view.outage.id.clone());
+        found.sort_by_cached_key(key);
+        if let Some((at, id)) = &self.after {
+            let after = (std::cmp::Reverse(*at), id.clone());
+            found.retain(|view| key(view) > after);
+        }
+        let more = found.len() > self.limit;
+        found.truncate(self.limit);
+        let last = found.last().filter(|_| more).map(|last| &last.outage);
+        let next = last.map(|last| format!("{}~{}", last.started_at.0, last.id));
+        (found, next)
+    }
+}
+
+/// Whether an outage was on at some time of `within`.
+pub(super) fn was_on(view: &OutageView, within: Span) -> bool {
+    let outage = &view.outage;
+    let ended = outage.ended_at.unwrap_or(FOREVER);
+    Span::new(outage.started_at, ended.max(outage.started_at.plus(1))).overlaps(within)
 }
 
 /// The statuses that a word names.
@@ -278,7 +316,7 @@ pub(super) fn statuses(word: &str) -> Result<Vec<Status>, Problem> {
 }
 
 /// Where a page ends: begin of its last outage, µs since 1970, and its id.
-pub(super) fn cursor(text: &str) -> Result<(UtcMicros, OutageId), Problem> {
+fn cursor(text: &str) -> Result<(UtcMicros, OutageId), Problem> {
     text.split_once('~')
         .and_then(|(at, id)| Some((UtcMicros(at.parse().ok()?), OutageId::from(id.to_owned()))))
         .ok_or_else(|| Problem::parameter("cursor", format!("`{}` is none of ours", short(text))))
@@ -303,27 +341,15 @@ fn select(world: &World, now: UtcMicros, wanted: &Wanted) -> Result<Vec<OutageVi
         .transpose()?;
     let is_wanted = |view: &OutageView| {
         let outage = &view.outage;
-        let span = Span::new(
-            outage.started_at,
-            outage.ended_at.unwrap_or(FOREVER).max(outage.started_at.plus(1)),
-        );
         let place = world.network.find_node(outage.node.as_str());
         wanted
             .status
             .as_ref()
             .is_none_or(|status| status.contains(&outage.status))
-            && span.overlaps(wanted.within)
+            && was_on(view, wanted.within)
             && top.is_none_or(|top| place.is_some_and(|node| look::is_at_or_below(world, node, top, now)))
     };
-    let mut found: Vec<OutageView> = world.outages().filter(is_wanted).collect();
-    let key = |view: &OutageView| (std::cmp::Reverse(view.outage.started_at), view.outage.id.clone());
-    found.sort_by_cached_key(key);
-    if let Some((at, id)) = &wanted.after {
-        let after = (std::cmp::Reverse(*at), id.clone());
-        found.retain(|view| key(view) > after);
-    }
-    found.truncate(wanted.limit + 1);
-    Ok(found)
+    Ok(world.outages().filter(is_wanted).collect())
 }
 
 /// Outages as they stand now, newest begin first.
@@ -354,17 +380,12 @@ pub(crate) async fn list(
         status: parameters.text("status")?.as_deref().map(statuses).transpose()?,
         node: parameters.parsed::<NodeId>("node")?,
         within: within(&app, &mut parameters)?,
-        after: parameters.text("cursor")?.as_deref().map(cursor).transpose()?,
-        limit: parameters.count("limit", PAGE, PAGE_MAX)?,
+        turn: Turn::of(&mut parameters, PAGE, PAGE_MAX)?,
     };
     parameters.finish()?;
     let now = app.clock.now();
     let (outages, next_cursor) = app.engine.read(|world| {
-        let mut found = select(world, now, &wanted)?;
-        let more = found.len() > wanted.limit;
-        found.truncate(wanted.limit);
-        let last = found.last().filter(|_| more).map(|last| &last.outage);
-        let next = last.map(|last| format!("{}~{}", last.started_at.0, last.id));
+        let (found, next) = wanted.turn.take(select(world, now, &wanted)?);
         let rows = found
             .into_iter()
             .map(|view| OutageRow::of(world, &app.zone, view));
@@ -534,9 +555,7 @@ pub(crate) async fn cause(
     Path(id): Path<String>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let body = body.map_err(|rejection| Problem::broken_body(&rejection, "a cause"))?;
-    let said: CauseBody = serde_json::from_slice(&body)
-        .map_err(|error| Problem::new(problem::BAD_BODY, format!("no cause: {error}")))?;
+    let said: CauseBody = problem::said(body, "a cause", "no cause")?;
     let id = OutageId::from(id);
     let view = app
         .engine

@@ -13,7 +13,7 @@ use axum::{
 };
 use gridtally_engine::{
     World,
-    outage::{FOREVER, OutageId, Scope, Span},
+    outage::{FOREVER, Scope, Span},
     world::OutageView,
 };
 use gridtally_schemas::{UtcMicros, Zone};
@@ -21,7 +21,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::outages::{cursor, statuses};
+use super::outages::{Turn, statuses, was_on};
 use crate::{
     app::App,
     form::{self, Column, Form, Holds, Table},
@@ -197,8 +197,7 @@ impl PublicForm {
 struct Asked {
     status: Option<Vec<gridtally_engine::outage::Status>>,
     within: Span,
-    after: Option<(UtcMicros, OutageId)>,
-    limit: usize,
+    turn: Turn,
 }
 
 impl Asked {
@@ -212,35 +211,23 @@ impl Asked {
         Ok(Self {
             status: parameters.text("status")?.as_deref().map(statuses).transpose()?,
             within: Span::new(from, to),
-            after: parameters.text("cursor")?.as_deref().map(cursor).transpose()?,
-            limit: parameters.count("limit", PAGE, PAGE_MAX)?,
+            turn: Turn::of(parameters, PAGE, PAGE_MAX)?,
         })
     }
 
     fn wants(&self, view: &OutageView) -> bool {
-        let outage = &view.outage;
-        let ended = outage.ended_at.unwrap_or(FOREVER);
-        let span = Span::new(outage.started_at, ended.max(outage.started_at.plus(1)));
         let status = self.status.as_ref();
-        status.is_none_or(|status| status.contains(&outage.status)) && span.overlaps(self.within)
+        status.is_none_or(|status| status.contains(&view.outage.status)) && was_on(view, self.within)
     }
 
     fn page(&self, world: &World, zone: &Zone) -> PublicOutages {
-        let (mut found, held_back): (Vec<OutageView>, Vec<OutageView>) = world
+        let (found, held_back): (Vec<OutageView>, Vec<OutageView>) = world
             .outages()
             .filter(|view| self.wants(view))
             .partition(is_public);
-        let key = |view: &OutageView| (std::cmp::Reverse(view.outage.started_at), view.outage.id.clone());
-        found.sort_by_cached_key(key);
-        if let Some((at, id)) = &self.after {
-            let after = (std::cmp::Reverse(*at), id.clone());
-            found.retain(|view| key(view) > after);
-        }
-        let more = found.len() > self.limit;
-        found.truncate(self.limit);
-        let last = found.last().filter(|_| more).map(|last| &last.outage);
+        let (found, next_cursor) = self.turn.take(found);
         PublicOutages {
-            next_cursor: last.map(|last| format!("{}~{}", last.started_at.0, last.id)),
+            next_cursor,
             withheld: held_back.len(),
             outages: found
                 .into_iter()

@@ -174,13 +174,7 @@ pub(crate) async fn replay(
     State(app): State<App>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let body = body.map_err(|rejection| Problem::broken_body(&rejection, "a request of a replay"))?;
-    let asked: Replay = if body.is_empty() {
-        Replay::default()
-    } else {
-        serde_json::from_slice(&body)
-            .map_err(|error| Problem::new(problem::BAD_BODY, format!("no replay: {error}")))?
-    };
+    let asked: Replay = problem::said_or_default(body, "a request of a replay", "no replay")?;
     // What is not published yet could not be found in the table.
     app.engine
         .checkpoint()

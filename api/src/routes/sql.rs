@@ -84,13 +84,11 @@ pub(crate) async fn post(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let body = body.map_err(|rejection| Problem::broken_body(&rejection, "a query"))?;
-    let query: Query = serde_json::from_slice(&body).map_err(|error| {
-        Problem::new(
-            problem::BAD_BODY,
-            format!("a query is {{\"query\":\"…\",\"format\":\"json\"}}: {error}"),
-        )
-    })?;
+    let query: Query = problem::said(
+        body,
+        "a query",
+        "a query is {\"query\":\"…\",\"format\":\"json\"}",
+    )?;
     let format = match query.format {
         Some(Wanted::Json) => Format::Json,
         Some(Wanted::Csv) => Format::Csv,

@@ -198,13 +198,8 @@ pub(crate) async fn resend(
     Path(name): Path<String>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let body = body.map_err(|rejection| Problem::broken_body(&rejection, "a request to send again"))?;
-    let asked: SendAgain = if body.is_empty() {
-        SendAgain::default()
-    } else {
-        serde_json::from_slice(&body)
-            .map_err(|error| Problem::new(problem::BAD_BODY, format!("nothing to send again: {error}")))?
-    };
+    let asked: SendAgain =
+        problem::said_or_default(body, "a request to send again", "nothing to send again")?;
     app.webhooks.shown(&name).ok_or_else(|| unknown(&name))?;
     let sent = app.webhooks.send_again(&name, asked.sequences).await;
     let dead_letters = sent.ok_or_else(|| not_durable(&name))?;

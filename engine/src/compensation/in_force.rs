@@ -144,21 +144,22 @@ impl InForce {
         !self.under.is_empty()
     }
 
+    /// Every regulation that is in force somewhere at some time; one that several places name comes as often.
+    fn regulations(&self) -> impl Iterator<Item = &Regulation> {
+        let books = self.everywhere.iter().chain(self.under.values());
+        books.flat_map(RuleBook::regulations).map(|(_, held)| held)
+    }
+
     /// Whether a regulation anywhere caps by the year's fixed charges.
     #[must_use]
     pub fn caps_by_year(&self) -> bool {
-        let books = self.everywhere.iter().chain(self.under.values());
-        let mut regulations = books.flat_map(RuleBook::regulations);
-        regulations.any(|(_, regulation)| regulation.year_cap.is_some())
+        self.regulations().any(|regulation| regulation.year_cap.is_some())
     }
 
     /// The limits of voltage that some standard sets, each once.
     #[must_use]
     pub fn voltage_bands(&self) -> Vec<VoltageBand> {
-        let books = self.everywhere.iter().chain(self.under.values());
-        let standards = books
-            .flat_map(RuleBook::regulations)
-            .flat_map(|(_, held)| &held.standards);
+        let standards = self.regulations().flat_map(|held| &held.standards);
         let mut bands: Vec<VoltageBand> = Vec::new();
         for standard in standards {
             if let Kind::VoltageDays { band, .. } = &standard.kind
@@ -185,17 +186,13 @@ impl InForce {
     /// The regulation of this name; `None`: it is not configured.
     #[must_use]
     pub fn find(&self, preset: &str) -> Option<&Regulation> {
-        let books = self.everywhere.iter().chain(self.under.values());
-        let mut regulations = books.flat_map(RuleBook::regulations).map(|(_, held)| held);
-        regulations.find(|held| held.preset == preset)
+        self.regulations().find(|held| held.preset == preset)
     }
 
     /// Names of the presets, each once, in order.
     #[must_use]
     pub fn presets(&self) -> Vec<&str> {
-        let books = self.everywhere.iter().chain(self.under.values());
-        let regulations = books.flat_map(RuleBook::regulations);
-        let mut names: Vec<&str> = regulations.map(|(_, held)| held.preset.as_str()).collect();
+        let mut names: Vec<&str> = self.regulations().map(|held| held.preset.as_str()).collect();
         names.sort_unstable();
         names.dedup();
         names

@@ -47,13 +47,31 @@ impl TablesReader {
         &self,
         schema: &'static TableSchema,
     ) -> Result<Option<Arc<dyn TableProvider>>, TablesError> {
+        let snapshot = self.snapshot(schema).await?;
+        snapshot.map(|snapshot| provider(schema, &snapshot)).transpose()
+    }
+
+    /// Streams the rows of the newest snapshot of a table; `None` when the table has not been created yet.
+    ///
+    /// # Errors
+    /// When the table is there and cannot be read.
+    pub(crate) async fn scan(
+        &self,
+        schema: &'static TableSchema,
+    ) -> Result<Option<SendableRecordBatchStream>, TablesError> {
+        match self.snapshot(schema).await? {
+            Some(snapshot) => scan(schema, &snapshot, None).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn snapshot(&self, schema: &'static TableSchema) -> Result<Option<DeltaTable>, TablesError> {
         let store: Arc<dyn ObjectStore> = Arc::<LocalFileSystem>::clone(&self.store);
         let log_store = delta::log_store(schema, &self.root, store)?;
-        let table = delta::load(log_store).await.map_err(|source| TablesError::Load {
+        delta::load(log_store).await.map_err(|source| TablesError::Load {
             table: schema.name,
             source,
-        })?;
-        table.map(|table| provider(schema, &table)).transpose()
+        })
     }
 }
 

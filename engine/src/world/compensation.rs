@@ -99,11 +99,9 @@ impl Compensation {
     }
 
     fn take_due(&mut self, now: UtcMicros) {
-        while let Some((at, consumer)) = self.due.pop_first() {
-            if at > now {
-                self.due.insert((at, consumer));
-                return;
-            }
+        while self.due.first().is_some_and(|(at, _)| *at <= now)
+            && let Some((_, consumer)) = self.due.pop_first()
+        {
             self.next_look.remove(&consumer);
             self.dirty.insert(consumer);
         }

@@ -67,9 +67,7 @@ pub(crate) async fn approve(
     State(app): State<App>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let body = body.map_err(|rejection| Problem::broken_body(&rejection, "an approval"))?;
-    let said: ApprovalBody = serde_json::from_slice(&body)
-        .map_err(|error| Problem::new(problem::BAD_BODY, format!("no approval: {error}")))?;
+    let said: ApprovalBody = problem::said(body, "an approval", "no approval")?;
     let word = Approval {
         person: said.person,
         step: said.step,

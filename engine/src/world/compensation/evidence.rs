@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use gridtally_schemas::{
     ConsumerId, Day, NodeId, UtcMicros,
     network::{AreaClass, ConnectionRow, Supply},
+    outage::PlannedOutageRow,
 };
 
 use super::World;
@@ -88,7 +89,7 @@ impl World {
             fault_type: known.fault_type.clone(),
             force_majeure: known.force_majeure,
             consumers_affected: u32::try_from(outage.consumers_affected).unwrap_or(u32::MAX),
-            is_announced: row.is_some_and(|row| row.notice_at.is_some_and(|at| at <= row.start)),
+            is_announced: row.is_some_and(PlannedOutageRow::is_announced),
         }
     }
 
