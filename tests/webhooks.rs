@@ -1,4 +1,4 @@
-//! Outage notices by webhook on the real binary: signed as the reference implementation verifies, in order for each outage, under one id
+//! Notices of outages and of compensation by webhook on the real binary: signed as the reference implementation verifies, in order for each outage, under one id
 //! at every attempt, over a receiver that is down, one that never answers, and `kill -9`; what arrives is what was published, no more and
 //! no less.
 #![allow(
@@ -270,6 +270,92 @@ fn dead_letters_are_listed_counted_and_sent_once_more_and_410_ends_sending_until
         told(&receiver.requests())[3..],
         [(ID.to_owned(), 2), (ID.to_owned(), 2)]
     );
+}
+
+#[test]
+fn the_billing_feed_is_told_to_who_asks_for_it_and_an_upheld_claim_is_an_entry_more() {
+    let folder = tempfile::tempdir().unwrap();
+    master_data(folder.path());
+    let receiver = Receiver::new(fixed_port());
+    let file = folder.path().join("gridtally.toml");
+    let text = format!(
+        "[[webhooks.endpoints]]\nname = \"billing\"\nurl = \"http://{}/hook\"\nsecrets = [\"{OLD_SECRET}\"]\n\
+         events = [\"gridtally.compensation.due.v1\", \"gridtally.compensation.credited.v1\"]\n",
+        receiver.address
+    );
+    std::fs::write(&file, text).unwrap();
+    let settings: Vec<(&str, &str)> = SETTINGS
+        .into_iter()
+        .map(|(key, value)| {
+            (
+                key,
+                if key == "now" {
+                    "2026-04-01T20:00:00+05:30"
+                } else {
+                    value
+                },
+            )
+        })
+        .chain([("compensation.regulation", "IN-DL-DERC-2018")])
+        .collect();
+    let product = Product::start_with_file(&folder.path().join("data"), &file, &settings);
+    town::import(&product, folder.path());
+    draw(product.mqtt, town::all(), 0, 10);
+    say(product.mqtt, all_of("T1"), "10:02", FAILED);
+    say(product.mqtt, all_of("T1"), "14:02", RESTORED);
+    receiver.wait("five entries of Rs 200", |requests| requests.len() == 5);
+    let amounts = |requests: &[Request]| -> Vec<String> {
+        let amount = |request: &Request| request.event()["data"]["amount_inr"].as_str().unwrap().to_owned();
+        requests.iter().map(amount).collect()
+    };
+    assert_eq!(amounts(&receiver.requests()), ["200.00"; 5]);
+
+    let claims = folder.path().join("claims.csv");
+    std::fs::write(
+        &claims,
+        "claim_id,consumer_id,about,filed_at,upheld_at\n\
+         C1,T1-0,supply:2026-04-01T12:00:00+05:30,2026-04-01T15:00:00+05:30,2026-04-01T18:00:00+05:30\n",
+    )
+    .unwrap();
+    product.import(&claims);
+    receiver.wait("the difference", |requests| requests.len() == 6);
+    let told = receiver.requests()[5].event();
+    assert_eq!(told["type"], "gridtally.compensation.due.v1");
+    assert_eq!(told["data"]["consumer_id"], "T1-0");
+    assert_eq!(told["data"]["kind"], "adjustment");
+    assert_eq!(told["data"]["amount_inr"], "4800.00");
+    let path = format!(
+        "/api/v1/compensation/entries/{}/explanation",
+        told["subject"].as_str().unwrap()
+    );
+    let why = product.get(&path).to_string();
+    assert!(
+        why.contains("claim C1, filed 2026-04-01T15:00:00+05:30, upheld 2026-04-01T18:00:00+05:30"),
+        "{why}"
+    );
+
+    // What arrives is what the feed has: the same ids, numbers and amounts.
+    let feed = product.get("/api/v1/compensation/entries?status=due");
+    let of_feed: BTreeSet<(&str, i64)> = feed["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| {
+            (
+                entry["entry_id"].as_str().unwrap(),
+                entry["sequence"].as_i64().unwrap(),
+            )
+        })
+        .collect();
+    let events: Vec<Value> = receiver.requests().iter().map(Request::event).collect();
+    let of_hook = events.iter().map(|event| {
+        (
+            event["subject"].as_str().unwrap(),
+            event["data"]["sequence"].as_i64().unwrap(),
+        )
+    });
+    assert_eq!(of_hook.collect::<BTreeSet<_>>(), of_feed);
+    assert!(product.interrupt().0 == Some(0));
 }
 
 /// Kills a process of the test when it is let go.

@@ -19,7 +19,7 @@ use crate::{
     problem::{self, Problem},
     routes::{
         balance, compensation, edits, explanation, import, interruptions, nodes, operations, outages, page,
-        public, quality, quarantine, reliability, sql, stream, summary, webhooks,
+        public, quality, quarantine, reliability, revenue, sql, stream, summary, webhooks,
     },
 };
 
@@ -31,7 +31,8 @@ type Route = (&'static str, Duration, MethodRouter<App>);
 
 /// Every route.
 fn routes(deadline: Duration) -> Vec<Route> {
-    vec![
+    let mut routes = compensation_routes(deadline);
+    routes.extend([
         ("/api/v1/summary", deadline, get(summary::get)),
         ("/api/v1/nodes", deadline, get(nodes::list)),
         ("/api/v1/nodes/ranking", deadline, get(nodes::ranking)),
@@ -39,6 +40,8 @@ fn routes(deadline: Duration) -> Vec<Route> {
         ("/api/v1/nodes/{id}/children", deadline, get(nodes::children)),
         ("/api/v1/nodes/{id}/balance", deadline, get(balance::get)),
         ("/api/v1/nodes/{id}/reliability", deadline, get(reliability::get)),
+        ("/api/v1/nodes/{id}/revenue", deadline, get(revenue::of_node)),
+        ("/api/v1/feeders/{id}/revenue", deadline, get(revenue::of_feeder)),
         ("/api/v1/data-quality", deadline, get(quality::get)),
         ("/api/v1/outages", deadline, get(outages::list)),
         ("/api/v1/outages/{id}", deadline, get(outages::one)),
@@ -52,27 +55,6 @@ fn routes(deadline: Duration) -> Vec<Route> {
             "/api/v1/consumers/{id}/interruptions",
             deadline,
             get(interruptions::of_consumer),
-        ),
-        (
-            "/api/v1/consumers/{id}/compensation",
-            deadline,
-            get(compensation::of_consumer),
-        ),
-        ("/api/v1/compensation/entries", deadline, get(compensation::list)),
-        (
-            "/api/v1/compensation/entries/{id}/explanation",
-            deadline,
-            get(explanation::get),
-        ),
-        (
-            "/api/v1/compensation/acknowledgements",
-            NO_DEADLINE,
-            post(compensation::acknowledge),
-        ),
-        (
-            "/api/v1/compensation/approvals",
-            NO_DEADLINE,
-            post(compensation::approvals::approve),
         ),
         ("/api/v1/stream", deadline, get(stream::get)),
         ("/api/v1/sql", NO_DEADLINE, post(sql::post)),
@@ -100,6 +82,34 @@ fn routes(deadline: Duration) -> Vec<Route> {
         ("/docs", deadline, get(page::docs)),
         ("/", deadline, get(page::index)),
         ("/ui/{file}", deadline, get(page::file)),
+    ]);
+    routes
+}
+
+/// Those of compensation.
+fn compensation_routes(deadline: Duration) -> Vec<Route> {
+    vec![
+        (
+            "/api/v1/consumers/{id}/compensation",
+            deadline,
+            get(compensation::of_consumer),
+        ),
+        ("/api/v1/compensation/entries", deadline, get(compensation::list)),
+        (
+            "/api/v1/compensation/entries/{id}/explanation",
+            deadline,
+            get(explanation::get),
+        ),
+        (
+            "/api/v1/compensation/acknowledgements",
+            NO_DEADLINE,
+            post(compensation::acknowledge),
+        ),
+        (
+            "/api/v1/compensation/approvals",
+            NO_DEADLINE,
+            post(compensation::approvals::approve),
+        ),
     ]
 }
 

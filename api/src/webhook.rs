@@ -41,7 +41,10 @@ mod tests;
 pub use queue::Patience;
 pub use reqwest::Url;
 pub use sign::{Secret, SecretError};
-pub use source::{Notice, OUTAGE_KINDS, OutageNotices, Source, SourceError};
+pub use source::{
+    COMPENSATION_KINDS, CompensationNotices, Follows, Notice, OUTAGE_KINDS, OutageNotices, Source,
+    SourceError,
+};
 
 pub(crate) use deliver::Shown;
 use deliver::{Command, Delivery};
@@ -59,7 +62,9 @@ pub struct Endpoint {
     pub url: Url,
     /// Secrets to sign with; more than one while they are changed.
     pub secrets: Vec<Secret>,
-    /// Kinds of notices that it wants; empty: all.
+    /// What it follows.
+    pub follows: Follows,
+    /// Kinds of notices of that which it wants; empty: all.
     pub events: BTreeSet<String>,
 }
 
@@ -110,14 +115,14 @@ struct Handle {
 pub struct Webhooks(Arc<Vec<Handle>>);
 
 impl Webhooks {
-    /// Starts telling the receivers what `source` has; `tasks` ends when `ending` turns true. A receiver that is new hears of what comes
+    /// Starts telling each receiver what the source that it follows has, of those that `source_of` gives; `tasks` ends when `ending` turns true. A receiver that is new hears of what comes
     /// from now on.
     ///
     /// # Errors
     /// [`WebhookError`] when what stands cannot be read or written, or certificates cannot be used.
     pub fn start(
         settings: WebhookSettings,
-        source: &Arc<dyn Source>,
+        source_of: impl Fn(Follows) -> Arc<dyn Source>,
         changes: &ChangeFeed,
         (tasks, ending): (&mut JoinSet<()>, &watch::Receiver<bool>),
     ) -> Result<Self, WebhookError> {
@@ -129,13 +134,14 @@ impl Webhooks {
         let published = follow(changes, tasks, ending.clone());
         let mut handles = Vec::with_capacity(settings.endpoints.len());
         for endpoint in settings.endpoints {
+            let source = source_of(endpoint.follows);
             let queue = queue_of(&endpoint, &settings.folder, settings.patience, source.as_ref())?;
             let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
             let shown = Arc::new(Mutex::new(Shown::of(&queue.0, source.newest())));
             let delivery = Delivery {
                 endpoint: endpoint.clone(),
                 client: client.clone(),
-                source: Arc::clone(source),
+                source,
                 file: queue.1,
                 shown: Arc::clone(&shown),
             };
@@ -201,7 +207,23 @@ fn queue_of(
         source,
     };
     std::fs::create_dir_all(folder).map_err(failed)?;
+    let begin = || {
+        let standing = queue::Standing {
+            cursor: source.newest(),
+            follows: endpoint.follows,
+            ..queue::Standing::default()
+        };
+        file.write(standing.clone()).map_err(failed)?;
+        Ok(standing)
+    };
     let standing = match file.read().map_err(failed)? {
+        Some(standing) if standing.follows != endpoint.follows => {
+            tracing::warn!(
+                webhook = endpoint.name,
+                "this receiver followed something else before: it is told what comes from now on, and its dead letters are dropped"
+            );
+            begin()?
+        }
         Some(standing) if standing.cursor > source.newest() => {
             // The tables are older than what stands: numbers were given anew, and what has them now was never told.
             tracing::error!(
@@ -213,14 +235,7 @@ fn queue_of(
             standing.up_to(source.newest())
         }
         Some(standing) => standing,
-        None => {
-            let standing = queue::Standing {
-                cursor: source.newest(),
-                ..queue::Standing::default()
-            };
-            file.write(standing.clone()).map_err(failed)?;
-            standing
-        }
+        None => begin()?,
     };
     let queue = queue::Queue::new(standing, patience, endpoint.events.clone());
     Ok((queue, file))

@@ -29,6 +29,7 @@ use crate::{
 mod compensation;
 mod instance;
 mod outage;
+mod revenue;
 mod vee;
 mod webhook;
 
@@ -162,6 +163,7 @@ fn engine_config(config: &Config, zone: &Zone) -> Result<EngineConfig, ConfigErr
             outage_rules: outage::rules(config)?,
             compensation: compensation::rules(config, zone)?,
             event_map: outage::event_map(config)?,
+            revenue: revenue::rules(config)?,
             held_bytes_max: config.count("engine.held_bytes_max", 0..=1 << 40)?,
             state_bytes_max: config.count("engine.state_bytes_max", 0..=1 << 50)?,
             ..Settings::default()

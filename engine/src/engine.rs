@@ -26,7 +26,9 @@ use crate::{
     network::NodeIx,
     outage::OutageId,
     tables::Tables,
-    world::{Paged, Settings, World, outage::OutageVersion, restore::RestoreError},
+    world::{
+        Paged, Settings, World, compensation::EntryVersion, outage::OutageVersion, restore::RestoreError,
+    },
 };
 
 mod changes;
@@ -48,7 +50,7 @@ pub use changes::{
 };
 use command::Command;
 use drive::Driver;
-use history::OutageReader;
+use history::HistoryReader;
 use quarantine::QuarantineReader;
 pub use quarantine::{Waiting, WaitingPage};
 pub use store::{Store, StoreError};
@@ -249,7 +251,7 @@ pub struct Engine {
     log: Arc<Log>,
     commands: mpsc::Sender<Command>,
     quarantine: QuarantineReader,
-    outages: OutageReader,
+    history: HistoryReader,
 }
 
 /// Commands that may wait for the engine's thread.
@@ -293,7 +295,7 @@ impl Engine {
             changes: ChangeFeed::default(),
         });
         let quarantine = QuarantineReader::new(Arc::clone(&store));
-        let outages = OutageReader::new(Arc::clone(&store));
+        let history = HistoryReader::new(Arc::clone(&store));
         let parts = drive::Parts {
             config,
             log: Arc::clone(&log),
@@ -307,7 +309,7 @@ impl Engine {
             log,
             commands,
             quarantine,
-            outages,
+            history,
         })
     }
 
@@ -392,7 +394,7 @@ impl Engine {
         versions_max: usize,
     ) -> Result<Vec<OutageVersion>, EngineError> {
         match self.read(|world| world.outage_month(id)) {
-            Some(month) => self.outages.of(month, id, versions_max).await,
+            Some(month) => self.history.of(month, id, versions_max).await,
             None => Ok(Vec::new()),
         }
     }
@@ -407,7 +409,7 @@ impl Engine {
         sequence: i64,
         versions_max: usize,
     ) -> Result<Vec<OutageVersion>, EngineError> {
-        self.outages.after(sequence, versions_max).await
+        self.history.after(sequence, versions_max).await
     }
 
     /// The published versions of outages with these numbers.
@@ -418,7 +420,31 @@ impl Engine {
         &self,
         sequences: &BTreeSet<i64>,
     ) -> Result<Vec<OutageVersion>, EngineError> {
-        self.outages.numbered(sequences).await
+        self.history.numbered(sequences).await
+    }
+
+    /// Published versions of compensation entries by their place in the feed, from after `sequence` on, `versions_max` at most: a change
+    /// feed. What it gives was committed, and gives the same at any later time.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the table cannot be read.
+    pub async fn entries_after(
+        &self,
+        sequence: i64,
+        versions_max: usize,
+    ) -> Result<Vec<EntryVersion>, EngineError> {
+        self.history.after(sequence, versions_max).await
+    }
+
+    /// The published versions of compensation entries at these places of the feed.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the table cannot be read.
+    pub async fn entries_numbered(
+        &self,
+        sequences: &BTreeSet<i64>,
+    ) -> Result<Vec<EntryVersion>, EngineError> {
+        self.history.numbered(sequences).await
     }
 
     /// Applies the rest of the log, publishes, and ends.

@@ -22,6 +22,7 @@ pub mod network;
 pub mod outage;
 mod outbox;
 pub mod reliability;
+pub mod revenue;
 #[cfg(test)]
 mod rig;
 pub mod state;

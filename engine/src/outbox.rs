@@ -17,7 +17,7 @@ use arrow::{
 use gridtally_ingest::log::Position;
 use gridtally_schemas::{
     MeterId, PowerEvent, RegisterRead, UtcMicros, Zone,
-    billing::BillingRow,
+    billing::{BillingRow, DiscomAccountsRow},
     network::{ConnectionRow, MasterRows, MeterRow, NodeRow},
     table,
 };
@@ -150,6 +150,7 @@ pub(crate) struct Outbox {
     pub(crate) master: Vec<(MasterRow, Origin)>,
     pub(crate) outage: OutageRows,
     pub(crate) billing: Vec<(BillingRow, Origin)>,
+    pub(crate) accounts: Vec<(DiscomAccountsRow, Origin)>,
     pub(crate) compensation: CompensationRows,
 }
 
@@ -176,6 +177,8 @@ impl Outbox {
         self.quarantine.retain(|row| row.position > quarantine);
         let billing = written(&table::BILLING);
         self.billing.retain(|(_, origin)| origin.position > billing);
+        let accounts = written(&table::DISCOM_ACCOUNTS);
+        self.accounts.retain(|(_, origin)| origin.position > accounts);
         self.master.retain(|(row, origin)| match row {
             MasterRow::Node(_) => origin.position > nodes,
             MasterRow::Meter(_) => origin.position > meters,
@@ -193,6 +196,7 @@ impl Outbox {
             + self.master.len()
             + self.outage.len()
             + self.billing.len()
+            + self.accounts.len()
             + self.compensation.len()
     }
 }

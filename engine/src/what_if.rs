@@ -156,6 +156,7 @@ async fn read(tables: &TablesReader, settings: &Settings) -> Result<Said, Engine
         world.restore_requests(rows, always)
     })
     .await?;
+    each(tables, &table::CLAIMS, |rows| world.restore_claims(rows, always)).await?;
     each(tables, &table::OUTAGES, |rows| said.take_outages(rows)).await?;
     each(tables, &table::INTERRUPTIONS, |rows| {
         said.take_interruptions(rows)

@@ -20,6 +20,7 @@ use crate::{
     network::{MeterIx, Network, NodeIx, Roster},
     outage::{EventMap, Rules},
     outbox::Outbox,
+    revenue::RevenueRules,
     state::{BlockNumber, Quarter, State},
     vee::VeeLimits,
 };
@@ -38,6 +39,7 @@ pub(crate) mod publish;
 pub mod reliability;
 pub(crate) mod replay;
 pub(crate) mod restore;
+pub mod revenue;
 pub(crate) mod rows;
 mod settle;
 mod sums;
@@ -94,6 +96,8 @@ pub struct Settings {
     pub event_map: EventMap,
     /// By what consumers are compensated. Default: no regulation, nothing is accrued.
     pub compensation: CompensationRules,
+    /// What feeders' revenue is judged by.
+    pub revenue: RevenueRules,
 }
 
 const MINUTE_MICROS: i64 = 60_000_000;
@@ -113,6 +117,7 @@ impl Default for Settings {
             outage_rules: Rules::default(),
             event_map: EventMap::default(),
             compensation: CompensationRules::default(),
+            revenue: RevenueRules::default(),
         }
     }
 }
@@ -180,6 +185,7 @@ pub struct World {
     paging: Paging,
     completeness: Completeness,
     bills: Bills,
+    revenue: revenue::Revenue,
     /// Rows on their way to the tables.
     pub(crate) outbox: Outbox,
     applied: Position,
@@ -224,6 +230,7 @@ impl World {
             paging: Paging::default(),
             completeness: Completeness::default(),
             bills: Bills::default(),
+            revenue: revenue::Revenue::default(),
             outbox: Outbox::default(),
             applied: Position::default(),
         }

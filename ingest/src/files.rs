@@ -46,8 +46,12 @@ pub enum FileKind {
     SupplyHours,
     /// Bills.
     Billing,
+    /// Accounts of the discom.
+    DiscomAccounts,
     /// Requests with a time limit.
     ServiceRequests,
+    /// Claims of consumers.
+    Claims,
     /// Interval reads.
     Reads,
     /// Register reads.
@@ -58,14 +62,16 @@ pub enum FileKind {
 
 impl FileKind {
     /// Every kind, in dependency order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Nodes,
         Self::Meters,
         Self::Connections,
         Self::PlannedOutages,
         Self::SupplyHours,
         Self::Billing,
+        Self::DiscomAccounts,
         Self::ServiceRequests,
+        Self::Claims,
         Self::Reads,
         Self::Registers,
         Self::Events,
@@ -81,7 +87,9 @@ impl FileKind {
             Self::PlannedOutages => "planned_outages",
             Self::SupplyHours => "supply_hours",
             Self::Billing => "billing",
+            Self::DiscomAccounts => "discom_accounts",
             Self::ServiceRequests => "service_requests",
+            Self::Claims => "claims",
             Self::Reads => "reads",
             Self::Registers => "registers",
             Self::Events => "events",
@@ -112,7 +120,7 @@ impl fmt::Display for FileKind {
 /// A word that is no kind of file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{word}` is no kind of file: nodes, meters, connections, planned_outages, supply_hours, billing, service_requests, reads, registers and events are"
+    "`{word}` is no kind of file: nodes, meters, connections, planned_outages, supply_hours, billing, discom_accounts, service_requests, claims, reads, registers and events are"
 )]
 pub struct UnknownKind {
     /// The word, shortened.

@@ -1,12 +1,13 @@
-//! What others say of compensation: what a billing system has taken and credited, what people approve, and requests with a time limit.
+//! What others say of compensation: what a billing system has taken and credited, what people approve, requests with a time limit, and
+//! consumers' claims.
 //!
 //! Entries themselves are never said by anybody: they follow from the evidence. A word names entries by id.
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
-use crate::{ConsumerId, UtcMicros, network::words};
+use crate::{ConsumerId, Day, UtcMicros, network::words};
 
 /// Most entries that one word names.
 pub const ENTRIES_NAMED_MAX: usize = 10_000;
@@ -214,6 +215,139 @@ words!(
     }
 );
 
+/// What a consumer can be owed for: the key of a chain of entries, beside the consumer.
+///
+/// As text: `outage:{outage_id}`, `request:{request_id}`, `period:{standard}:{first day}`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DefaultKey {
+    /// His part in an outage.
+    Outage(String),
+    /// A count in a civil period.
+    Period {
+        /// The standard.
+        standard: String,
+        /// First day of the period.
+        first_day: Day,
+    },
+    /// A request.
+    Request(String),
+}
+
+impl DefaultKey {
+    /// The outage, where the default is one: column `outage_id`.
+    #[must_use]
+    pub fn outage_id(&self) -> Option<&str> {
+        match self {
+            Self::Outage(outage_id) => Some(outage_id),
+            Self::Period { .. } | Self::Request(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for DefaultKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Outage(outage_id) => write!(f, "outage:{outage_id}"),
+            Self::Period { standard, first_day } => write!(f, "period:{standard}:{first_day}"),
+            Self::Request(request_id) => write!(f, "request:{request_id}"),
+        }
+    }
+}
+
+impl FromStr for DefaultKey {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong =
+            || format!("`{text}` is no default: outage:…, request:… or period:…:YYYY-MM-DD is needed");
+        match text.split_once(':') {
+            Some(("outage", outage_id)) if !outage_id.is_empty() => Ok(Self::Outage(outage_id.to_owned())),
+            Some(("request", request_id)) if !request_id.is_empty() => {
+                Ok(Self::Request(request_id.to_owned()))
+            }
+            Some(("period", rest)) => {
+                let (standard, day) = rest.rsplit_once(':').ok_or_else(wrong)?;
+                Ok(Self::Period {
+                    standard: standard.to_owned(),
+                    first_day: Day::parse(day).ok_or_else(wrong)?,
+                })
+            }
+            Some(_) | None => Err(wrong()),
+        }
+    }
+}
+
+impl Serialize for DefaultKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A row of the `claims` file: a consumer's claim for what is owed on claim, or what a forum or ombudsman made of one. Of two rows of one
+/// claim the later recorded stands, then the larger content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClaimRow {
+    /// The claim.
+    pub claim_id: String,
+    /// Who claims.
+    pub consumer_id: ConsumerId,
+    /// For what.
+    pub about: ClaimAbout,
+    /// When it was filed.
+    pub filed_at: UtcMicros,
+    /// When forum or ombudsman upheld it, not before it was filed; `None`: not, or not yet.
+    pub upheld_at: Option<UtcMicros>,
+}
+
+/// What a claim is about. As text: a [`DefaultKey`], or `supply:{instant}` with an RFC 3339 instant at which the consumer had no
+/// supply, since a consumer knows no ids of outages.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ClaimAbout {
+    /// A default by its key.
+    Default(DefaultKey),
+    /// The outage in which the consumer had no supply at this instant.
+    NoSupplyAt(UtcMicros),
+}
+
+impl fmt::Display for ClaimAbout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default(default) => default.fmt(f),
+            Self::NoSupplyAt(at) => write!(f, "supply:{at}"),
+        }
+    }
+}
+
+impl FromStr for ClaimAbout {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || {
+            format!(
+                "`{text}` is nothing to claim for: supply:INSTANT (such as supply:2026-04-01T10:00:00+05:30), outage:ID, request:ID or \
+                 period:STANDARD:YYYY-MM-DD is needed"
+            )
+        };
+        match text.strip_prefix("supply:") {
+            Some(at) => UtcMicros::parse(at).map(Self::NoSupplyAt).map_err(|_| wrong()),
+            None => text.parse().map(Self::Default).map_err(|_: String| wrong()),
+        }
+    }
+}
+
+impl Serialize for ClaimAbout {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ClaimAbout {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -240,6 +374,34 @@ mod tests {
         );
         check(word("k", &["B", "A", "B"]), "`entry_ids` names B twice");
         assert_eq!(word("k", &["B", "A"]).check(), Ok(()));
+    }
+
+    #[test]
+    fn what_a_claim_is_about_is_told_as_text() {
+        let same = |text: &str| {
+            let about: ClaimAbout = text.parse().unwrap();
+            assert_eq!(about.to_string(), text);
+            let json = serde_json::to_string(&about).unwrap();
+            assert_eq!(serde_json::from_str::<ClaimAbout>(&json).unwrap(), about);
+        };
+        same("outage:OT1:x");
+        same("request:R1");
+        same("period:count:2026-04-01");
+        same("supply:2026-04-01T04:30:00+00:00");
+        for text in [
+            "supply:yesterday",
+            "supply:",
+            "outage:",
+            "OT1",
+            "period:2026-04-01",
+            "",
+        ] {
+            let why = text.parse::<ClaimAbout>().unwrap_err();
+            assert!(
+                why.starts_with(&format!("`{text}` is nothing to claim for: ")),
+                "{why}"
+            );
+        }
     }
 
     #[test]

@@ -15,14 +15,16 @@
 //! kind 9    billing      body = JSON of a list of BillingRow
 //! kind 10   compensation body = JSON of CompensationWord
 //! kind 11   requests     body = JSON of a list of ServiceRequestRow
+//! kind 12   claims       body = JSON of a list of ClaimRow
+//! kind 13   accounts     body = JSON of a list of DiscomAccountsRow
 //! ```
 //!
 //! A newer kind is added, never redefined: an old log stays readable.
 
 use crate::{
     Publish, UtcMicros,
-    billing::BillingRow,
-    compensation::{CompensationWord, ServiceRequestRow},
+    billing::{BillingRow, DiscomAccountsRow},
+    compensation::{ClaimRow, CompensationWord, ServiceRequestRow},
     edit::Edits,
     network::MasterRows,
     outage::{Cause, PlanRows},
@@ -41,6 +43,8 @@ const KIND_RELEASE: u8 = 8;
 const KIND_BILLING: u8 = 9;
 const KIND_COMPENSATION: u8 = 10;
 const KIND_REQUESTS: u8 = 11;
+const KIND_CLAIMS: u8 = 12;
+const KIND_ACCOUNTS: u8 = 13;
 
 /// Source that a file import records: `file:` and the file's name. Bounded like every text of a record.
 const TEXT_BYTES_MAX: usize = 65_535;
@@ -86,6 +90,10 @@ pub enum Body<'a> {
     Compensation(CompensationWord),
     /// Requests with a time limit.
     Requests(Vec<ServiceRequestRow>),
+    /// Claims of consumers.
+    Claims(Vec<ClaimRow>),
+    /// Accounts of the discom.
+    Accounts(Vec<DiscomAccountsRow>),
     /// What waited in quarantine and is judged good again.
     Release(Vec<Quarantined>),
 }
@@ -123,6 +131,12 @@ pub enum RecordError {
     /// Requests that do not parse.
     #[error("log record's requests do not parse")]
     Requests(#[source] serde_json::Error),
+    /// Claims that do not parse.
+    #[error("log record's claims do not parse")]
+    Claims(#[source] serde_json::Error),
+    /// Accounts that do not parse.
+    #[error("log record's accounts do not parse")]
+    Accounts(#[source] serde_json::Error),
     /// A publish that does not parse.
     #[error("log record's publish does not parse")]
     Publish(#[source] wire::DecodeError),
@@ -255,6 +269,34 @@ pub fn encode_requests(
     serde_json::to_writer(bytes, rows)
 }
 
+/// Writes a record of claims.
+///
+/// # Errors
+/// None in practice: claims are texts and times, which JSON can always say.
+pub fn encode_claims(
+    recorded_at: UtcMicros,
+    source: &str,
+    rows: &[ClaimRow],
+    bytes: &mut Vec<u8>,
+) -> Result<(), serde_json::Error> {
+    header(KIND_CLAIMS, recorded_at, source, bytes);
+    serde_json::to_writer(bytes, rows)
+}
+
+/// Writes a record of the discom's accounts.
+///
+/// # Errors
+/// None in practice: accounts are texts and whole numbers, which JSON can always say.
+pub fn encode_accounts(
+    recorded_at: UtcMicros,
+    source: &str,
+    rows: &[DiscomAccountsRow],
+    bytes: &mut Vec<u8>,
+) -> Result<(), serde_json::Error> {
+    header(KIND_ACCOUNTS, recorded_at, source, bytes);
+    serde_json::to_writer(bytes, rows)
+}
+
 /// Writes a record that releases what waited in quarantine.
 pub fn encode_release(recorded_at: UtcMicros, source: &str, rows: &[Quarantined], bytes: &mut Vec<u8>) {
     header(KIND_RELEASE, recorded_at, source, bytes);
@@ -329,6 +371,8 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, RecordError> {
             Body::Compensation(serde_json::from_slice(rest).map_err(RecordError::Compensation)?)
         }
         KIND_REQUESTS => Body::Requests(serde_json::from_slice(rest).map_err(RecordError::Requests)?),
+        KIND_CLAIMS => Body::Claims(serde_json::from_slice(rest).map_err(RecordError::Claims)?),
+        KIND_ACCOUNTS => Body::Accounts(serde_json::from_slice(rest).map_err(RecordError::Accounts)?),
         KIND_RELEASE => Body::Release(take_release(rest)?),
         other => return Err(RecordError::Kind(other)),
     };

@@ -28,7 +28,7 @@ use arrivals::Arrivals;
 /// One statement, and what it rests on.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub(crate) struct Statement {
-    /// What it is of: entry, sum, rule, default, outage, announcement, cause, request, interruption, events, reads, connection or node.
+    /// What it is of: entry, sum, rule, default, outage, announcement, cause, request, claim, interruption, events, reads, connection or node.
     pub(crate) kind: &'static str,
     /// In a sentence.
     pub(crate) says: String,

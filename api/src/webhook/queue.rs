@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use gridtally_schemas::UtcMicros;
 use serde::{Deserialize, Serialize};
 
-use super::source::Notice;
+use super::source::{Follows, Notice};
 
 /// Most notices that are open at a time, and so in memory.
 pub(super) const WINDOW_MAX: usize = 256;
@@ -85,6 +85,9 @@ pub(crate) struct DeadLetter {
 /// What outlives the process.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Standing {
+    /// Of what the numbers are.
+    #[serde(default)]
+    pub(super) follows: Follows,
     /// Everything up to here was taken over from the source.
     pub(super) cursor: i64,
     /// What of it is not settled: neither delivered, nor unwanted, nor dead.

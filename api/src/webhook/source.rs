@@ -3,10 +3,51 @@
 use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use async_trait::async_trait;
-use gridtally_engine::{Engine, world::outage::OutageVersion};
+use gridtally_engine::{
+    Engine,
+    compensation::ledger::Status,
+    world::{
+        compensation::{EntryVersion, FeedEntry},
+        outage::OutageVersion,
+    },
+};
 use gridtally_schemas::{UtcMicros, Zone};
 use ring::digest;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
+
+use crate::routes::compensation::EntryRow;
+
+/// What a receiver follows. Numbers of one have nothing to do with those of another, so a receiver follows one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Follows {
+    /// Outages.
+    #[default]
+    Outages,
+    /// The billing feed.
+    Compensation,
+}
+
+impl Follows {
+    /// What a receiver follows that wants these kinds of notices: outages when it names none. `None`: they are of both, or one is of
+    /// neither.
+    #[must_use]
+    pub fn of<'a>(kinds: impl IntoIterator<Item = &'a str>) -> Option<Self> {
+        let mut found = None;
+        for kind in kinds {
+            let of_kind = match kind {
+                outage if OUTAGE_KINDS.contains(&outage) => Self::Outages,
+                entry if COMPENSATION_KINDS.contains(&entry) => Self::Compensation,
+                _ => return None,
+            };
+            if *found.get_or_insert(of_kind) != of_kind {
+                return None;
+            }
+        }
+        Some(found.unwrap_or_default())
+    }
+}
 
 /// Something to tell a receiver of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +124,7 @@ impl OutageNotices {
         let text = |at: UtcMicros| at.to_rfc3339(&self.zone);
         let kind = kind_of(&row.values.status);
         let (about, values) = (row.id.to_string(), row.values);
-        let id = id_of(&about, row.version);
+        let id = id_of("outage", &about, row.version);
         let event = json!({
             "specversion": "1.0",
             "id": id,
@@ -124,10 +165,10 @@ impl OutageNotices {
 }
 
 /// An id without a full stop, which the signed content uses between its parts: a digest of what is told.
-fn id_of(about: &str, version: i64) -> String {
+fn id_of(what: &str, about: &str, version: i64) -> String {
     let digest = digest::digest(&digest::SHA256, format!("{about}\n{version}").as_bytes());
     let hex = digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}"));
-    format!("outage_{}", hex.collect::<String>())
+    format!("{what}_{}", hex.collect::<String>())
 }
 
 #[async_trait]
@@ -147,5 +188,118 @@ impl Source for OutageNotices {
     async fn these(&self, sequences: &BTreeSet<i64>) -> Result<Vec<Notice>, SourceError> {
         let rows = self.engine.outages_numbered(sequences).await?;
         Ok(rows.into_iter().map(|row| self.notice(row)).collect())
+    }
+}
+
+const ACCRUING: &str = "gridtally.compensation.accruing.v1";
+const TO_APPROVE: &str = "gridtally.compensation.to_approve.v1";
+const DUE: &str = "gridtally.compensation.due.v1";
+const EXPORTED: &str = "gridtally.compensation.exported.v1";
+const CREDITED: &str = "gridtally.compensation.credited.v1";
+
+/// The kinds of notices about compensation entries, by the status that the entry has come to.
+pub const COMPENSATION_KINDS: [&str; 5] = [ACCRUING, TO_APPROVE, DUE, EXPORTED, CREDITED];
+
+/// The billing feed, told: each durable version of an entry of compensation is a notice. `data` is the entry as
+/// `GET /compensation/entries` gives it. Where two people must approve, a due entry is told as one to approve until both have.
+#[derive(Debug)]
+pub struct CompensationNotices {
+    engine: Arc<Engine>,
+    zone: Zone,
+    needs_approval: bool,
+    source: String,
+}
+
+impl CompensationNotices {
+    /// `source` is the CloudEvents attribute of that name: who tells.
+    #[must_use]
+    pub fn new(engine: Arc<Engine>, source: String) -> Self {
+        let (zone, needs_approval) = engine.read(|world| {
+            let settings = &world.settings;
+            (settings.zone.clone(), settings.compensation.needs_approval)
+        });
+        Self {
+            engine,
+            zone,
+            needs_approval,
+            source,
+        }
+    }
+
+    fn notice(&self, row: EntryVersion) -> Notice {
+        let about = row.entry.entry_id.to_string();
+        let kind = match row.standing.status {
+            Status::Accruing => ACCRUING,
+            Status::Due if self.needs_approval && row.hands.checked_by.is_none() => TO_APPROVE,
+            Status::Due => DUE,
+            Status::Exported => EXPORTED,
+            Status::Credited => CREDITED,
+        };
+        let id = id_of("entry", &about, row.version);
+        let (sequence, time) = (row.sequence, row.published_at.to_rfc3339(&self.zone));
+        let entry = EntryRow::of(
+            &self.zone,
+            FeedEntry {
+                published_status: Some(row.standing.status),
+                sequence: u64::try_from(row.sequence).unwrap_or_default(),
+                version: row.version,
+                entry: row.entry,
+                standing: row.standing,
+                hands: row.hands,
+            },
+        );
+        let event = json!({
+            "specversion": "1.0",
+            "id": id,
+            "source": self.source,
+            "type": kind,
+            "subject": about,
+            "time": time,
+            "datacontenttype": "application/json",
+            "sequence": sequence.to_string(),
+            "data": entry,
+        });
+        Notice {
+            sequence,
+            id,
+            kind,
+            about,
+            body: event.to_string().into_bytes(),
+        }
+    }
+}
+
+#[async_trait]
+impl Source for CompensationNotices {
+    fn newest(&self) -> i64 {
+        let last = self.engine.read(gridtally_engine::World::last_entry_sequence);
+        i64::try_from(last).unwrap_or(i64::MAX)
+    }
+
+    async fn after(&self, sequence: i64, notices_max: usize) -> Result<Vec<Notice>, SourceError> {
+        if sequence >= self.newest() {
+            return Ok(Vec::new());
+        }
+        let rows = self.engine.entries_after(sequence, notices_max).await?;
+        Ok(rows.into_iter().map(|row| self.notice(row)).collect())
+    }
+
+    async fn these(&self, sequences: &BTreeSet<i64>) -> Result<Vec<Notice>, SourceError> {
+        let rows = self.engine.entries_numbered(sequences).await?;
+        Ok(rows.into_iter().map(|row| self.notice(row)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receiver_follows_one_source_by_the_kinds_that_it_names() {
+        assert_eq!(Follows::of([]), Some(Follows::Outages));
+        assert_eq!(Follows::of(OUTAGE_KINDS), Some(Follows::Outages));
+        assert_eq!(Follows::of(COMPENSATION_KINDS), Some(Follows::Compensation));
+        assert_eq!(Follows::of([ACTIVE, DUE]), None);
+        assert_eq!(Follows::of(["gridtally.read.v1"]), None);
     }
 }

@@ -177,6 +177,7 @@ impl Running {
                 name: "sms".to_owned(),
                 url: format!("http://{address}/hook").parse().unwrap(),
                 secrets: vec![Secret::parse(SECRET).unwrap()],
+                follows: Follows::Outages,
                 events: BTreeSet::new(),
             }],
             folder: folder.to_owned(),
@@ -193,8 +194,13 @@ impl Running {
         let source: Arc<dyn Source> = shared;
         let (end, ending) = watch::channel(false);
         let mut tasks = JoinSet::new();
-        let webhooks =
-            Webhooks::start(settings, &source, &ChangeFeed::default(), (&mut tasks, &ending)).unwrap();
+        let webhooks = Webhooks::start(
+            settings,
+            |_| Arc::clone(&source),
+            &ChangeFeed::default(),
+            (&mut tasks, &ending),
+        )
+        .unwrap();
         Self { webhooks, tasks, end }
     }
 

@@ -227,6 +227,24 @@ pub(crate) const KEYS: &[Key] = &[
         "none: billing gets an entry when it is due; two_people: only after one person has proposed and another approved it",
     ),
     key(
+        "revenue.audit_loss_pct",
+        "GRIDTALLY_REVENUE_AUDIT_LOSS_PCT",
+        "15",
+        "a feeder's loss of a month above this calls for an audit, per cent",
+    ),
+    key(
+        "revenue.arrears_jump_pct",
+        "GRIDTALLY_REVENUE_ARREARS_JUMP_PCT",
+        "10",
+        "arrears are suspected in a month whose billing rate is this far above the median of the year's other months, per cent",
+    ),
+    key(
+        "revenue.rounds_ratio",
+        "GRIDTALLY_REVENUE_ROUNDS_RATIO",
+        "false",
+        "whether the ratio of two years' revenue realised is rounded to two decimals before last year's rate is carried on",
+    ),
+    key(
         "outage.estimate_outages_min",
         "GRIDTALLY_OUTAGE_ESTIMATE_OUTAGES_MIN",
         "5",

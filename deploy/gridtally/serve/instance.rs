@@ -13,7 +13,7 @@ use std::{
 use gridtally_api::{
     ApiSettings, ApiState,
     sql::{Sql, SqlConfig},
-    webhook::{OutageNotices, Source, Webhooks},
+    webhook::{CompensationNotices, Follows, OutageNotices, Source, Webhooks},
 };
 use gridtally_engine::{Engine, tables::Tables};
 use gridtally_ingest::{
@@ -300,9 +300,14 @@ fn webhooks(
     core: &Core,
     tasks: (&mut JoinSet<()>, &watch::Receiver<bool>),
 ) -> Result<Webhooks, Failure> {
-    let notices = OutageNotices::new(Arc::clone(&core.engine), plan.webhook_source.clone());
-    let source: Arc<dyn Source> = Arc::new(notices);
-    Webhooks::start(plan.webhooks.clone(), &source, &core.engine.changes(), tasks)
+    let source_of = |follows| -> Arc<dyn Source> {
+        let (engine, teller) = (Arc::clone(&core.engine), plan.webhook_source.clone());
+        match follows {
+            Follows::Outages => Arc::new(OutageNotices::new(engine, teller)),
+            Follows::Compensation => Arc::new(CompensationNotices::new(engine, teller)),
+        }
+    };
+    Webhooks::start(plan.webhooks.clone(), source_of, &core.engine.changes(), tasks)
         .map_err(|source| Failure::work("webhooks cannot be started", source))
 }
 

@@ -1,4 +1,4 @@
-//! Who is told of outages, from configuration.
+//! Who is told of outages and of compensation, from configuration.
 
 use std::{
     collections::BTreeSet,
@@ -7,7 +7,9 @@ use std::{
     time::Duration,
 };
 
-use gridtally_api::webhook::{Endpoint, OUTAGE_KINDS, Patience, Secret, Url, WebhookSettings};
+use gridtally_api::webhook::{
+    COMPENSATION_KINDS, Endpoint, Follows, OUTAGE_KINDS, Patience, Secret, Url, WebhookSettings,
+};
 
 use crate::config::{Config, ConfigError, WebhookEntry};
 
@@ -60,16 +62,7 @@ fn endpoints(entries: &[WebhookEntry]) -> Result<Vec<Endpoint>, ConfigError> {
         if !names.insert(&entry.name) {
             return Err(refuse("name", "it stands twice".to_owned()));
         }
-        if let Some(other) = entry
-            .events
-            .iter()
-            .find(|event| !OUTAGE_KINDS.contains(&event.as_str()))
-        {
-            return Err(refuse(
-                "events",
-                format!("`{other}` is none of: {}", OUTAGE_KINDS.join(", ")),
-            ));
-        }
+        let follows = follows(&entry.events).map_err(|reason| refuse("events", reason))?;
         if entry.secrets.is_empty() {
             return Err(refuse(
                 "secrets",
@@ -83,10 +76,23 @@ fn endpoints(entries: &[WebhookEntry]) -> Result<Vec<Endpoint>, ConfigError> {
             secrets: secrets
                 .collect::<Result<_, _>>()
                 .map_err(|error| refuse("secrets", error.to_string()))?,
+            follows,
             events: entry.events.iter().cloned().collect(),
         });
     }
     Ok(endpoints)
+}
+
+/// What a receiver of these kinds of notices follows.
+fn follows(events: &[String]) -> Result<Follows, String> {
+    let known = || OUTAGE_KINDS.into_iter().chain(COMPENSATION_KINDS);
+    if let Some(other) = events.iter().find(|event| !known().any(|kind| kind == *event)) {
+        let known: Vec<&str> = known().collect();
+        return Err(format!("`{other}` is none of: {}", known.join(", ")));
+    }
+    Follows::of(events.iter().map(String::as_str)).ok_or_else(|| {
+        "a receiver follows outages or compensation, not both: name another receiver for the other".to_owned()
+    })
 }
 
 /// An address over TLS; without it only on this machine, or where that is said to be meant.
@@ -153,6 +159,10 @@ mod tests {
         check(
             &|entry| entry.events = vec!["outage".to_owned()],
             "`outage` is none of: gridtally.outage.scheduled.v1",
+        );
+        check(
+            &|entry| entry.events.push("gridtally.compensation.due.v1".to_owned()),
+            "a receiver follows outages or compensation, not both",
         );
         let twice = endpoints(&[entry(), entry()]).unwrap_err().to_string();
         assert!(twice.ends_with("it stands twice"), "{twice}");

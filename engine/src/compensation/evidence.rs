@@ -3,8 +3,9 @@
 //! Nothing here depends on the order in which it was learnt. Facts of a connection are those of the instant at which the
 //! default began, so that a topology row recorded later changes the decision and not the evidence of other defaults.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
+pub use gridtally_schemas::billing::FinancialYear;
 use gridtally_schemas::{
     ConsumerId, Day, IntervalMinutes, UtcMicros,
     network::{AreaClass, Supply},
@@ -164,23 +165,14 @@ pub struct VoltageDay {
 /// A consumer's claim for one default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Claim {
+    /// The claim.
+    pub claim_id: String,
     /// What it is about.
     pub default: DefaultKey,
     /// When it was filed.
     pub filed_at: UtcMicros,
     /// When forum or ombudsman upheld it; `None`: not, or not yet.
     pub upheld_at: Option<UtcMicros>,
-}
-
-/// A financial year, April to March, by the calendar year in which it begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub struct FinancialYear(pub i32);
-
-impl fmt::Display for FinancialYear {
-    /// `2026-27`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{:02}", self.0, (self.0 + 1).rem_euclid(100))
-    }
 }
 
 /// Everything known of one consumer.

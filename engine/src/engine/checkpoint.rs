@@ -17,7 +17,7 @@ use super::{EngineError, Store};
 use crate::{outbox::Stamp, world::publish::Due};
 
 /// Tables whose rows the log alone decides, in the order of their commits.
-pub(crate) static FROM_LOG: [&TableSchema; 14] = [
+pub(crate) static FROM_LOG: [&TableSchema; 16] = [
     &table::INTERVAL_READS,
     &table::REGISTER_READS,
     &table::METER_EVENTS,
@@ -30,12 +30,14 @@ pub(crate) static FROM_LOG: [&TableSchema; 14] = [
     &table::SUPPLY_HOURS,
     &table::OUTAGE_CAUSES,
     &table::BILLING,
+    &table::DISCOM_ACCOUNTS,
     &table::COMPENSATION_ACKNOWLEDGEMENTS,
     &table::SERVICE_REQUESTS,
+    &table::CLAIMS,
 ];
 
 /// Tables that time too decides.
-pub(crate) static FROM_TIME: [&TableSchema; 10] = [
+pub(crate) static FROM_TIME: [&TableSchema; 11] = [
     &table::DT_BALANCE,
     &table::FEEDER_BALANCE,
     &table::NODE_BALANCE_DAILY,
@@ -45,6 +47,7 @@ pub(crate) static FROM_TIME: [&TableSchema; 10] = [
     &table::INTERRUPTIONS,
     &table::RELIABILITY_MONTHLY,
     &table::COMPENSATION_ENTRIES,
+    &table::FEEDER_REVENUE_MONTHLY,
     &table::CHECKPOINTS,
 ];
 

@@ -93,6 +93,7 @@ pub(crate) async fn recover<S: Store>(
         world.restore_completeness(rows)
     })
     .await?;
+    restore_revenue(store, &mut world, as_of).await?;
     world.resume(as_of, counts);
     world.judge_from(said_through);
     Ok(Recovered {
@@ -127,7 +128,7 @@ async fn restore_outages<S: Store>(store: &S, world: &mut World, as_of: Position
     .await
 }
 
-/// The ledger, what was said of it, and requests.
+/// The ledger, what was said of it, requests and claims.
 async fn restore_compensation<S: Store>(
     store: &S,
     world: &mut World,
@@ -143,6 +144,19 @@ async fn restore_compensation<S: Store>(
     .await?;
     each(store, &table::SERVICE_REQUESTS, |rows| {
         world.restore_requests(rows, as_of)
+    })
+    .await?;
+    each(store, &table::CLAIMS, |rows| world.restore_claims(rows, as_of)).await
+}
+
+/// The discom's accounts, and what was published of feeders' revenue.
+async fn restore_revenue<S: Store>(store: &S, world: &mut World, as_of: Position) -> Result<(), EngineError> {
+    each(store, &table::DISCOM_ACCOUNTS, |rows| {
+        world.restore_accounts(rows, as_of)
+    })
+    .await?;
+    each(store, &table::FEEDER_REVENUE_MONTHLY, |rows| {
+        world.restore_revenue(rows)
     })
     .await
 }

@@ -141,6 +141,8 @@ impl World {
             Body::Billing(rows) => self.apply_billing(&origin, rows),
             Body::Compensation(word) => self.apply_compensation(&origin, word),
             Body::Requests(rows) => self.apply_requests(&origin, rows),
+            Body::Claims(rows) => self.apply_claims(&origin, rows),
+            Body::Accounts(rows) => self.apply_accounts(&origin, rows),
             Body::Release(rows) => self.apply_release(&origin, rows),
         }
         self.counts.records += 1;
@@ -570,6 +572,7 @@ impl World {
             let touched = self.network.merge(origin.received_at, &origin.source, rows);
             if touched.rows_changed > 0 {
                 self.outbox.master.push((row, origin.clone()));
+                self.note_revenue_network(since);
             }
             for feeder in &touched.feeders {
                 self.vee.note_feeder(*feeder, since);

@@ -13,9 +13,9 @@
 //! which it is read (ORD-1): a bill that comes after the read, a read that comes before the bill in a replay, give the same row. A row
 //! that turns out not to be one (an earlier record of the read, another connection) is withdrawn by a version without an actual.
 //!
-//! Memory: about 56 bytes a bill.
+//! Memory: about 90 bytes a bill.
 
-use std::{hash::Hash, sync::Arc};
+use std::{collections::BTreeMap, hash::Hash, sync::Arc};
 
 use arrow::{
     array::{Date32Array, Decimal128Array, RecordBatch},
@@ -36,6 +36,7 @@ use super::{
 use crate::{
     network::MeterIx,
     outbox::{Columns, Origin, Stamp},
+    revenue::Billed,
     state::{Arrival, Held, Quarter, Value},
     vee::Method,
 };
@@ -56,6 +57,25 @@ struct Bill {
     billed_at: UtcMicros,
     /// Fixed charges in the row that stands, paise.
     fixed_paise: Option<i64>,
+    /// Energy and money of the row that stands.
+    amounts: Billed,
+}
+
+/// What a bill that changed counts in revenue, and what it counted before; `None`: it is the first.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counted {
+    pub(super) before: Option<Billed>,
+    pub(super) now: Billed,
+}
+
+/// What a bill counts in revenue: what was billed without arrears, and the subsidy that the State pays for it.
+fn amounts_of(row: &BillingRow) -> Billed {
+    Billed {
+        bills: 1,
+        sold_wh: row.billed_wh,
+        revenue_paise: row.billed_paise.saturating_add(row.subsidy_paise.unwrap_or(0)),
+        collected_paise: row.collected_paise.unwrap_or(0),
+    }
 }
 
 /// All bills.
@@ -63,8 +83,8 @@ struct Bill {
 pub(crate) struct Bills {
     consumers: HashMap<ConsumerId, ConsumerIx>,
     ids: Vec<ConsumerId>,
-    /// By consumer and first day of the month.
-    bills: HashMap<(ConsumerIx, Day), Bill>,
+    /// By first day of the month and consumer.
+    bills: BTreeMap<Day, HashMap<ConsumerIx, Bill>>,
 }
 
 impl Bills {
@@ -72,26 +92,43 @@ impl Bills {
         self.bills.is_empty()
     }
 
-    /// Merges a row; tells whether it changes what stands, or when it was first said.
-    fn merge(&mut self, recorded_at: UtcMicros, row: &BillingRow) -> bool {
+    /// Merges a row. `None`: it changes neither what stands, nor when it was first said.
+    fn merge(&mut self, recorded_at: UtcMicros, row: &BillingRow) -> Option<Counted> {
         let consumer = self.name(&row.consumer_id);
         let said = (recorded_at, digest(&Said(row)));
-        let Some(held) = self.bills.get_mut(&(consumer, row.month)) else {
+        let amounts = amounts_of(row);
+        let of_month = self.bills.entry(row.month).or_default();
+        let Some(held) = of_month.get_mut(&consumer) else {
             let new = Bill {
                 stands: said,
                 billed_at: recorded_at,
                 fixed_paise: row.fixed_paise,
+                amounts,
             };
-            self.bills.insert((consumer, row.month), new);
-            return true;
+            of_month.insert(consumer, new);
+            return Some(Counted {
+                before: None,
+                now: amounts,
+            });
         };
         let before = *held;
         held.billed_at = held.billed_at.min(recorded_at);
         // A repetition too has its row: it outweighs a contradiction recorded before it, whatever is read first, restarts between or not.
         if said > held.stands {
-            (held.stands, held.fixed_paise) = (said, row.fixed_paise);
+            (held.stands, held.fixed_paise, held.amounts) = (said, row.fixed_paise, amounts);
         }
-        *held != before
+        (*held != before).then_some(Counted {
+            before: Some(before.amounts),
+            now: held.amounts,
+        })
+    }
+
+    /// Every bill of a month from `from` on, with what it counts in revenue.
+    pub(super) fn since(&self, from: Day) -> impl Iterator<Item = (&ConsumerId, Day, Billed)> {
+        self.bills.range(from..).flat_map(|(month, of_month)| {
+            let bills = of_month.iter();
+            bills.filter_map(|(consumer, bill)| Some((self.id(*consumer)?, *month, bill.amounts)))
+        })
     }
 
     /// The index of a consumer that something names, billed or not.
@@ -108,7 +145,7 @@ impl Bills {
     /// When a consumer was first billed for the month of a day.
     pub(super) fn billed_at(&self, consumer: &ConsumerId, day: Day) -> Option<(ConsumerIx, UtcMicros)> {
         let consumer = *self.consumers.get(consumer)?;
-        let bill = self.bills.get(&(consumer, day.first_of_month()))?;
+        let bill = self.bills.get(&day.first_of_month())?.get(&consumer)?;
         Some((consumer, bill.billed_at))
     }
 
@@ -116,7 +153,7 @@ impl Bills {
     /// of them is known.
     pub(super) fn fixed_charges(&self, consumer: &ConsumerId, months: &[Day]) -> Option<i64> {
         let consumer = *self.consumers.get(consumer)?;
-        let charge = |month: &Day| self.bills.get(&(consumer, *month))?.fixed_paise;
+        let charge = |month: &Day| self.bills.get(month)?.get(&consumer)?.fixed_paise;
         let latest = months.iter().rev().find_map(charge)?;
         let charges = months.iter().map(|month| charge(month).unwrap_or(latest));
         Some(charges.fold(0, i64::saturating_add))
@@ -199,7 +236,8 @@ impl World {
     pub(super) fn apply_billing(&mut self, origin: &Origin, rows: Vec<BillingRow>) {
         let mut news: HashMap<ConsumerId, Vec<Day>> = HashMap::new();
         for row in rows {
-            if self.bills.merge(origin.received_at, &row) {
+            if let Some(changed) = self.bills.merge(origin.received_at, &row) {
+                self.count_bill(&row.consumer_id, row.month, &changed);
                 self.counts.master_rows_changed += 1;
                 news.entry(row.consumer_id.clone()).or_default().push(row.month);
                 self.outbox.billing.push((row, origin.clone()));
@@ -411,7 +449,7 @@ impl World {
 }
 
 /// Wh of a bill's kWh, which has at most three decimals.
-fn watt_hours(kwh: f64) -> i64 {
+pub(super) fn watt_hours(kwh: f64) -> i64 {
     #[expect(
         clippy::as_conversions,
         reason = "this program wrote it from whole Wh, far below 2^53"

@@ -2,7 +2,7 @@
 //! ([`crate::compensation`]).
 //!
 //! ```text
-//! interruption · outage · cause · topology · request · bill ─▶ dirty consumer ─▶ evidence ─▶ decide ─▶ plan ─▶ ledger ─▶ rows
+//! interruption · outage · cause · topology · request · claim · bill ─▶ dirty consumer ─▶ evidence ─▶ decide ─▶ plan ─▶ ledger ─▶ rows
 //! billing's word (log) ──────────────────────────────────────────────────────────────── status ─▶ ledger ─▶ rows ─▶ feed
 //! ```
 //!
@@ -17,7 +17,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gridtally_schemas::{ConsumerId, UtcMicros};
+use gridtally_schemas::{
+    ConsumerId, UtcMicros,
+    compensation::{ClaimRow, ServiceRequestRow},
+};
 use hashbrown::HashMap;
 
 use super::World;
@@ -36,7 +39,7 @@ use crate::{
 mod case;
 mod evidence;
 mod feed;
-mod requests;
+mod filed;
 mod restore;
 mod rows;
 mod say;
@@ -47,11 +50,13 @@ mod voltage;
 pub use case::Case;
 pub(crate) use evidence::OutageFacts;
 pub use feed::{FeedEntry, FeedQuery, Hands};
+pub use restore::EntryVersion;
+pub(crate) use restore::entry_versions;
 pub(crate) use rows::DueEntries;
 pub(crate) use say::CompensationRows;
 
 use feed::Feed;
-use requests::Requests;
+use filed::Filed;
 use voltage::Voltages;
 
 /// What runs is looked at again after this, µs of the configured clock (house choice: amounts move by the hour at most).
@@ -71,7 +76,8 @@ pub struct CompensationRules {
 pub(crate) struct Compensation {
     ledger: Ledger,
     feed: Feed,
-    requests: Requests,
+    requests: Filed<ServiceRequestRow>,
+    claims: Filed<ClaimRow>,
     voltages: Voltages,
     /// Consumers of whom something changed.
     dirty: BTreeSet<ConsumerId>,

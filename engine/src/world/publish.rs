@@ -13,7 +13,7 @@ use gridtally_schemas::{Day, NodeId, UtcMicros, network::NodeKind};
 
 use super::{
     Counts, ReadTally, World, billing::AdjustmentRow, compensation::DueEntries, outage::DueOutages,
-    reliability::DueIndices, vee::Derived,
+    reliability::DueIndices, revenue::RevenueValues, vee::Derived,
 };
 use crate::{network::NodeIx, outbox::Outbox, state::Quarter};
 
@@ -163,6 +163,7 @@ pub(crate) struct Due {
     pub(super) days: Vec<Row<Day, DayValues>>,
     pub(super) completeness: Vec<Row<Day, ReadTally>>,
     pub(super) adjustments: Vec<AdjustmentRow>,
+    pub(super) revenue: Vec<Row<Day, RevenueValues>>,
 }
 
 /// What to publish.
@@ -220,6 +221,7 @@ impl World {
         }
         self.take_days(now, scope, due);
         self.take_completeness(now, scope, due);
+        self.take_revenue(now, scope, due);
         false
     }
 

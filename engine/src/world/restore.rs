@@ -58,6 +58,7 @@ impl World {
     pub(crate) fn resume(&mut self, as_of: Position, counts: Counts) {
         self.applied = as_of;
         self.counts = counts;
+        self.count_all_bills();
     }
 }
 

@@ -6,6 +6,7 @@ use gridtally_schemas::{table, table::TableSchema};
 use super::{
     billing, completeness,
     publish::{Due, Version},
+    revenue,
 };
 use crate::{
     balance::Coverage,
@@ -57,6 +58,12 @@ impl Due {
         add(rows.billing.len(), &table::BILLING, &|| {
             billing::bills_batch(&rows.billing, stamp)
         })?;
+        add(rows.accounts.len(), &table::DISCOM_ACCOUNTS, &|| {
+            revenue::accounts_batch(&rows.accounts, stamp)
+        })?;
+        add(self.revenue.len(), &table::FEEDER_REVENUE_MONTHLY, &|| {
+            revenue::batch(&self.revenue, stamp)
+        })?;
         add(rows.quarantine.len(), &table::QUARANTINE, &|| {
             outbox::quarantine_batch(&rows.quarantine, stamp)
         })?;
@@ -85,7 +92,8 @@ impl Due {
     pub(crate) fn rows(&self) -> usize {
         let balances = self.dts.len() + self.feeders.len() + self.days.len();
         let supply = self.outages.len() + self.indices.len() + self.entries.len();
-        let reads = self.derived.len() + self.completeness.len() + self.adjustments.len();
+        let reads =
+            self.derived.len() + self.completeness.len() + self.adjustments.len() + self.revenue.len();
         self.outbox.len() + balances + supply + reads
     }
 

@@ -186,6 +186,7 @@ impl World {
             self.settle_days(from);
         }
         self.advance_validation(now);
+        self.advance_revenue();
     }
 
     /// Takes up to about `rows_max` member reads of dirty balances, ready for the SQL; `None` when nothing is dirty.

@@ -105,6 +105,18 @@ columns!(
     7 COLLECTED_INR = "collected_inr" optional,
 );
 columns!(
+    /// `discom_accounts`.
+    discom_accounts:
+    0 YEAR = "year" required,
+    1 SALES_KWH = "sales_kwh" required,
+    2 POWER_PURCHASE_INR = "power_purchase_inr" required,
+    3 OM_INR = "om_inr" required,
+    4 DEPRECIATION_INR = "depreciation_inr" required,
+    5 INTEREST_INR = "interest_inr" required,
+    6 REVENUE_INR = "revenue_inr" required,
+    7 SUBSIDY_INR = "subsidy_inr" optional,
+);
+columns!(
     /// `service_requests`.
     service_requests:
     0 REQUEST_ID = "request_id" required,
@@ -112,6 +124,15 @@ columns!(
     2 KIND = "kind" required,
     3 OPENED_AT = "opened_at" required,
     4 CLOSED_AT = "closed_at" optional,
+);
+columns!(
+    /// `claims`.
+    claims:
+    0 CLAIM_ID = "claim_id" required,
+    1 CONSUMER_ID = "consumer_id" required,
+    2 ABOUT = "about" required,
+    3 FILED_AT = "filed_at" required,
+    4 UPHELD_AT = "upheld_at" optional,
 );
 columns!(
     /// `reads`.
@@ -152,7 +173,9 @@ pub(crate) fn columns_of(kind: FileKind) -> &'static [&'static Column] {
         FileKind::PlannedOutages => planned_outages::ALL,
         FileKind::SupplyHours => supply_hours::ALL,
         FileKind::Billing => billing::ALL,
+        FileKind::DiscomAccounts => discom_accounts::ALL,
         FileKind::ServiceRequests => service_requests::ALL,
+        FileKind::Claims => claims::ALL,
         FileKind::Reads => reads::ALL,
         FileKind::Registers => registers::ALL,
         FileKind::Events => events::ALL,

@@ -221,6 +221,8 @@ impl Run {
             FilePart::Plan(rows) => record::encode_plan_rows(recorded_at, source, rows, bytes),
             FilePart::Billing(rows) => record::encode_billing(recorded_at, source, rows, bytes),
             FilePart::Requests(rows) => record::encode_requests(recorded_at, source, rows, bytes),
+            FilePart::Claims(rows) => record::encode_claims(recorded_at, source, rows, bytes),
+            FilePart::Accounts(rows) => record::encode_accounts(recorded_at, source, rows, bytes),
             FilePart::Publish(publish) => {
                 record::encode_publish(recorded_at, source, publish, bytes);
                 Ok(())

@@ -7,8 +7,8 @@ use std::{
 
 use gridtally_schemas::{
     ConsumerId, MeterId, NodeId, Publish, UtcMicros,
-    billing::BillingRow,
-    compensation::ServiceRequestRow,
+    billing::{BillingRow, DiscomAccountsRow},
+    compensation::{ClaimRow, ServiceRequestRow},
     id,
     network::{ConnectionRow, MasterRows, MeterRow, NodeRow},
     outage::{PlanRows, PlannedOutageRow, SupplyHoursRow},
@@ -48,6 +48,10 @@ pub enum FilePart {
     Billing(Vec<BillingRow>),
     /// Requests with a time limit.
     Requests(Vec<ServiceRequestRow>),
+    /// Claims of consumers.
+    Claims(Vec<ClaimRow>),
+    /// Accounts of the discom.
+    Accounts(Vec<DiscomAccountsRow>),
     /// Reads, registers or events; rows of one meter that stand together are one span.
     Publish(Publish),
 }
@@ -346,6 +350,8 @@ impl FileParts {
             }
             FileKind::Billing => FilePart::Billing(self.fill_master(row::bill)),
             FileKind::ServiceRequests => FilePart::Requests(self.fill_master(row::service_request)),
+            FileKind::Claims => FilePart::Claims(self.fill_master(row::claim)),
+            FileKind::DiscomAccounts => FilePart::Accounts(self.fill_master(row::accounts)),
             FileKind::Reads => {
                 FilePart::Publish(self.fill_publish(&reads::METER_ID, row::read, Publish::push_read))
             }
@@ -372,6 +378,8 @@ impl Iterator for FileParts {
                 FilePart::Plan(rows) => rows.is_empty(),
                 FilePart::Billing(rows) => rows.is_empty(),
                 FilePart::Requests(rows) => rows.is_empty(),
+                FilePart::Claims(rows) => rows.is_empty(),
+                FilePart::Accounts(rows) => rows.is_empty(),
                 FilePart::Publish(publish) => publish.is_empty(),
             };
             if !empty {
@@ -524,5 +532,37 @@ impl MasterRow for ServiceRequestRow {
     fn overlap(source: &Rows, line: u64) -> Fault {
         let reason = format!("line {line} is of this request already");
         source.fault(&super::column::service_requests::REQUEST_ID, reason)
+    }
+}
+
+impl MasterRow for ClaimRow {
+    /// A claim has one row: as if it were valid always.
+    fn claim(&self, validities: &mut Validities, line: u64) -> Result<(), u64> {
+        validities.claim(&self.claim_id, UtcMicros(0), None, line)
+    }
+
+    fn text_bytes(&self) -> usize {
+        self.claim_id.len() + self.consumer_id.as_str().len() + self.about.to_string().len()
+    }
+
+    fn overlap(source: &Rows, line: u64) -> Fault {
+        let reason = format!("line {line} is of this claim already");
+        source.fault(&super::column::claims::CLAIM_ID, reason)
+    }
+}
+
+impl MasterRow for DiscomAccountsRow {
+    /// A year has one row: as if it were valid always.
+    fn claim(&self, validities: &mut Validities, line: u64) -> Result<(), u64> {
+        validities.claim(&self.year.to_string(), UtcMicros(0), None, line)
+    }
+
+    fn text_bytes(&self) -> usize {
+        0
+    }
+
+    fn overlap(source: &Rows, line: u64) -> Fault {
+        let reason = format!("line {line} is of this year already");
+        source.fault(&super::column::discom_accounts::YEAR, reason)
     }
 }

@@ -3,8 +3,8 @@
 use gridtally_schemas::{
     ConsumerId, Day, IntervalMinutes, IntervalRead, MeterId, Multiplier, NodeId, PowerEvent, RegisterRead,
     UtcMicros,
-    billing::BillingRow,
-    compensation::{ServiceRequestRow, WORD_TEXT_BYTES_MAX},
+    billing::{BillingRow, DiscomAccountsRow},
+    compensation::{ClaimRow, ServiceRequestRow, WORD_TEXT_BYTES_MAX},
     network::{ConnectionRow, MeterRole, MeterRow, Metering, NodeKind, NodeRow, Prosumer},
     outage::{PlannedOutageRow, SupplyHoursRow},
     time::EARLIEST,
@@ -13,8 +13,8 @@ use gridtally_schemas::{
 use super::{
     cell::{Cell, Reason},
     column::{
-        Column, billing, connections, events, meters, nodes, planned_outages, reads, registers,
-        service_requests, supply_hours,
+        Column, billing, claims, connections, discom_accounts, events, meters, nodes, planned_outages, reads,
+        registers, service_requests, supply_hours,
     },
 };
 
@@ -308,16 +308,40 @@ const AMOUNT_INR_MAX: f64 = 100_000_000_000.0;
 /// A number as a whole number of its `parts`: a bill's kWh in Wh, its rupees in paise.
 fn in_parts(cell: Cell<'_>, (least, most): (f64, f64), parts: f64, decimals: &str) -> Result<i64, Reason> {
     let whole = cell.number_within(least, most)? * parts;
-    // Within these bounds an f64 resolves a hundredth of a part.
+    // Within the bounds of a bill an f64 resolves a hundredth of a part; within those of a discom's year the nearest is exact.
     if (whole - whole.round()).abs() > 0.01 {
         return Err(format!("a number with at most {decimals} decimals expected"));
     }
     #[expect(
         clippy::as_conversions,
-        reason = "rounded and within 10^13, so the cast is exact"
+        reason = "rounded and within 10^15, so the cast is exact"
     )]
     let parts = whole.round() as i64;
     Ok(parts)
+}
+
+/// Largest energy, kWh, and largest amount, INR, of a discom's year (house choice: 1,000 TWh, ten lakh crore INR; both far above any).
+const SALES_KWH_MAX: f64 = 1_000_000_000_000.0;
+const ACCOUNT_INR_MAX: f64 = 10_000_000_000_000.0;
+
+/// A row of `discom_accounts`.
+pub(crate) fn accounts(row: &impl Row) -> Result<DiscomAccountsRow, Fault> {
+    use discom_accounts::{
+        DEPRECIATION_INR, INTEREST_INR, OM_INR, POWER_PURCHASE_INR, REVENUE_INR, SALES_KWH, SUBSIDY_INR, YEAR,
+    };
+    let amount = |cell: Cell<'_>| in_parts(cell, (-ACCOUNT_INR_MAX, ACCOUNT_INR_MAX), 100.0, "two");
+    Ok(DiscomAccountsRow {
+        year: row.required(&YEAR, Cell::word)?,
+        sales_wh: row.required(&SALES_KWH, |cell| {
+            in_parts(cell, (0.0, SALES_KWH_MAX), 1_000.0, "three")
+        })?,
+        power_purchase_paise: row.required(&POWER_PURCHASE_INR, amount)?,
+        om_paise: row.required(&OM_INR, amount)?,
+        depreciation_paise: row.required(&DEPRECIATION_INR, amount)?,
+        interest_paise: row.required(&INTEREST_INR, amount)?,
+        revenue_paise: row.required(&REVENUE_INR, amount)?,
+        subsidy_paise: row.optional(&SUBSIDY_INR, amount)?,
+    })
 }
 
 fn amount(cell: Cell<'_>) -> Result<i64, Reason> {
@@ -346,27 +370,53 @@ pub(crate) fn bill(row: &impl Row) -> Result<BillingRow, Fault> {
     })
 }
 
+/// An id that others give: text of bounded length.
+fn given_id(row: &impl Row, column: &Column) -> Result<String, Fault> {
+    let id: String = row.required(column, Cell::text)?.into();
+    if id.len() > WORD_TEXT_BYTES_MAX || id.chars().any(char::is_control) {
+        let reason = format!("1 to {WORD_TEXT_BYTES_MAX} bytes without control characters expected");
+        return Err(row.fault(column, reason));
+    }
+    Ok(id)
+}
+
+/// When something began and, perhaps, ended: in this order.
+fn begin_and_end(
+    row: &impl Row,
+    from: &Column,
+    to: &Column,
+) -> Result<(UtcMicros, Option<UtcMicros>), Fault> {
+    let began_at = row.required(from, Cell::time)?;
+    let ended_at = row.optional(to, Cell::time)?;
+    if ended_at.is_some_and(|ended_at| ended_at < began_at) {
+        return Err(row.fault(to, format!("{} must not be before {}", to.name, from.name)));
+    }
+    Ok((began_at, ended_at))
+}
+
 /// A row of `service_requests`.
 pub(crate) fn service_request(row: &impl Row) -> Result<ServiceRequestRow, Fault> {
-    let request_id: String = row.required(&service_requests::REQUEST_ID, Cell::text)?.into();
-    if request_id.len() > WORD_TEXT_BYTES_MAX || request_id.chars().any(char::is_control) {
-        let reason = format!("1 to {WORD_TEXT_BYTES_MAX} bytes without control characters expected");
-        return Err(row.fault(&service_requests::REQUEST_ID, reason));
-    }
-    let opened_at = row.required(&service_requests::OPENED_AT, Cell::time)?;
-    let closed_at = row.optional(&service_requests::CLOSED_AT, Cell::time)?;
-    if closed_at.is_some_and(|closed_at| closed_at < opened_at) {
-        return Err(row.fault(
-            &service_requests::CLOSED_AT,
-            "closed_at must not be before opened_at",
-        ));
-    }
+    use service_requests::{CLOSED_AT, CONSUMER_ID, KIND, OPENED_AT, REQUEST_ID};
+    let (opened_at, closed_at) = begin_and_end(row, &OPENED_AT, &CLOSED_AT)?;
     Ok(ServiceRequestRow {
-        request_id,
-        consumer_id: row.required(&service_requests::CONSUMER_ID, |cell| cell.id(ConsumerId::parse))?,
-        kind: row.required(&service_requests::KIND, Cell::word)?,
+        request_id: given_id(row, &REQUEST_ID)?,
+        consumer_id: row.required(&CONSUMER_ID, |cell| cell.id(ConsumerId::parse))?,
+        kind: row.required(&KIND, Cell::word)?,
         opened_at,
         closed_at,
+    })
+}
+
+/// A row of `claims`.
+pub(crate) fn claim(row: &impl Row) -> Result<ClaimRow, Fault> {
+    use claims::{ABOUT, CLAIM_ID, CONSUMER_ID, FILED_AT, UPHELD_AT};
+    let (filed_at, upheld_at) = begin_and_end(row, &FILED_AT, &UPHELD_AT)?;
+    Ok(ClaimRow {
+        claim_id: given_id(row, &CLAIM_ID)?,
+        consumer_id: row.required(&CONSUMER_ID, |cell| cell.id(ConsumerId::parse))?,
+        about: row.required(&ABOUT, Cell::word)?,
+        filed_at,
+        upheld_at,
     })
 }
 

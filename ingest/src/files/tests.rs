@@ -73,7 +73,7 @@ fn a_file_is_known_by_its_stem_or_its_word() {
     }
     assert_eq!(
         "bills".parse::<FileKind>().unwrap_err().to_string(),
-        "`bills` is no kind of file: nodes, meters, connections, planned_outages, supply_hours, billing, service_requests, reads, registers and events are"
+        "`bills` is no kind of file: nodes, meters, connections, planned_outages, supply_hours, billing, discom_accounts, service_requests, claims, reads, registers and events are"
     );
 }
 
@@ -520,7 +520,12 @@ fn a_part_is_bounded_and_rows_of_one_meter_are_one_span() {
         .iter()
         .map(|part| match part {
             FilePart::Publish(publish) => (publish.read_count(), publish.meters().count()),
-            FilePart::Master(_) | FilePart::Plan(_) | FilePart::Billing(_) | FilePart::Requests(_) => {
+            FilePart::Master(_)
+            | FilePart::Plan(_)
+            | FilePart::Billing(_)
+            | FilePart::Requests(_)
+            | FilePart::Claims(_)
+            | FilePart::Accounts(_) => {
                 panic!("{part:?}")
             }
         })
@@ -629,71 +634,4 @@ fn what_is_planned_is_read_whole_or_refused_by_row() {
     );
 }
 
-#[test]
-fn a_bill_is_exact_in_wh_and_paise_and_stands_once_for_a_consumer_and_month() {
-    let text = "consumer_id,month,billed_kwh,billed_inr,collected_inr\nC1,2026-04,21.5,99.95,-0.5\nC1,2026-05,0,0,\n\
-        C1,2026-04,1,1,\nC2,2026-4,1,1,\nC3,2026-04,1.2345,1,\nC4,2026-04,1,1.005,\nC5,2026-13,1,1,\n";
-    let (parts, errors) = read(FileKind::Billing, text).unwrap();
-    let [FilePart::Billing(bills)] = parts.as_slice() else {
-        panic!("{parts:?}");
-    };
-    let amounts: Vec<_> = bills
-        .iter()
-        .map(|bill| {
-            (
-                bill.month.to_string(),
-                bill.billed_wh,
-                bill.billed_paise,
-                bill.collected_paise,
-            )
-        })
-        .collect();
-    assert_eq!(
-        amounts,
-        [
-            ("2026-04-01".to_owned(), 21_500, 9_995, Some(-50)),
-            ("2026-05-01".to_owned(), 0, 0, None)
-        ]
-    );
-    let refused: Vec<&str> = errors.lines().collect();
-    assert_eq!(
-        refused,
-        [
-            "billing.csv:4: month `2026-04`: line 2 is a bill of this consumer and month already",
-            "billing.csv:5: month `2026-4`: a month such as 2026-04 expected",
-            "billing.csv:6: billed_kwh `1.2345`: a number with at most three decimals expected",
-            "billing.csv:7: billed_inr `1.005`: a number with at most two decimals expected",
-            "billing.csv:8: month `2026-13`: a month such as 2026-04 expected",
-        ]
-    );
-}
-
-#[test]
-fn a_request_is_one_row_of_a_known_kind_and_ends_after_it_began() {
-    let check = |row: &str, expected: &str| check_row(FileKind::ServiceRequests, row, expected);
-    let (opened, closed) = ("2026-04-01T10:00:00+05:30", "2026-04-09T10:00:00+05:30");
-    check(&format!("R1,C1,load_change,{opened},{closed}"), "");
-    check(&format!("R1,C1,meter_replacement,{opened},"), "");
-    check(
-        &format!("R1,C1,load_change,{closed},{opened}"),
-        "service_requests.csv:2: closed_at `2026-04-01T10:00:00+05:30`: closed_at must not be before opened_at",
-    );
-    check(
-        &format!("R1,C1,house_move,{opened},"),
-        "service_requests.csv:2: kind `house_move`: `house_move` is none of: connection, disconnection, reconnection, shifting, \
-         category_change, load_change, details_change, meter_replacement, bill_delivery, voltage_complaint, bill_complaint, \
-         prosumer_connection",
-    );
-    let twice = format!(
-        "request_id,consumer_id,kind,opened_at\nR1,C1,connection,{opened}\nR2,C1,connection,{opened}\nR1,C2,connection,{opened}\n"
-    );
-    let (parts, errors) = read(FileKind::ServiceRequests, &twice).unwrap();
-    let [FilePart::Requests(rows)] = parts.as_slice() else {
-        panic!("{parts:?}");
-    };
-    assert_eq!(rows.len(), 2);
-    assert_eq!(
-        errors,
-        "service_requests.csv:4: request_id `R1`: line 2 is of this request already"
-    );
-}
+mod filed;

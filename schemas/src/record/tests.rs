@@ -80,4 +80,15 @@ fn words_on_compensation_and_requests_come_back_as_they_were_written() {
     encode_requests(UtcMicros(9), "file:service_requests.csv", &rows, &mut bytes).unwrap();
     assert_eq!(bytes[0], 11);
     assert_eq!(decode(&bytes).unwrap().body, Body::Requests(rows));
+    let rows = vec![ClaimRow {
+        claim_id: "K1".to_owned(),
+        consumer_id: crate::ConsumerId::parse("C1").unwrap(),
+        about: "supply:2026-04-01T04:30:00Z".parse().unwrap(),
+        filed_at: UtcMicros(1_774_981_800_000_000),
+        upheld_at: Some(UtcMicros(1_774_981_900_000_000)),
+    }];
+    let mut bytes = Vec::new();
+    encode_claims(UtcMicros(9), "file:claims.csv", &rows, &mut bytes).unwrap();
+    assert_eq!(bytes[0], 12);
+    assert_eq!(decode(&bytes).unwrap().body, Body::Claims(rows));
 }

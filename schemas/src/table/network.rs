@@ -174,3 +174,28 @@ pub static SERVICE_REQUESTS: TableSchema = TableSchema {
         PUBLISHED_AT,
     ],
 };
+
+/// Consumers' claims.
+pub static CLAIMS: TableSchema = TableSchema {
+    name: "claims",
+    about: "consumer's claim for compensation that is owed on claim, and whether it was upheld",
+    key: &["claim_id"],
+    newest_by: NEWEST_RECORDED,
+    versioned: false,
+    partition: None,
+    published: true,
+    columns: &[
+        text("claim_id", "the claim"),
+        text("consumer_id", "who claims"),
+        text(
+            "about",
+            "for what: supply:{instant without supply}, outage:{outage_id}, request:{request_id} or period:{standard}:{first day}",
+        ),
+        time("filed_at", "when it was filed"),
+        time("upheld_at", "when forum or ombudsman upheld it").or_null("not, or not yet"),
+        RECORDED_AT,
+        SOURCE,
+        POSITION,
+        PUBLISHED_AT,
+    ],
+};

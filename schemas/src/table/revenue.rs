@@ -2,11 +2,10 @@
 
 use super::{
     Column, DAY, INTERVAL_END, METER_ID, NEWEST_RECORDED, NEWEST_RESULT, POSITION, PUBLISHED_AT, REASON,
-    RECORDED_AT, SOURCE, TableSchema, VERSION, date, energy, flag, money, number, percent, text, time,
+    RECORDED_AT, SOURCE, TableSchema, VERSION, count, date, energy, flag, money, number, percent, text, time,
 };
 
 const NOT_SAID: &str = "not said";
-const NOTHING_SOLD: &str = "nothing was sold";
 
 const fn kwh(name: &'static str, about: &'static str) -> Column {
     number(name, "kWh", about)
@@ -16,6 +15,12 @@ const fn rate(name: &'static str, about: &'static str) -> Column {
     number(name, "INR/kWh", about)
 }
 
+const INPUT_UNKNOWN: &str = "the feeder's input is not known";
+const NO_BILL: &str = "no bill of the month is known yet";
+const NOT_WHOLE: &str =
+    "the month runs, a day of it has no balance, too little of its input is known, or no bill of it is";
+const NO_TARGET: &str = "last year's rate, the accounts of either year, or the target is not known";
+
 /// A feeder's energy and revenue in a month.
 pub static FEEDER_REVENUE_MONTHLY: TableSchema = TableSchema {
     name: "feeder_revenue_monthly",
@@ -24,37 +29,41 @@ pub static FEEDER_REVENUE_MONTHLY: TableSchema = TableSchema {
     newest_by: NEWEST_RESULT,
     versioned: true,
     partition: Some("month"),
-    published: false,
+    published: true,
     columns: &[
         text("feeder_id", "the feeder"),
         date("month", "first day of the month"),
-        kwh("eif_kwh", "energy input to the feeder, boundary energy included")
-            .or_null("the feeder's input is not known"),
-        kwh("sold_kwh", "energy billed"),
-        percent("loss_pct", "input less sold, as a share of input")
-            .or_null("the feeder's input is not known or zero"),
-        money("billed_inr", "revenue billed, without arrears"),
-        money("collected_inr", "revenue collected"),
-        rate("abr", "average billing rate: billed / sold").or_null(NOTHING_SOLD),
+        count("days", "days of the month with a balance"),
+        kwh("eif_kwh", "energy input to the feeder, boundary energy included, where it is known")
+            .or_null(INPUT_UNKNOWN),
+        percent("eif_coverage_pct", "share of the days' intervals whose input is known")
+            .or_null("the month has no balance"),
+        kwh("sold_kwh", "energy billed").or_null(NO_BILL),
+        percent("loss_pct", "input less sold, as a share of input").or_null(NOT_WHOLE),
+        money("billed_inr", "revenue billed, without arrears, with the subsidy that the State pays").or_null(NO_BILL),
+        money("collected_inr", "revenue collected").or_null(NO_BILL),
+        rate("abr", "average billing rate: billed / sold").or_null("no bill is known, or nothing was sold"),
         rate(
             "adjusted_abr",
-            "last year's rate, carried to this year's revenue requirement",
+            "last year's rate of the feeder, carried to this year by the ratio of the discom's average revenue realised",
         )
-        .or_null("last year's rate is not known"),
-        percent("allowable_loss_pct", "loss target").or_null("no target is set"),
+        .or_null("last year's rate, or the accounts of either year, is not known"),
+        percent("allowable_loss_pct", "loss target at the end of the month: the feeder's own, else of the nearest node above")
+            .or_null("no target is set"),
         rate(
             "tri",
             "targeted revenue per unit of input: adjusted_abr x (1 - allowable loss)",
         )
-        .or_null("the rate or the target is not known"),
-        rate("ari", "actual revenue per unit of input: billed / input")
-            .or_null("the feeder's input is not known or zero"),
+        .or_null(NO_TARGET),
+        rate("ari", "actual revenue per unit of input: billed / input").or_null(NOT_WHOLE),
         rate("deviation", "tri - ari").or_null("one of them is not known"),
+        money("target_inr", "revenue that the input so far should bring: tri x input").or_null(NO_TARGET),
+        money("deviation_inr", "target less billed").or_null("tri or ari is not known"),
         flag(
             "arrears_suspected",
-            "whether the rate jumped as it does when arrears are mixed in",
+            "whether the rate is above the median of the year's other months as it is when arrears are mixed in",
         ),
-        text("audit", "audit that the loss calls for").or_null("none"),
+        text("audit", "audit that the loss calls for: technical_and_commercial").or_null("none"),
         VERSION,
         REASON,
         PUBLISHED_AT,
@@ -131,7 +140,7 @@ pub static DISCOM_ACCOUNTS: TableSchema = TableSchema {
     newest_by: NEWEST_RECORDED,
     versioned: false,
     partition: None,
-    published: false,
+    published: true,
     columns: &[
         text("year", "financial year April to March, such as 2018-19"),
         kwh("sales_kwh", "energy sold"),

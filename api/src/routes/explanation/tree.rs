@@ -128,7 +128,12 @@ impl Teller<'_> {
         if let Some(Ok(owed)) = self.case.decision.as_ref().map(|decision| &decision.outcome) {
             statement = working(statement, owed);
         }
-        statement.because(self.outage().into_iter().chain(self.request()))
+        statement.because(
+            self.outage()
+                .into_iter()
+                .chain(self.request())
+                .chain(self.claims()),
+        )
     }
 
     fn outage(&self) -> Option<Statement> {
@@ -240,6 +245,24 @@ impl Teller<'_> {
         (!reads.is_empty()).then(|| {
             let says = format!("{} reads of the consumer's meters about that time", reads.len());
             Statement::new("reads", says).because(reads)
+        })
+    }
+
+    fn claims(&self) -> impl Iterator<Item = Statement> {
+        self.case.claims.iter().map(|claim| {
+            let upheld = claim.upheld_at.map(|at| self.at(at));
+            let ruling = upheld
+                .as_ref()
+                .map_or("not upheld by a forum".to_owned(), |at| format!("upheld {at}"));
+            let says = format!(
+                "claim {}, filed {}, {ruling}",
+                claim.claim_id,
+                self.at(claim.filed_at)
+            );
+            Statement::new("claim", says)
+                .fact("claim_id", &claim.claim_id)
+                .fact("filed_at", self.at(claim.filed_at))
+                .fact_if("upheld_at", upheld)
         })
     }
 

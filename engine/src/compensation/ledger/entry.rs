@@ -1,78 +1,12 @@
 //! Entries: what they say, and the ids that follow from it.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, sync::Arc};
 
-use gridtally_schemas::{ConsumerId, Day, UtcMicros, compensation::fnv1a};
+pub use gridtally_schemas::compensation::DefaultKey;
+use gridtally_schemas::{ConsumerId, UtcMicros, compensation::fnv1a};
 use serde::{Serialize, Serializer};
 
 use crate::compensation::{Paise, rule::Grounds};
-
-/// What a consumer can be owed for: the key of a chain, beside the consumer.
-///
-/// As text: `outage:{outage_id}`, `request:{request_id}`, `period:{standard}:{first day}`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum DefaultKey {
-    /// His part in an outage.
-    Outage(String),
-    /// A count in a civil period.
-    Period {
-        /// The standard.
-        standard: String,
-        /// First day of the period.
-        first_day: Day,
-    },
-    /// A request.
-    Request(String),
-}
-
-impl DefaultKey {
-    /// The outage, where the default is one: column `outage_id`.
-    #[must_use]
-    pub fn outage_id(&self) -> Option<&str> {
-        match self {
-            Self::Outage(outage_id) => Some(outage_id),
-            Self::Period { .. } | Self::Request(_) => None,
-        }
-    }
-}
-
-impl fmt::Display for DefaultKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Outage(outage_id) => write!(f, "outage:{outage_id}"),
-            Self::Period { standard, first_day } => write!(f, "period:{standard}:{first_day}"),
-            Self::Request(request_id) => write!(f, "request:{request_id}"),
-        }
-    }
-}
-
-impl FromStr for DefaultKey {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong =
-            || format!("`{text}` is no default: outage:…, request:… or period:…:YYYY-MM-DD is needed");
-        match text.split_once(':') {
-            Some(("outage", outage_id)) if !outage_id.is_empty() => Ok(Self::Outage(outage_id.to_owned())),
-            Some(("request", request_id)) if !request_id.is_empty() => {
-                Ok(Self::Request(request_id.to_owned()))
-            }
-            Some(("period", rest)) => {
-                let (standard, day) = rest.rsplit_once(':').ok_or_else(wrong)?;
-                Ok(Self::Period {
-                    standard: standard.to_owned(),
-                    first_day: Day::parse(day).ok_or_else(wrong)?,
-                })
-            }
-            Some(_) | None => Err(wrong()),
-        }
-    }
-}
-
-impl Serialize for DefaultKey {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
 
 words!(
     /// Kind of an entry.

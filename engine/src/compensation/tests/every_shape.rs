@@ -157,6 +157,7 @@ fn tiers_grace_and_uplift_of_load_shedding() {
     };
     let all = Evidence {
         claims: vec![Claim {
+            claim_id: "C".to_owned(),
             default: outage("B"),
             filed_at: at("2026-04-20T00:00"),
             upheld_at: Some(at("2026-05-20T00:00")),

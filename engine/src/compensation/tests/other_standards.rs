@@ -152,6 +152,7 @@ fn decided(request: Request, as_of: UtcMicros) -> Decision {
     let all = Evidence {
         requests: vec![request],
         claims: vec![Claim {
+            claim_id: "C".to_owned(),
             default: DefaultKey::Request("CLAIMED".to_owned()),
             filed_at: at("2026-05-01T00:00"),
             upheld_at: None,
@@ -241,6 +242,7 @@ fn a_claim_after_its_time_is_told_the_last_day() {
             Some("2026-04-06T09:00"),
         )],
         claims: vec![Claim {
+            claim_id: "C".to_owned(),
             default: DefaultKey::Request("R".to_owned()),
             filed_at: at(filed),
             upheld_at: None,

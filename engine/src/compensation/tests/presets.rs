@@ -166,6 +166,7 @@ fn delhi_exempts_one_hour_a_day_and_raises_upheld_claims() {
     );
     assert_eq!(owed.due_by, Some(day("2026-06-30")));
     let upheld = |id: &str| Claim {
+        claim_id: "C".to_owned(),
         default: outage(id),
         filed_at: at("2026-08-01T12:00"),
         upheld_at: Some(at("2026-09-01T12:00")),
@@ -187,6 +188,7 @@ fn uttar_pradesh_pays_by_the_day_on_claim_up_to_its_share_of_the_fixed_charges()
         ..loss(id, from, hours * 60)
     };
     let claim = |id: &str| Claim {
+        claim_id: "C".to_owned(),
         default: outage(id),
         filed_at: at("2026-06-01T12:00"),
         upheld_at: None,

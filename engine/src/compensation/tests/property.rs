@@ -130,6 +130,7 @@ impl Known {
                     evidence.requests.push(asked);
                 }
                 Fact::Claim(id, upheld) => evidence.claims.push(Claim {
+                    claim_id: "C".to_owned(),
                     default: outage(&format!("O{id}")),
                     filed_at: at("2026-06-01T00:00"),
                     upheld_at: upheld.then(|| at("2026-07-01T00:00")),

@@ -8,7 +8,7 @@ use gridtally_schemas::{
 use super::{FeedEntry, World};
 use crate::{
     compensation::{
-        evidence::{Request, SupplyLoss},
+        evidence::{Claim, Request, SupplyLoss},
         ledger::{DefaultKey, EntryId},
         regulation::Regulation,
         rule::Decision,
@@ -37,6 +37,8 @@ pub struct Case {
     pub interruptions: Vec<Interruption>,
     /// The request; `None`: the default is none.
     pub request: Option<Request>,
+    /// Claims for the default.
+    pub claims: Vec<Claim>,
     /// Meters that ever served the consumer.
     pub meters: Vec<MeterId>,
     /// The instant for which connection and network are given: the begin of the default.
@@ -69,6 +71,11 @@ impl World {
             DefaultKey::Request(id) => *id == request.request_id,
             DefaultKey::Outage(_) | DefaultKey::Period { .. } => false,
         });
+        let claims = evidence
+            .claims
+            .into_iter()
+            .filter(|claim| claim.default == *default);
+        let claims = claims.collect();
         let in_outage = |held: &&Interruption| Some(&held.outage) == outage_id.as_ref();
         let interruptions: Vec<Interruption> = self
             .interruptions_of_consumer(consumer)
@@ -97,6 +104,7 @@ impl World {
             loss,
             interruptions,
             request,
+            claims,
             at,
             connection,
             entry,

@@ -71,6 +71,7 @@ impl World {
     /// What is known of a consumer beside these losses of supply, and they.
     pub(crate) fn evidence_with(&self, consumer: &ConsumerId, losses: Vec<SupplyLoss>) -> Evidence {
         let mut evidence = Evidence {
+            claims: self.claims_of(consumer, &losses),
             losses,
             requests: self.requests_of(consumer),
             voltages: self.voltages_of(consumer),

@@ -173,6 +173,13 @@ impl World {
         feed.land(ledger);
     }
 
+    /// The last place of the feed that is durable; 0: none.
+    #[must_use]
+    pub fn last_entry_sequence(&self) -> u64 {
+        let last = self.compensation.feed.by_place.last_key_value();
+        last.map_or(0, |(place, _)| *place)
+    }
+
     /// Whether entries wait for their table that billing waits for.
     pub(crate) fn has_due_entries_waiting(&self) -> bool {
         self.compensation.feed.has_due_waiting

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use arrow::{array::RecordBatch, error::ArrowError};
 use gridtally_ingest::log::Position;
 use gridtally_schemas::{
-    compensation::{Acknowledgement, Approval, ApprovalStep, CompensationWord, ServiceRequestRow, Taken},
+    ConsumerId,
+    compensation::{
+        Acknowledgement, Approval, ApprovalStep, ClaimRow, CompensationWord, ServiceRequestRow, Taken,
+    },
     table::{self, TableSchema},
 };
 
@@ -20,12 +23,13 @@ use crate::{
 pub(crate) struct CompensationRows {
     acknowledged: Vec<(Arc<Acknowledgement>, usize, Origin)>,
     requests: Vec<(ServiceRequestRow, Origin)>,
+    claims: Vec<(ClaimRow, Origin)>,
 }
 
 impl CompensationRows {
     /// Number of rows.
     pub(crate) fn len(&self) -> usize {
-        self.acknowledged.len() + self.requests.len()
+        self.acknowledged.len() + self.requests.len() + self.claims.len()
     }
 
     /// Drops the rows that a table has already.
@@ -35,6 +39,8 @@ impl CompensationRows {
         self.acknowledged
             .retain(|(_, _, origin)| origin.position > acknowledged);
         self.requests.retain(|(_, origin)| origin.position > requests);
+        let claims = written(&table::CLAIMS);
+        self.claims.retain(|(_, origin)| origin.position > claims);
     }
 
     /// The batches to commit.
@@ -51,6 +57,9 @@ impl CompensationRows {
         }
         if !self.requests.is_empty() {
             batches.push((&table::SERVICE_REQUESTS, self.requests_batch(stamp)?));
+        }
+        if !self.claims.is_empty() {
+            batches.push((&table::CLAIMS, self.claims_batch(stamp)?));
         }
         Ok(batches)
     }
@@ -83,23 +92,52 @@ impl CompensationRows {
             .time("closed_at", each().map(|row| row.closed_at));
         recorded(columns, &rows, stamp).finish()
     }
+
+    fn claims_batch(&self, stamp: Stamp<'_>) -> Result<RecordBatch, ArrowError> {
+        let rows: Vec<(&ClaimRow, &Origin)> = self.claims.iter().map(|(row, origin)| (row, origin)).collect();
+        let each = || rows.iter().map(|(row, _)| *row);
+        let columns = Columns::new(&table::CLAIMS, rows.len())
+            .text("claim_id", each().map(|row| Some(&row.claim_id)))
+            .text("consumer_id", each().map(|row| Some(row.consumer_id.as_str())))
+            .text("about", each().map(|row| Some(row.about.to_string())))
+            .time("filed_at", each().map(|row| Some(row.filed_at)))
+            .time("upheld_at", each().map(|row| row.upheld_at));
+        recorded(columns, &rows, stamp).finish()
+    }
 }
 
 impl World {
     /// Applies requests.
     pub(in crate::world) fn apply_requests(&mut self, origin: &Origin, rows: Vec<ServiceRequestRow>) {
         for row in rows {
-            match self.compensation.requests.merge(origin.received_at, &row) {
-                None => self.counts.master_rows_known += 1,
-                Some(concerned) => {
-                    self.counts.master_rows_changed += 1;
-                    for consumer in &concerned {
-                        self.compensation.note(consumer);
-                    }
-                    self.outbox.compensation.requests.push((row, origin.clone()));
-                }
+            let merged = self.compensation.requests.merge(origin.received_at, &row);
+            if self.note_filed(merged) {
+                self.outbox.compensation.requests.push((row, origin.clone()));
             }
         }
+    }
+
+    /// Applies claims.
+    pub(in crate::world) fn apply_claims(&mut self, origin: &Origin, rows: Vec<ClaimRow>) {
+        for row in rows {
+            let merged = self.compensation.claims.merge(origin.received_at, &row);
+            if self.note_filed(merged) {
+                self.outbox.compensation.claims.push((row, origin.clone()));
+            }
+        }
+    }
+
+    /// Counts a row, and notes those whom it concerns. Whether it was new.
+    fn note_filed(&mut self, concerned: Option<Vec<ConsumerId>>) -> bool {
+        let Some(concerned) = concerned else {
+            self.counts.master_rows_known += 1;
+            return false;
+        };
+        self.counts.master_rows_changed += 1;
+        for consumer in &concerned {
+            self.compensation.note(consumer);
+        }
+        true
     }
 
     /// Applies a word on entries. Words are taken in the order of the log: of two under one key the first stands.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use gridtally_schemas::{
     ConsumerId, NodeId, UtcMicros, Zone,
     compensation::{
-        Acknowledgement, Approval, ApprovalStep, CompensationWord, RequestKind, ServiceRequestRow, Taken,
+        Acknowledgement, Approval, ApprovalStep, ClaimRow, CompensationWord, RequestKind, ServiceRequestRow,
+        Taken,
     },
     network::{AreaClass, MasterRows, NodeKind},
     outage::{Cause, PlanRows, PlannedClass, PlannedOutageRow},
@@ -350,6 +351,81 @@ fn two_people_approve_and_never_the_same() {
     assert_eq!(given.len(), 1);
     assert_eq!(given[0].hands.made_by.as_deref(), Some("maker"));
     assert_eq!(given[0].hands.checked_by.as_deref(), Some("checker"));
+}
+
+const NOTHING: [i64; 0] = [];
+const UPERC: &str = include_str!("../../../../deploy/presets/IN-UP-UPERC-2019.toml");
+
+fn claim(town: &mut Town, id: &str, about: &str, upheld_at: Option<UtcMicros>) {
+    let row = ClaimRow {
+        claim_id: id.to_owned(),
+        consumer_id: consumer("T1-0"),
+        about: about.parse().unwrap(),
+        filed_at: minute(24 * 60),
+        upheld_at,
+    };
+    let at = NOW.plus(i64::try_from(town.log.len()).unwrap());
+    let mut bytes = Vec::new();
+    record::encode_claims(at, "file:claims.csv", &[row], &mut bytes).unwrap();
+    town.log.push(bytes);
+    town.apply();
+}
+
+#[test]
+fn what_is_owed_on_claim_is_owed_once_it_is_claimed_by_whoever_claims_and_survives_a_restart() {
+    let mut town = Town::with(regulated(UPERC));
+    let mut zone = node("Z", NodeKind::Zone, Some("D"));
+    zone.area_class = Some(AreaClass::Urban);
+    town.log.push(master_record(NOW, &MasterRows::Nodes(vec![zone])));
+    town.draws(1..=40).process.set_now(minute(48 * 60));
+    // A failed DT has 8 hours in an urban area; it took nearly 20, a day of delay.
+    town.dt_says("T1", minute(0), POWER_FAILED)
+        .dt_says("T1", minute(20 * 60 - 1), POWER_RESTORED)
+        .apply();
+    let sums = |town: &Town, id: &str| {
+        let sums = town.process.world.compensation_sums(&consumer(id));
+        sums.into_values().collect::<Vec<_>>()
+    };
+    assert_eq!(sums(&town, "T1-0"), NOTHING, "nobody has claimed");
+    // He had supply then: the claim is for nothing.
+    claim(&mut town, "C0", "supply:2020-01-01T00:00:00Z", None);
+    assert_eq!(sums(&town, "T1-0"), NOTHING);
+    let about = format!("supply:{}", minute(5 * 60));
+    claim(&mut town, "C1", &about, None);
+    assert_eq!(sums(&town, "T1-0"), [15_000]);
+    assert_eq!(sums(&town, "T1-1"), NOTHING, "the neighbour has not claimed");
+    town.checkpoint().restart();
+    assert_eq!(sums(&town, "T1-0"), [15_000]);
+    assert_eq!(town.published(&table::CLAIMS, &["claim_id"]).len(), 2);
+    let entry = town.process.world.compensation_of(&consumer("T1-0"));
+    let case = town
+        .process
+        .world
+        .compensation_case(&entry[0].entry.entry_id, minute(48 * 60));
+    assert_eq!(case.unwrap().claims.len(), 1);
+    // The same claim, said to be of another time, takes it back.
+    claim(&mut town, "C1", "supply:2020-01-01T00:00:00Z", None);
+    assert_eq!(sums(&town, "T1-0"), NOTHING);
+    assert_eq!(entries(&town, "T1-0").len(), 2, "an accrual and its reversal");
+}
+
+#[test]
+fn an_upheld_claim_is_worth_more() {
+    let mut town = Town::with(regulated(DERC));
+    town.draws(1..=40).process.set_now(minute(48 * 60));
+    town.dt_says("T1", minute(0), POWER_FAILED)
+        .dt_says("T1", minute(240), POWER_RESTORED)
+        .apply();
+    let sum = |town: &Town| {
+        let sums = town.process.world.compensation_sums(&consumer("T1-0"));
+        sums.into_values().sum::<i64>()
+    };
+    assert_eq!(sum(&town), 20_000, "DOMAIN section 6: 4 h are worth Rs 200");
+    let about = format!("supply:{}", minute(30));
+    claim(&mut town, "C1", &about, None);
+    assert_eq!(sum(&town), 20_000, "it was owed without asking");
+    claim(&mut town, "C1", &about, Some(minute(36 * 60)));
+    assert_eq!(sum(&town), 500_000, "five times the amount, at least Rs 5,000");
 }
 
 #[test]

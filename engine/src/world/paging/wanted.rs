@@ -53,6 +53,8 @@ impl World {
             | Body::Billing(_)
             | Body::Compensation(_)
             | Body::Requests(_)
+            | Body::Claims(_)
+            | Body::Accounts(_)
             | Body::Undecodable { .. } => {}
         }
         wanted

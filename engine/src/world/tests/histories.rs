@@ -5,7 +5,8 @@ use std::io::Write as _;
 use gridtally_schemas::{
     ConsumerId, Day, IntervalMinutes, IntervalRead, MeterId, Multiplier, PowerEvent, Publish, RegisterRead,
     UtcMicros,
-    billing::BillingRow,
+    billing::{BillingRow, DiscomAccountsRow, FinancialYear},
+    compensation::{ClaimRow, RequestKind, ServiceRequestRow},
     edit::{Edit, Edits},
     network::{MasterRows, MeterRole, NodeKind},
     outage::{Cause, PlanRows, PlannedClass, PlannedOutageRow, SupplyHoursRow, Weekdays},
@@ -29,6 +30,9 @@ pub(crate) enum Said {
     Cause(Cause),
     Edits(Edits),
     Bills(Vec<BillingRow>),
+    Request(ServiceRequestRow),
+    Claim(ClaimRow),
+    Accounts(DiscomAccountsRow),
 }
 
 pub(super) const METERS: [&str; 8] = ["A", "B", "C", "MT1", "MF1", "MF2", "X", "UNKNOWN"];
@@ -175,6 +179,8 @@ fn any_said() -> impl Strategy<Value = Said> {
         1 => any_plan().prop_map(Said::Plan),
         1 => any_cause().prop_map(Said::Cause),
         1 => any_bills().prop_map(Said::Bills),
+        1 => any_filed(),
+        1 => any_accounts().prop_map(Said::Accounts),
     ]
 }
 
@@ -251,7 +257,7 @@ fn any_bills() -> impl Strategy<Value = Vec<BillingRow>> {
         month: Day::parse(month).unwrap(),
         billed_wh: size * 1_000,
         billed_paise: size * 700,
-        fixed_paise: None,
+        fixed_paise: (size > 1).then_some(size * 10_000),
         arrears_paise: None,
         subsidy_paise: None,
         collected_paise: None,
@@ -260,6 +266,57 @@ fn any_bills() -> impl Strategy<Value = Vec<BillingRow>> {
         rows.sort_by_key(|row| (row.consumer_id.clone(), row.month));
         rows.dedup_by_key(|row| (row.consumer_id.clone(), row.month));
         rows
+    })
+}
+
+/// A request, or a claim for an instant, an outage that may be there, or a request.
+fn any_filed() -> impl Strategy<Value = Said> {
+    let consumer = || {
+        let id = prop::sample::select(vec!["CA", "CB", "CC"]);
+        id.prop_map(|id| ConsumerId::parse(id).unwrap())
+    };
+    let id = || prop::sample::select(vec!["R1", "R2"]).prop_map(str::to_owned);
+    let kind = prop::sample::select(vec![RequestKind::Connection, RequestKind::Disconnection]);
+    let days = prop::option::of(0_i64..4);
+    let request = (id(), consumer(), kind, any_minute(), days).prop_map(
+        |(request_id, consumer_id, kind, opened_at, days)| {
+            Said::Request(ServiceRequestRow {
+                request_id,
+                consumer_id,
+                kind,
+                opened_at,
+                closed_at: days.map(|days| opened_at.plus(days * 24 * HOUR)),
+            })
+        },
+    );
+    let about = prop_oneof![
+        4 => any_minute().prop_map(|at| format!("supply:{at}")),
+        1 => id().prop_map(|id| format!("request:{id}")),
+        1 => Just("period:frequency:2026-04-01".to_owned()),
+    ];
+    let upheld = prop::option::of(Just(quarter_end(400)));
+    let claim = (id(), consumer(), about, upheld).prop_map(|(claim_id, consumer_id, about, upheld_at)| {
+        Said::Claim(ClaimRow {
+            claim_id,
+            consumer_id,
+            about: about.parse().unwrap(),
+            filed_at: quarter_end(200),
+            upheld_at,
+        })
+    });
+    prop_oneof![request, claim]
+}
+
+fn any_accounts() -> impl Strategy<Value = DiscomAccountsRow> {
+    (2025_i32..2027, 0_i64..3).prop_map(|(year, revenue)| DiscomAccountsRow {
+        year: FinancialYear(year),
+        sales_wh: 1_000_000,
+        power_purchase_paise: 500_000,
+        om_paise: 0,
+        depreciation_paise: 0,
+        interest_paise: 0,
+        revenue_paise: revenue * 300_000,
+        subsidy_paise: None,
     })
 }
 
@@ -310,7 +367,14 @@ pub(crate) fn history_of(length: std::ops::Range<usize>) -> impl Strategy<Value 
             let is_early = at.is_multiple_of(4)
                 && !matches!(
                     said,
-                    Said::Master(_) | Said::Plan(_) | Said::Cause(_) | Said::Edits(_) | Said::Bills(_)
+                    Said::Master(_)
+                        | Said::Plan(_)
+                        | Said::Cause(_)
+                        | Said::Edits(_)
+                        | Said::Bills(_)
+                        | Said::Request(_)
+                        | Said::Claim(_)
+                        | Said::Accounts(_)
                 );
             // Some come days later: after gaps were estimated, and billed.
             let late = i64::from(at % 5 == 2) * 40 * HOUR + i64::from(at % 5 == 3) * 70 * HOUR;
@@ -345,6 +409,27 @@ pub(crate) fn bytes_of((at, said): &(UtcMicros, Said)) -> Vec<u8> {
         Said::Bills(rows) => {
             let mut bytes = Vec::new();
             record::encode_billing(*at, "file:billing.csv", rows, &mut bytes).unwrap();
+            return bytes;
+        }
+        Said::Request(row) => {
+            let mut bytes = Vec::new();
+            record::encode_requests(
+                *at,
+                "file:service_requests.csv",
+                std::slice::from_ref(row),
+                &mut bytes,
+            )
+            .unwrap();
+            return bytes;
+        }
+        Said::Claim(row) => {
+            let mut bytes = Vec::new();
+            record::encode_claims(*at, "file:claims.csv", std::slice::from_ref(row), &mut bytes).unwrap();
+            return bytes;
+        }
+        Said::Accounts(row) => {
+            let mut bytes = Vec::new();
+            record::encode_accounts(*at, "file:accounts.csv", std::slice::from_ref(row), &mut bytes).unwrap();
             return bytes;
         }
         Said::Reads(id, reads) => {
@@ -392,7 +477,7 @@ pub(crate) fn split(all: &[(UtcMicros, Said)]) -> Vec<(UtcMicros, Said)> {
                 .iter()
                 .map(|row| Said::Plan(PlanRows::SupplyHours(vec![row.clone()])))
                 .collect(),
-            Said::Cause(cause) => vec![Said::Cause(cause.clone())],
+            Said::Cause(_) | Said::Request(_) | Said::Claim(_) | Said::Accounts(_) => vec![said.clone()],
             Said::Bills(rows) => rows.iter().map(|row| Said::Bills(vec![row.clone()])).collect(),
             Said::Edits(edits) => edits
                 .edits
