@@ -270,6 +270,16 @@ impl World {
         }
     }
 
+    /// Days of a meter with estimates, from that of an instant on, may be estimated otherwise.
+    pub(super) fn queue_blank_days(&mut self, meter: MeterIx, since: UtcMicros) {
+        let Some(findings) = self.vee.findings.get(&meter) else {
+            return;
+        };
+        let first = self.settings.zone.day_of(since);
+        let days = findings.blank.range(first..).map(|day| (*day, meter));
+        self.vee.queue.extend(days);
+    }
+
     /// Days of a meter from `first` on in which something was found.
     fn queue_findings(&mut self, meter: MeterIx, first: Day) {
         let Some(findings) = self.vee.findings.get(&meter) else {
