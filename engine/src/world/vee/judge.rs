@@ -475,7 +475,7 @@ impl World {
         let keys = (*span.start(), *first)..=(*span.end(), *last);
         for (key, standing) in findings.exceptions.range_mut(keys) {
             let stays = found.iter().any(|now| (now.quarter, now.rule) == *key);
-            if standing.live.is_some() && !stays {
+            if standing.live.is_some() && !stays && key.1 != Rule::WrongMapping {
                 standing.live = None;
                 self.vee.unpublished_exceptions.insert((meter, key.0, key.1));
             }
