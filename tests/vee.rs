@@ -32,6 +32,7 @@ use gridtally_fleet::{
     defect::{Defect, DefectKind},
     delivery,
     flow::Reads,
+    mapping::WrongMapping,
 };
 use gridtally_ingest::log::Position;
 use gridtally_schemas::{
@@ -43,6 +44,8 @@ use gridtally_schemas::{
 /// Midnight of 2026-04-01 in India.
 const START: UtcMicros = UtcMicros(1_774_981_800_000_000);
 const DAYS: u32 = 12;
+/// Consumers who are recorded on another DT.
+const MAPPINGS_PERMILLE: u16 = 15;
 /// Where an import register of five digits of kWh begins again.
 const RANGE_WH: i64 = 100_000_000;
 
@@ -51,6 +54,7 @@ struct Plan {
     fleet: Fleet,
     feeders: Vec<Feeder>,
     defects: BTreeMap<(u64, u32), Defect>,
+    mappings: BTreeMap<(u64, u32), WrongMapping>,
     /// Energy of each defective day as it was, Wh as the meter counts; intervals above 2 Wh in it.
     energy: BTreeMap<(u64, u32), (i64, usize)>,
 }
@@ -76,8 +80,11 @@ impl Plan {
                 .into_iter()
                 .map(|defect| ((feeder.number(), defect.meter.meter.slot), defect))
         });
+        let key = |of: &WrongMapping| (u64::from(of.meter.meter.feeder), of.meter.meter.slot);
+        let mappings = fleet.wrong_mappings(MAPPINGS_PERMILLE);
         let mut plan = Self {
             defects: planted.collect(),
+            mappings: mappings.into_iter().map(|of| (key(&of), of)).collect(),
             feeders: feeders.clone(),
             fleet,
             energy: BTreeMap::new(),
@@ -127,10 +134,18 @@ fn tell_master(plan: &Plan, tell: &mut impl FnMut(Vec<u8>)) {
             .unwrap()
             .multiplier = Multiplier::ONE;
     }
+    let mut connections: Vec<_> = plan.fleet.connections().collect();
+    for mapping in plan.mappings.values() {
+        let consumer = connections
+            .iter_mut()
+            .find(|row| row.consumer_id == mapping.consumer_id)
+            .unwrap();
+        consumer.node_id = mapping.recorded_at.clone();
+    }
     for rows in [
         MasterRows::Nodes(plan.fleet.nodes().collect()),
         MasterRows::Meters(meters),
-        MasterRows::Connections(plan.fleet.connections().collect()),
+        MasterRows::Connections(connections),
     ] {
         let mut bytes = Vec::new();
         record::encode_master_rows(START, "file:plan", &rows, &mut bytes).unwrap();
@@ -243,11 +258,18 @@ async fn judged(plan: &Plan) -> World {
     };
     tell_master(plan, &mut tell);
     tell_reads(plan, &mut tell);
+    settle(&mut world).await;
+    world
+}
+
+/// Computes and judges all that waits.
+async fn settle(world: &mut World) {
     let end = quarters().last().unwrap().end();
     world.advance(end.plus(2 * 24 * 3_600_000_000));
     let sql = BalanceSql::default();
     let mut days = 0;
     let mut took = std::time::Duration::ZERO;
+    let (mut windows, mut took_by_windows) = (0_u32, std::time::Duration::ZERO);
     loop {
         while let Some(members) = world.gather(200_000) {
             let computed = sql.run(members).await.unwrap();
@@ -257,15 +279,24 @@ async fn judged(plan: &Plan) -> World {
         let judged = world.judge(1_000).days;
         took += started.elapsed();
         days += judged;
-        if judged == 0 {
+        if judged > 0 {
+            continue;
+        }
+        let started = std::time::Instant::now();
+        if !world.judge_mappings() {
             break;
         }
+        took_by_windows += started.elapsed();
+        windows += 1;
     }
+    println!(
+        "judged the mappings of {windows} weeks of feeders in {took_by_windows:?}: {:?} each",
+        took_by_windows / windows.max(1)
+    );
     println!(
         "judged {days} meter-days in {took:?}: {:?} each",
         took / u32::try_from(days).unwrap()
     );
-    world
 }
 
 /// An exception by meter and day.
@@ -312,6 +343,8 @@ fn seen_by(plan: &Plan, world: &World, key: &(u64, u32), defect: &Defect) -> Vec
     };
     match defect.kind {
         DefectKind::Spike => vec![Rule::Spike, Rule::AboveCapacity],
+        // It is held against another DT than its own.
+        DefectKind::LongZero if plan.mappings.contains_key(key) => vec![],
         DefectKind::Stuck => vec![Rule::Stuck],
         DefectKind::LongZero => {
             // While the DT's own meter is right.
@@ -376,7 +409,27 @@ fn explained(plan: &Plan) -> BTreeSet<Key> {
             keys.extend(days.iter().map(|day| (id_of(meter), *day)));
         }
     }
+    // The balances of both DTs are wrong every day.
+    for (meter, day) in plan.mappings.values().flat_map(|mapping| {
+        let dts = [mapping.hangs_on.as_str(), mapping.recorded_at.as_str()].map(|dt| meter_of_dt(plan, dt));
+        let days = (0..DAYS).map(|day| Day(Zone::kolkata().day_of(START).0 + i32::try_from(day).unwrap()));
+        let meters: Vec<String> = dts.into_iter().flatten().chain([id_of(&mapping.meter)]).collect();
+        days.flat_map(move |day| meters.clone().into_iter().map(move |meter| (meter, day)))
+    }) {
+        keys.insert((meter, day));
+    }
     keys
+}
+
+/// The meter of a DT; `None`: it has none.
+fn meter_of_dt(plan: &Plan, dt_id: &str) -> Option<String> {
+    let of_feeder = |feeder: &Feeder| {
+        let mut meters = feeder.meters().iter().filter(|meter| meter.role == MeterRole::Dt);
+        meters
+            .find(|meter| meter.dt.is_some_and(|dt| feeder.dt_id(dt) == dt_id))
+            .map(id_of)
+    };
+    plan.feeders.iter().find_map(of_feeder)
 }
 
 /// First intervals of the gaps that the delivery plan and the defects leave, with their lengths.
@@ -409,7 +462,7 @@ fn true_gaps(plan: &Plan) -> BTreeSet<(String, i64)> {
 #[tokio::test]
 async fn every_planted_defect_is_found_by_the_rules_that_can_see_it() {
     let plan = Plan::new();
-    let world = judged(&plan).await;
+    let mut world = judged(&plan).await;
     let found = Found::of(&world);
     let explained = explained(&plan);
     let mut expected: BTreeMap<Rule, (usize, usize)> = BTreeMap::new();
@@ -425,6 +478,12 @@ async fn every_planted_defect_is_found_by_the_rules_that_can_see_it() {
             }
         }
     }
+    for mapping in plan.mappings.values() {
+        let entry = expected.entry(Rule::WrongMapping).or_default();
+        entry.0 += 1;
+        entry.1 += usize::from(found.has(Rule::WrongMapping, &(id_of(&mapping.meter), sunday())));
+    }
+    let misplaced: BTreeSet<String> = plan.mappings.values().map(|of| id_of(&of.meter)).collect();
     let gaps = true_gaps(&plan);
     println!(
         "{:<22} {:>8} {:>7} {:>7} {:>12} {:>10}",
@@ -434,6 +493,7 @@ async fn every_planted_defect_is_found_by_the_rules_that_can_see_it() {
         let (planted, hits) = expected.get(rule).copied().unwrap_or_default();
         let is_true = |(key, exception): &&(Key, Exception)| match rule {
             Rule::Gap => gaps.contains(&(key.0.clone(), i64::from(exception.quarter.0))),
+            Rule::WrongMapping => misplaced.contains(&key.0),
             _ => explained.contains(key),
         };
         let right = objections.iter().filter(is_true).count();
@@ -456,7 +516,7 @@ async fn every_planted_defect_is_found_by_the_rules_that_can_see_it() {
     let rules: BTreeSet<Rule> = expected.keys().copied().collect();
     assert_eq!(
         rules.len(),
-        14,
+        15,
         "every soft rule but the source's own report is put to the test: {rules:?}"
     );
     let objected: BTreeSet<(String, i64)> = found.by_rule[&Rule::Gap]
@@ -465,6 +525,87 @@ async fn every_planted_defect_is_found_by_the_rules_that_can_see_it() {
         .collect();
     assert_eq!(objected, gaps, "the gaps are exactly the plan's");
     assert_estimates(&plan, &world);
+    assert_mappings(&plan, &found);
+    assert_resolved_once_corrected(&plan, &mut world).await;
+}
+
+/// The last day of the one week that the fleet lives through whole.
+fn sunday() -> Day {
+    Day(Zone::kolkata().day_of(START).0 + 11)
+}
+
+/// Every wrong mapping has its exception for the whole week, and nine of ten objections are right; nine of ten that are name the DT on
+/// which the meter hangs.
+fn assert_mappings(plan: &Plan, found: &Found) {
+    let objections: BTreeMap<&String, &Exception> = found.by_rule[&Rule::WrongMapping]
+        .iter()
+        .filter(|((_, day), _)| *day == sunday())
+        .map(|((id, _), exception)| (id, exception))
+        .collect();
+    let (mut named, mut missed) = (0, Vec::new());
+    for mapping in plan.mappings.values() {
+        let Some(exception) = objections.get(&id_of(&mapping.meter)) else {
+            missed.push(mapping);
+            continue;
+        };
+        let place = format!("fits DT {} of feeder", mapping.hangs_on);
+        named += usize::from(exception.detail.starts_with(&place));
+        println!(
+            "{} W, {} -> {}: {}",
+            mapping.sanctioned_w, mapping.hangs_on, mapping.recorded_at, exception.detail
+        );
+    }
+    let planted: BTreeSet<String> = plan.mappings.values().map(|of| id_of(&of.meter)).collect();
+    let (mut false_alarms, mut meters) = (0, 0);
+    for feeder in &plan.feeders {
+        meters += feeder.meters().len();
+    }
+    for (id, exception) in &objections {
+        if !planted.contains(*id) {
+            false_alarms += 1;
+            println!("false alarm: {id}: {}", exception.detail);
+        }
+    }
+    println!(
+        "{} wrong mappings, {named} with the DT on which they hang; {false_alarms} false alarms among {meters} meters",
+        planted.len()
+    );
+    assert!(missed.is_empty(), "{missed:#?}");
+    assert!(planted.len() >= 20, "{}", planted.len());
+    assert!(named * 10 >= planted.len() * 9, "{named}");
+    assert!(false_alarms * 9 <= planted.len(), "{false_alarms}");
+}
+
+/// Once master data says where everybody hangs, from the beginning on, no objection to a place stands.
+async fn assert_resolved_once_corrected(plan: &Plan, world: &mut World) {
+    let is_planted = |row: &gridtally_schemas::network::ConnectionRow| {
+        plan.mappings.values().any(|of| of.consumer_id == row.consumer_id)
+    };
+    let rows = plan.fleet.connections().filter(is_planted).collect();
+    let mut bytes = Vec::new();
+    let later = START.plus(60 * 24 * 3_600_000_000);
+    record::encode_master_rows(
+        later,
+        "file:corrected",
+        &MasterRows::Connections(rows),
+        &mut bytes,
+    )
+    .unwrap();
+    let next = Position(world.applied().0 + 1);
+    world.apply(next, &bytes, &mut Publish::default()).unwrap();
+    settle(world).await;
+    let found = Found::of(world);
+    let planted: BTreeSet<String> = plan.mappings.values().map(|of| id_of(&of.meter)).collect();
+    let standing: Vec<_> = found
+        .by_rule
+        .get(&Rule::WrongMapping)
+        .into_iter()
+        .flatten()
+        .collect();
+    assert!(
+        standing.iter().all(|((id, _), _)| !planted.contains(id)),
+        "{standing:#?}"
+    );
 }
 
 /// Every gap of a consumer is estimated, and days with both registers sum up to them exactly.

@@ -32,7 +32,7 @@ mod window;
 
 pub use arrival::Arrival;
 pub use value::{HardFailure, Quality, Value};
-pub use window::{BlockWindow, Held};
+pub use window::{BlockWindow, Held, Sample};
 
 use chunk::{Chunk, DirtySlots, NO_ENERGY};
 

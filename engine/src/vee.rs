@@ -9,7 +9,8 @@
 //! - estimates are made of meters' own values only, never of other estimates.
 //!
 //! A hard rule looks at one read and its arrival, so it can be decided when the read comes: the read goes to `quarantine` whole and
-//! counts in nothing. A soft rule looks at a meter's civil day: the value counts, and `vee_exceptions` says what is wrong.
+//! counts in nothing. A soft rule looks at a meter's civil day (`wrong_mapping` at a week of its feeder): the value counts, and
+//! `vee_exceptions` says what is wrong.
 //!
 //! | Rule | Kind | Objects to |
 //! |---|---|---|
@@ -35,25 +36,28 @@
 //! | `clock_drift` | soft | a read that was made before its interval ended, by the source's own clock |
 //! | `export_at_night` | soft | energy given to the network while the sun is down |
 //! | `negative_balance` | soft | a DT that delivered more than it took: a multiplying factor or a mapping is wrong |
+//! | `wrong_mapping` | soft, by week | a meter that hangs on another DT than master data says, by its voltage and the residuals of DTs |
 //!
 //! An exception is named by meter, interval and rule. Objections to intervals that follow one another are one exception, at the
 //! first of them, so that a meter that is dead for a day makes one row and not 96.
 //!
 //! - [`rule`], [`limits`]: the rules by name, and what they measure against
 //! - [`day`]: the civil day of a meter, as rules and estimates see it
-//! - [`validate`], [`register`]: the soft rules
+//! - [`validate`], [`register`]: the soft rules over a day
+//! - [`mapping`]: the one over a week, of all meters of a feeder together
 //! - [`estimate`], [`apportion`]: what stands where no value came
 
 pub mod apportion;
 pub mod day;
 pub mod estimate;
 pub mod limits;
+pub mod mapping;
 pub mod register;
 pub mod rule;
 pub mod validate;
 
 pub use day::{Context, MeterDay, Part};
 pub use estimate::{Estimate, Method};
-pub use limits::{CategoryLimits, Limits, VeeLimits};
+pub use limits::{CategoryLimits, Limits, MappingLimits, VeeLimits};
 pub use rule::{Kind, Rule};
 pub use validate::Exception;

@@ -71,7 +71,7 @@ use selection::Work;
 use snapshot::Snapshot;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// What to verify. Without any bound: everything that is published.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]

@@ -329,6 +329,24 @@ pub(crate) const KEYS: &[Key] = &[
         "a DT's daily loss may be this far below zero, per cent of what was injected",
     ),
     key(
+        "vee.mapping_days",
+        "GRIDTALLY_VEE_MAPPING_DAYS",
+        "7",
+        "wrong mappings are looked for in windows of this many days, the first from a Monday on",
+    ),
+    key(
+        "vee.mapping_better_by_pct",
+        "GRIDTALLY_VEE_MAPPING_BETTER_BY_PCT",
+        "100",
+        "a meter's voltage moves more with one DT than another when the odds of its correlation exceed the other's by this, per cent",
+    ),
+    key(
+        "vee.mapping_follows_min_pct",
+        "GRIDTALLY_VEE_MAPPING_FOLLOWS_MIN_PCT",
+        "50",
+        "a DT's residual follows a meter when it changes by this share of its energy, per cent",
+    ),
+    key(
         "webhooks.source",
         "GRIDTALLY_WEBHOOKS_SOURCE",
         "/gridtally",

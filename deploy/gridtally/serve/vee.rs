@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gridtally_engine::vee::{Limits, VeeLimits};
+use gridtally_engine::vee::{Limits, MappingLimits, VeeLimits};
 use gridtally_schemas::Day;
 
 use crate::config::{Config, ConfigError};
@@ -57,6 +57,13 @@ pub(super) fn limits(config: &Config) -> Result<VeeLimits, ConfigError> {
         voltage_max_v: volts("vee.voltage_max_v")?,
         negative_balance_pct: within("vee.negative_balance_pct", 0.0..=100.0)?,
         ..limits.base
+    };
+    let percent = |path: &'static str, max: u64| number(path, max).map(i64::from);
+    limits.mapping = MappingLimits {
+        days: number("vee.mapping_days", 31)?,
+        better_by_pct: percent("vee.mapping_better_by_pct", 1_000)?,
+        follows_min_pct: percent("vee.mapping_follows_min_pct", 100)?,
+        ..limits.mapping
     };
     limits.set_categories(&VeeLimits::own_of_categories());
     limits.set_categories(&config.vee_categories);

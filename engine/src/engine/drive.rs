@@ -272,6 +272,7 @@ impl<S: Store> Driver<S> {
             }
             parts_left -= 1;
         }
+        self.judge_mappings().await?;
         self.tally().await?;
         let took = started.elapsed();
         // A tick that takes long leaves as much time again for the log.
@@ -331,6 +332,21 @@ impl<S: Store> Driver<S> {
             self.page_in(asked).await?;
         }
         Ok(judged.days > 0 || is_out)
+    }
+
+    /// Judges where the meters of one feeder hang in one window, or of all that wait where somebody waits for the tables to hold everything.
+    async fn judge_mappings(&mut self) -> Result<(), EngineError> {
+        if self.read(World::applied) < self.replay_through {
+            return Ok(());
+        }
+        loop {
+            let (judged, asked) = self.write(|world| (world.judge_mappings(), world.take_asked()));
+            if !asked.is_empty() {
+                self.page_in(asked).await?;
+            } else if !judged || !self.is_checkpoint_asked() {
+                return Ok(());
+            }
+        }
     }
 
     /// Tallies when reads came: some of what waits, or all of it where somebody waits for the tables to hold everything.

@@ -1,6 +1,10 @@
 //! A look at a span of quarters of one block: the chunks are found once for all its meters.
 
-use super::{Arrival, BlockNumber, Quality, Quarter, State, Value, chunk::Chunk, position};
+use super::{
+    Arrival, BlockNumber, Quality, Quarter, State, Value,
+    chunk::{Chunk, NO_ENERGY},
+    position,
+};
 use crate::network::MeterIx;
 
 /// What a cell holds.
@@ -12,6 +16,17 @@ pub enum Held {
     Estimate,
     /// A value that was said or edited, the first of which came so soon.
     Said(Arrival),
+}
+
+/// What a value says of energy and voltage.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sample {
+    /// Wh imported, as the meter counts.
+    pub import_wh: u32,
+    /// Wh exported; 0 where none was said.
+    pub export_wh: u32,
+    /// Volts.
+    pub voltage_v: Option<f32>,
 }
 
 /// The chunks of one block over a span of quarters.
@@ -53,6 +68,21 @@ impl BlockWindow<'_> {
                 Held::Said(arrival.unwrap_or_default())
             }
         }
+    }
+
+    /// Energy and voltage of the value of a slot in the quarter at this position of the span, if it was said or edited.
+    #[must_use]
+    pub fn sample(&self, slot: usize, position: usize) -> Option<Sample> {
+        let chunk = self.chunks.get(position).copied().flatten()?;
+        if *chunk.quality.get(slot)? <= Quality::Estimated {
+            return None;
+        }
+        let export = chunk.export_wh.get(slot).copied().filter(|wh| *wh != NO_ENERGY);
+        Some(Sample {
+            import_wh: chunk.import_wh.get(slot).copied().unwrap_or(0),
+            export_wh: export.unwrap_or(0),
+            voltage_v: chunk.voltage_v.get(slot).copied().filter(|volts| !volts.is_nan()),
+        })
     }
 
     /// The values of a slot that were said or edited, quarter by quarter, added to `values`.

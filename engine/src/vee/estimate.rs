@@ -1,6 +1,6 @@
 //! What stands where no value came (DOMAIN section 3, in this order):
 //!
-//! 1. an outage or disconnection is known: zero;
+//! 1. an outage or disconnection is known, not from the meter's own silence: zero. What is known is among the inputs;
 //! 2. a gap of at most 2 h between two values: the straight line between them;
 //! 3. longer: the mean of the same interval on the three most recent like days that have it (weekday, weekend, holiday), scaled to
 //!    what the midnight registers leave for it when both exist;
@@ -111,8 +111,8 @@ pub struct Blank<'a> {
     pub after: Option<Value>,
     /// Days of the same kind before it, the most recent first.
     pub like_days: &'a [LikeDay<'a>],
-    /// By quarter: whether the supply is known to have been off. Empty: never.
-    pub dead: &'a [bool],
+    /// By quarter: what says that there was no supply in the whole of it. Empty: nothing does.
+    pub dead: &'a [Option<Arc<str>>],
 }
 
 /// What one register of an interval is estimated to be.
@@ -174,8 +174,8 @@ fn fill(blank: &Blank<'_>, channel: Channel) -> Vec<Filled> {
             at += 1;
             continue;
         }
-        if is_dead(blank, *position, context) {
-            let inputs = Arc::from("supply off, by power events");
+        if let Some(known) = without_supply(blank.dead, *position, context) {
+            let inputs = Arc::clone(known);
             filled.push(Filled {
                 position: *position,
                 wh: 0,
@@ -186,7 +186,7 @@ fn fill(blank: &Blank<'_>, channel: Channel) -> Vec<Filled> {
             continue;
         }
         let missing = |(position, context, cell): &&(usize, &Context<'_>, Option<&Value>)| {
-            cell.is_none() && !is_dead(blank, *position, context)
+            cell.is_none() && without_supply(blank.dead, *position, context).is_none()
         };
         let gap: Vec<(usize, &Context<'_>)> = expected
             .iter()
@@ -214,10 +214,16 @@ fn fill(blank: &Blank<'_>, channel: Channel) -> Vec<Filled> {
     filled
 }
 
-fn is_dead(blank: &Blank<'_>, position: usize, context: &Context<'_>) -> bool {
+/// What says that there was no supply in the whole interval that ends with the quarter at `position`; `None`: nothing does.
+pub(crate) fn without_supply<'a>(
+    dead: &'a [Option<Arc<str>>],
+    position: usize,
+    context: &Context<'_>,
+) -> Option<&'a Arc<str>> {
     let begin = (position + 1).saturating_sub(usize::try_from(context.quarters).unwrap_or(1));
-    let span = blank.dead.get(begin..=position).unwrap_or_default();
-    !span.is_empty() && span.iter().all(|dead| *dead)
+    let span = dead.get(begin..=position)?;
+    let is_whole = span.iter().all(Option::is_some);
+    span.last().filter(|_| is_whole)?.as_ref()
 }
 
 /// A short gap on the straight line between the values beside it, rounded half up; `None`: it is longer, or has no two values beside it.

@@ -120,6 +120,32 @@ impl CategoryLimits {
     }
 }
 
+/// What the rule `wrong_mapping` measures against. Numbers are house choices, set where the tests against the synthetic utility tell right from
+/// wrong with room to spare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MappingLimits {
+    /// Civil days of a window; windows follow one another, counted from Monday, 29 December 1969. Default 7.
+    pub days: u32,
+    /// Fewest half hours that a figure is made of. Default 96: two days.
+    pub half_hours_min: u32,
+    /// A meter moves more with one DT than with another where the odds of its correlation are greater by this, per cent. Default 100: a
+    /// difference of 0.35 in Fisher's z, six times the error of either over a week.
+    pub better_by_pct: i64,
+    /// A residual falls (or rises) with a meter by at least this share of it, per cent. Default 50.
+    pub follows_min_pct: i64,
+}
+
+impl Default for MappingLimits {
+    fn default() -> Self {
+        Self {
+            days: 7,
+            half_hours_min: 96,
+            better_by_pct: 100,
+            follows_min_pct: 50,
+        }
+    }
+}
+
 /// All limits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VeeLimits {
@@ -134,6 +160,8 @@ pub struct VeeLimits {
     /// A day is checked for gaps and its gaps are estimated this long after its end, µs; `None`: never. Default 24 h: the last of the
     /// AMISP service levels, within which a read is not late.
     pub estimate_after_micros: Option<i64>,
+    /// What a wrong mapping is measured against.
+    pub mapping: MappingLimits,
 }
 
 impl VeeLimits {
@@ -174,6 +202,7 @@ impl Default for VeeLimits {
             holidays: std::collections::BTreeSet::new(),
             too_old_micros: None,
             estimate_after_micros: Some(24 * 60 * 60 * 1_000_000),
+            mapping: MappingLimits::default(),
         };
         limits.set_categories(&Self::own_of_categories());
         limits

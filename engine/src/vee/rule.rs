@@ -92,6 +92,11 @@ rules! {
     /// needs. At the DT's meter, in the last interval of the day. Value: the loss, per cent. Source: DOMAIN section 2: negative
     /// beyond -3 % means a wrong mapping, a wrong multiplying factor or a missing meter.
     NegativeBalance = "negative_balance", Soft;
+    /// A consumer's or generator's meter that hangs on another DT than master data says, judged by whole windows of days once their
+    /// gaps are due; one that moved within the window is not judged in it. At the last interval of the window. Value: how its voltage
+    /// moves with that of its own DT's other meters, -1 to 1; where voltages cannot tell, by how much the DT's residual changes for
+    /// each Wh of it. Source: DOMAIN section 9; the definition stands in [`crate::vee::mapping`].
+    WrongMapping = "wrong_mapping", Soft;
 }
 
 impl Rule {

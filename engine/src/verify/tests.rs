@@ -74,7 +74,7 @@ fn found(report: &Report) -> Vec<String> {
 }
 
 /// What is published stands on what is raw; before the first checkpoint there is nothing.
-fn assert_stands(store: &MemoryStore) -> Result<(), TestCaseError> {
+pub(crate) fn assert_stands(store: &MemoryStore) -> Result<(), TestCaseError> {
     for limits in [
         limits(1),
         Limits {

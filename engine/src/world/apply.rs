@@ -471,6 +471,7 @@ impl World {
             }
             self.counts.events_accepted += 1;
             self.outage.hear(&self.settings.event_map, meter, &event);
+            self.note_load_switch(meter, event.at);
             let Some(meter_id) = self.network.meter(meter).map(|meter| meter.id.clone()) else {
                 return;
             };

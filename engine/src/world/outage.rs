@@ -44,6 +44,7 @@ mod plan;
 mod restore;
 mod rows;
 mod say;
+mod supply;
 #[cfg(test)]
 pub(crate) mod tests;
 

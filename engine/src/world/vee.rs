@@ -28,6 +28,7 @@ use crate::{
 };
 
 mod judge;
+mod mapping;
 mod restore;
 mod rows;
 #[cfg(test)]
@@ -97,6 +98,8 @@ pub(crate) struct Validation {
     /// Values of closed days that changed.
     changed: Vec<(MeterIx, Quarter)>,
     queue: BTreeSet<(Day, MeterIx)>,
+    /// Windows of feeders whose mappings are to be judged.
+    mappings: mapping::Waiting,
     pub(super) findings: HashMap<MeterIx, Findings>,
     /// What may differ from the tables.
     unpublished_exceptions: BTreeSet<(MeterIx, Quarter, Rule)>,
@@ -161,6 +164,11 @@ impl Validation {
         self.unpublished_estimates.iter().copied()
     }
 
+    /// Windows of feeders whose mappings wait to be judged, once what was noted has been queued.
+    pub(super) fn mappings_waiting(&self) -> impl Iterator<Item = (i32, NodeIx)> {
+        self.mappings.iter()
+    }
+
     /// Meter-days that wait to be judged, once what was noted has been queued.
     pub(super) fn days_waiting(&self) -> impl Iterator<Item = (Day, MeterIx)> {
         self.queue.iter().copied()
@@ -193,6 +201,7 @@ impl World {
             None => Quarter(0),
         };
         let closed_through = self.end_of_whole_days(self.closed_through);
+        let mapped_through = self.mapping_through();
         for (before, after) in [
             (self.vee.closed_through, closed_through),
             (self.vee.gaps_through, gaps_through),
@@ -210,6 +219,7 @@ impl World {
         self.close_completeness(self.vee.closed_through, closed_through);
         self.vee.closed_through = self.vee.closed_through.max(closed_through);
         self.vee.gaps_through = self.vee.gaps_through.max(gaps_through);
+        self.close_mapping_windows(mapped_through);
     }
 
     /// Notes a register: at a midnight it ends one day and begins another.
@@ -234,8 +244,13 @@ impl World {
                 .node(dt)
                 .map_or(&[][..], |node| node.meters.as_slice());
             self.vee.queue.extend(meters.iter().map(|meter| (day, *meter)));
+            let mut feeders = Vec::new();
+            self.network.feeders_above(dt, &mut feeders);
+            self.queue_mappings(day, &feeders);
         }
-        for (feeder, since) in std::mem::take(&mut self.vee.feeders) {
+        let feeders = std::mem::take(&mut self.vee.feeders);
+        self.queue_suspects(feeders.values().min().copied());
+        for (feeder, since) in feeders {
             // What is found in a day depends on no master row that begins after it.
             let first = self.day_since(since);
             let days = self
@@ -246,6 +261,7 @@ impl World {
             self.vee.feeder_days.extend(days);
             for meter in self.network.meters_ever_on(feeder) {
                 self.queue_findings(meter, first);
+                self.queue_mapping_findings(meter, first, feeder);
             }
         }
         let mut meters: HashMap<NodeIx, Vec<MeterIx>> = HashMap::new();
@@ -255,6 +271,7 @@ impl World {
                     .entry(feeder)
                     .or_insert_with(|| self.network.meters_ever_on(feeder));
                 self.vee.queue.extend(of_feeder.iter().map(|meter| (day, *meter)));
+                self.queue_mappings(day, &[feeder]);
             }
         }
     }
@@ -268,6 +285,16 @@ impl World {
         } else {
             self.settings.zone.day_of(since)
         }
+    }
+
+    /// Days of a meter with estimates, from that of an instant on, may be estimated otherwise.
+    pub(super) fn queue_blank_days(&mut self, meter: MeterIx, since: UtcMicros) {
+        let Some(findings) = self.vee.findings.get(&meter) else {
+            return;
+        };
+        let first = self.settings.zone.day_of(since);
+        let days = findings.blank.range(first..).map(|day| (*day, meter));
+        self.vee.queue.extend(days);
     }
 
     /// Days of a meter from `first` on in which something was found.
@@ -301,6 +328,9 @@ impl World {
             }
             let day = self.day_of(quarter);
             self.queue_dependents(meter, day);
+            let mut feeders = Vec::new();
+            self.network.feeders_of_meter(meter, &mut feeders);
+            self.queue_mappings(day, &feeders);
             last = Some((meter, self.quarters_of_day(day)));
         }
     }

@@ -13,9 +13,13 @@ use gridtally_schemas::{IntervalMinutes, IntervalRead, Zone, network::Prosumer};
 use crate::{
     calendar::{Moment, Quarter},
     feeder::{Consumer, Dt, Feeder, Meter, Tie},
-    prng::{count, signed},
+    prng::signed,
     shape::{self, Category},
 };
+
+mod voltage;
+
+use voltage::{Phases, of_rating};
 
 /// What one meter counted in a quarter.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +82,13 @@ pub struct Flow {
     pub feeder: FeederFlow,
 }
 
+impl DtFlow {
+    /// What consumers draw less what they give, metered or not.
+    const fn drawn_wh(&self) -> i64 {
+        self.consumer_import_wh + self.unmetered_wh + self.stolen_wh - self.consumer_export_wh
+    }
+}
+
 /// The sky over a feeder in a quarter, and what goes with it.
 struct Sky<'a> {
     moment: &'a Moment,
@@ -101,6 +112,7 @@ impl Feeder {
             flow.dts.push(of_dt);
         }
         flow.feeder = self.feeder_flow(&sky, flow);
+        self.add_upstream_voltage(moment, flow);
     }
 
     fn feeder_flow(&self, sky: &Sky<'_>, flow: &mut Flow) -> FeederFlow {
@@ -163,9 +175,12 @@ fn dt_flow(dt: &Dt, sky: &Sky<'_>, counts: &mut Vec<Count>) -> DtFlow {
         .is_none_or(|group| shape::has_pump_supply(group, moment.day.0, moment.of_day));
     let first = counts.len();
     let mut flow = DtFlow::default();
+    let mut phases = Phases::default();
     for consumer in &dt.consumers {
         if supplied {
+            let before = flow.drawn_wh();
             consumer_flow(consumer, sky, &mut flow, counts);
+            phases.add(consumer, flow.drawn_wh() - before);
         } else {
             push_dark(consumer, counts);
         }
@@ -180,7 +195,7 @@ fn dt_flow(dt: &Dt, sky: &Sky<'_>, counts: &mut Vec<Count>) -> DtFlow {
         flow.stolen_wh += hook.base_w * level * signed(draw.between(700, 1_300)) / 4_000_000;
     }
     let drawn = flow.consumer_import_wh + flow.unmetered_wh + flow.stolen_wh;
-    let load_permille = drawn.max(flow.consumer_export_wh) * 4 * 10 / (dt.capacity_kva * 9).max(1);
+    let load_permille = of_rating(drawn.max(flow.consumer_export_wh), dt);
     let technical = drawn * dt.technical_permille * (600 + 600 * load_permille / 1_000) / 1_000_000;
     let net = drawn - flow.consumer_export_wh + technical;
     let net_counts = ceil_div(net, dt.multiplier);
@@ -194,40 +209,19 @@ fn dt_flow(dt: &Dt, sky: &Sky<'_>, counts: &mut Vec<Count>) -> DtFlow {
     let (import, export) = (net_counts.max(0) + turns, (-net_counts).max(0) + turns);
     flow.import_wh = import * dt.multiplier;
     flow.export_wh = export * dt.multiplier;
-    let at_dt = if supplied {
-        dt_decivolts(load_permille, flow.consumer_export_wh, dt)
-    } else {
-        0
-    };
-    set_voltages(counts.get_mut(first..).unwrap_or_default(), at_dt, load_permille);
+    let levels = phases.levels(dt);
+    if supplied {
+        levels.set_voltages(counts.get_mut(first..).unwrap_or_default(), dt, moment);
+    }
     if dt.metered {
         counts.push(Count {
             import_wh: import,
             export_wh: export,
-            decivolts: at_dt,
+            decivolts: if supplied { levels.at_dt_decivolts() } else { 0 },
             power_factor_permille: 940,
         });
     }
     flow
-}
-
-/// Voltage at the DT: it sags with load and rises with export.
-fn dt_decivolts(load_permille: i64, export_wh: i64, dt: &Dt) -> i64 {
-    let rise = export_wh * 4 * 60 / (dt.capacity_kva * 1_000).max(1);
-    2_410 - load_permille.min(1_600) * 130 / 1_000 + rise
-}
-
-/// Voltage along the line: the farther from the DT, the lower under load.
-fn set_voltages(counts: &mut [Count], at_dt: i64, load_permille: i64) {
-    let length = signed(count(counts.len())).max(1);
-    let drop = if at_dt == 0 {
-        0
-    } else {
-        load_permille.min(1_600) * 150 / 1_000
-    };
-    for (place, of_meter) in (0..).zip(counts) {
-        of_meter.decivolts = at_dt - drop * place / length - (of_meter.import_wh / 64).min(20).min(at_dt);
-    }
 }
 
 fn push_dark(consumer: &Consumer, counts: &mut Vec<Count>) {

@@ -10,6 +10,7 @@
 //! - [`layout`], [`feeder`]: the network, from the discom down to the meter
 //! - [`flow`]: energies of one feeder in one quarter hour
 //! - [`defect`]: what is wrong with meters, for validation to find
+//! - [`mapping`]: who is recorded on another DT than its own, for validation to find
 //! - [`delivery`]: which reads arrive on time, late, twice, corrected or never
 //! - [`truth`]: what the balances are, and what they must be given what was delivered
 //! - [`files`]: master data and truth on disk
@@ -23,6 +24,7 @@ pub mod feeder;
 pub mod files;
 pub mod flow;
 pub mod layout;
+pub mod mapping;
 mod prng;
 pub mod publish;
 pub mod shape;

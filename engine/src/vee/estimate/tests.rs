@@ -34,7 +34,7 @@ struct Bed {
     after: Option<Value>,
     like: Vec<(Day, Vec<Option<Value>>)>,
     registers: [Option<Register>; 2],
-    dead: Vec<bool>,
+    dead: Vec<Option<Arc<str>>>,
 }
 
 impl Bed {
@@ -162,9 +162,10 @@ fn a_gap_at_midnight_has_its_neighbour_in_the_day_beside() {
 #[test]
 fn a_known_outage_is_zero_and_no_end_of_a_line() {
     let mut bed = Bed::new(with_gap(10..14));
-    bed.dead = vec![false; 96];
-    bed.dead[12..14].fill(true);
+    bed.dead = vec![None; 96];
+    bed.dead[12..14].fill(Some("outage T1".into()));
     let estimates = bed.estimates();
+    assert_eq!(estimates[2].inputs.as_ref(), "outage T1");
     let methods: Vec<(u32, Method)> = estimates
         .iter()
         .map(|estimate| (estimate.import_wh, estimate.method))

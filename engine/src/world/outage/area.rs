@@ -140,6 +140,7 @@ impl World {
             if gone == new {
                 continue;
             }
+            self.note_supply(gone, new);
             let Some((started_at, consumer)) = gone.or(new).map(key) else {
                 return;
             };

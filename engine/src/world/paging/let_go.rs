@@ -137,6 +137,10 @@ impl World {
             let block = self.state.block_of(meter);
             busy.blocks.extend(block.map(|block| (block, day)));
         }
+        for (window, feeder) in self.vee.mappings_waiting() {
+            let days = self.days_of_mapping(window).map(Day);
+            busy.feeders.extend(days.map(|day| (feeder, day)));
+        }
         let blocks: Vec<(BlockNumber, Day)> = busy.blocks.iter().copied().collect();
         for (block, day) in blocks {
             let feeders = self.feeders_of(block);

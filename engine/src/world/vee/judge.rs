@@ -16,7 +16,7 @@ use crate::{
     vee::{
         Context, Estimate, Exception, MeterDay, Part, Rule, VeeLimits,
         day::{BalanceOfDay, Register},
-        estimate::{Blank, DayKind, LIKE_DAYS, LikeDay, estimate},
+        estimate::{Blank, DayKind, LIKE_DAYS, LikeDay, estimate, without_supply},
         validate::evaluate,
     },
     world::billing::{Adjustment, ConsumerIx},
@@ -333,13 +333,16 @@ impl World {
         of_day: &MeterDay<'_>,
         out: &mut Wanted,
     ) -> Option<Vec<Estimate>> {
-        let like = self.like_days((meter, known_at), (day, kind), of_day, out)?;
+        let length = u32::try_from(of_day.cells.len()).unwrap_or(0);
+        let last = Quarter(of_day.first.0.saturating_add(length).saturating_sub(1));
+        let dead = self.known_without_supply(meter, &(of_day.first..=last));
+        let wanted = missing(of_day, &dead);
+        let like = self.like_days((meter, known_at), (day, kind), wanted, out)?;
         let like_days: Vec<LikeDay<'_>> = like
             .iter()
             .map(|(day, cells)| LikeDay { day: *day, cells })
             .collect();
         let quarters = of_day.last_context().map_or(1, |context| context.quarters);
-        let length = u32::try_from(of_day.cells.len()).unwrap_or(0);
         let next = Quarter(of_day.first.0.saturating_add(length)).ceil_to(quarters);
         let mut after = [self.state.own_value(meter, next)];
         if let Some(at) = known_at {
@@ -349,28 +352,23 @@ impl World {
             day: of_day,
             after: after.into_iter().next().flatten(),
             like_days: &like_days,
-            dead: &[],
+            dead: &dead,
         }))
     }
 
-    /// Days of the same kind with values, the most recent first: as many as give every missing interval its mean. `None`: the next of
-    /// them is out of memory.
+    /// Days of the same kind with values, the most recent first: as many as give every interval that is `wanted` its mean. `None`: the
+    /// next of them is out of memory.
     fn like_days(
         &self,
         (meter, known_at): (MeterIx, Option<UtcMicros>),
         (day, kind): (Day, DayKind),
-        of_day: &MeterDay<'_>,
+        mut wanted: Vec<(usize, usize)>,
         out: &mut Wanted,
     ) -> Option<Vec<(Day, Vec<Option<Value>>)>> {
         let mut days = Vec::new();
-        let Some((block, slot)) = self.state.slot_of(meter) else {
+        let Some((block, slot)) = self.state.slot_of(meter).filter(|_| !wanted.is_empty()) else {
             return Some(days);
         };
-        let mut wanted: Vec<(usize, usize)> = of_day
-            .expected()
-            .filter(|(_, _, cell)| cell.is_none())
-            .map(|(position, ..)| (position, LIKE_DAYS))
-            .collect();
         for back in 1..=LIKE_DAYS_BACK {
             let like = Day(day.0 - back);
             if DayKind::of(like, &self.settings.vee.holidays) != kind {
@@ -477,7 +475,7 @@ impl World {
         let keys = (*span.start(), *first)..=(*span.end(), *last);
         for (key, standing) in findings.exceptions.range_mut(keys) {
             let stays = found.iter().any(|now| (now.quarter, now.rule) == *key);
-            if standing.live.is_some() && !stays {
+            if standing.live.is_some() && !stays && key.1 != Rule::WrongMapping {
                 standing.live = None;
                 self.vee.unpublished_exceptions.insert((meter, key.0, key.1));
             }
@@ -536,6 +534,14 @@ impl World {
             }
         }
     }
+}
+
+/// Intervals without value of which nothing is known that makes them zero, each with how many like days make its mean.
+fn missing(of_day: &MeterDay<'_>, dead: &[Option<Arc<str>>]) -> Vec<(usize, usize)> {
+    let missing = of_day.expected().filter(|(position, context, cell)| {
+        cell.is_none() && without_supply(dead, *position, context).is_none()
+    });
+    missing.map(|(position, ..)| (position, LIKE_DAYS)).collect()
 }
 
 fn own_values(

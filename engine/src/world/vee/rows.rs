@@ -229,6 +229,10 @@ impl World {
             standing.live = published.is_open.then(|| published.measured.clone());
             standing.published = Some(published);
         }
+        if rule == Rule::WrongMapping {
+            // On which feeders the meter is may be known only when the log is read on.
+            self.vee.changed.push((meter, quarter));
+        }
         self.vee.queue.insert((day, meter));
     }
 }
