@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use gridtally_engine::{Engine, Progress};
+use gridtally_engine::{Engine, EngineError, Progress};
 use gridtally_ingest::{
     log::{Log, Position},
     metrics::IngestMetrics,
@@ -159,17 +159,24 @@ impl App {
         Ok(())
     }
 
-    /// Waits until what is durable shows in the fixed routes; `what` begins the sentence that says so when the engine has ended: "the
-    /// rows are".
+    /// Waits until what was just said shows in the fixed routes, whatever they still owe of what was said before; `what` begins the sentence
+    /// that says so when the engine has ended: "the edits are".
     pub(crate) async fn applied(&self, what: &str) -> Result<Progress, Problem> {
-        self.engine.applied().await.map_err(|error| {
-            let detail = format!(
-                "{what} durable and will be applied, but the engine has ended: {}",
-                causes(&error)
-            );
-            Problem::new(problem::UNAVAILABLE, detail)
-        })
+        self.engine.taken_in().await.map_err(|error| ended(what, &error))
     }
+
+    /// Waits until all that is durable shows in the fixed routes, days of the past that master data concern included.
+    pub(crate) async fn complete(&self, what: &str) -> Result<Progress, Problem> {
+        self.engine.applied().await.map_err(|error| ended(what, &error))
+    }
+}
+
+fn ended(what: &str, error: &EngineError) -> Problem {
+    let detail = format!(
+        "{what} durable and will be applied, but the engine has ended: {}",
+        causes(error)
+    );
+    Problem::new(problem::UNAVAILABLE, detail)
 }
 
 impl Deref for App {

@@ -163,6 +163,11 @@ fn paged(text: &mut Text, progress: &Progress) {
         paged.feeder_days_out,
     );
     text.gauge(
+        "engine_feeder_days_owed",
+        "Days of feeders that wait in the tables to be computed anew because master data of their time changed.",
+        paged.feeder_days_owed,
+    );
+    text.gauge(
         "engine_block_days_out",
         "Days of blocks of meters whose values wait in the tables alone.",
         paged.block_days_out,

@@ -144,6 +144,13 @@ fn print(report: &Report, zone: &Zone) -> Result<(), Failure> {
             report.open
         );
     }
+    if report.owed > 0 {
+        println!(
+            "{} days of feeders stand as they were before master data that came after log record {}: the instance is computing them anew, \
+             newest first, and they differ until then (--server waits for them)",
+            report.owed, report.complete
+        );
+    }
     match report.differences_total {
         0 => {
             println!("all equal, bit for bit");

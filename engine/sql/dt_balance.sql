@@ -20,7 +20,9 @@ WITH network_reads AS (
         feeder_key,
         dt_key,
         interval_key,
-        role,
+        role = 'dt' AS is_dt,
+        role = 'consumer' AS is_consumer,
+        role IN ('consumer', 'generation') AS gives,
         (import_wh * multiplier_thousandths + 500) / 1000 AS import_wh,
         (export_wh * multiplier_thousandths + 500) / 1000 AS export_wh,
         assessed_wh_month * (interval_of_month + 1) / intervals_in_month
@@ -56,12 +58,12 @@ summed AS (
         feeder_key,
         dt_key,
         interval_key,
-        SUM(CASE WHEN role = 'dt' THEN expected ELSE 0 END) AS dt_meters,
-        SUM(CASE WHEN role = 'dt' THEN present ELSE 0 END) AS dt_meters_present,
-        SUM(CASE WHEN role = 'dt' THEN import_wh ELSE 0 END) AS dt_import_wh,
-        SUM(CASE WHEN role = 'dt' THEN export_wh ELSE 0 END) AS dt_export_wh,
-        SUM(CASE WHEN role = 'consumer' THEN import_wh ELSE 0 END) AS consumer_import_wh,
-        SUM(CASE WHEN role IN ('consumer', 'generation') THEN export_wh ELSE 0 END) AS consumer_export_wh,
+        SUM(expected) FILTER (WHERE is_dt) AS dt_meters,
+        SUM(present) FILTER (WHERE is_dt) AS dt_meters_present,
+        SUM(import_wh) FILTER (WHERE is_dt) AS dt_import_wh,
+        SUM(export_wh) FILTER (WHERE is_dt) AS dt_export_wh,
+        COALESCE(SUM(import_wh) FILTER (WHERE is_consumer), 0) AS consumer_import_wh,
+        COALESCE(SUM(export_wh) FILTER (WHERE gives), 0) AS consumer_export_wh,
         SUM(assessed_wh) AS unmetered_wh,
         SUM(expected) AS meters_expected,
         SUM(present) - SUM(estimated) AS meters_reported,
@@ -74,7 +76,7 @@ summed AS (
 metered AS (
     SELECT
         *,
-        dt_meters > 0 AND dt_meters_present = dt_meters AS dt_metered
+        COALESCE(dt_meters > 0 AND dt_meters_present = dt_meters, FALSE) AS dt_metered
     FROM summed
 )
 SELECT

@@ -46,34 +46,78 @@ bounded AS (
         END AS bound_above_wh
     FROM own_reads
 ),
+own_sums AS (
+    SELECT
+        feeder_key,
+        interval_key,
+        SUM(expected) FILTER (WHERE role = 'feeder') AS feeder_meters,
+        SUM(present) FILTER (WHERE role = 'feeder') AS feeder_meters_present,
+        SUM(expected - present) FILTER (WHERE role IN ('boundary_own', 'boundary_other')) AS boundary_meters_absent,
+        SUM(import_wh) FILTER (WHERE role = 'feeder') AS feeder_import_wh,
+        SUM(export_wh) FILTER (WHERE role = 'feeder') AS feeder_export_wh,
+        SUM(CASE WHEN role = 'boundary_own' THEN import_wh ELSE export_wh END)
+            FILTER (WHERE role IN ('boundary_own', 'boundary_other')) AS boundary_in_wh,
+        SUM(CASE WHEN role = 'boundary_own' THEN export_wh ELSE import_wh END)
+            FILTER (WHERE role IN ('boundary_own', 'boundary_other')) AS boundary_out_wh,
+        SUM(import_wh) FILTER (WHERE role = 'ht_consumer') AS ht_import_wh,
+        SUM(export_wh) FILTER (WHERE role IN ('ht_consumer', 'ht_generation')) AS ht_export_wh,
+        SUM(assessed_wh) AS unmetered_wh,
+        SUM(bound_below_wh) AS loss_bound_wh,
+        SUM(bound_above_wh) AS loss_bound_above_wh,
+        SUM(expected) AS meters_expected,
+        SUM(present - estimated) AS meters_reported,
+        SUM(estimated) AS meters_estimated
+    FROM bounded
+    GROUP BY feeder_key, interval_key
+),
+dt_sums AS (
+    SELECT
+        feeder_key,
+        interval_key,
+        SUM(dt_import_wh - dt_export_wh) AS dt_input_wh,
+        SUM(consumer_import_wh - consumer_export_wh + unmetered_wh) FILTER (WHERE dt_import_wh IS NULL) AS behind_unmetered_dt_wh,
+        SUM(consumer_import_wh) AS lt_import_wh,
+        SUM(consumer_export_wh) AS lt_export_wh,
+        SUM(unmetered_wh) AS unmetered_wh,
+        SUM(loss_wh) AS lt_loss_wh,
+        SUM(loss_bound_wh) AS loss_bound_wh,
+        SUM(loss_bound_above_wh) AS loss_bound_above_wh,
+        COUNT(dt_import_wh) AS dt_metered,
+        COUNT(*) AS dt_total,
+        SUM(meters_expected) AS meters_expected,
+        SUM(meters_reported) AS meters_reported,
+        SUM(meters_estimated) AS meters_estimated
+    FROM dt_balance
+    GROUP BY feeder_key, interval_key
+),
 parts AS (
     SELECT
         feeder_key,
         interval_key,
-        CASE WHEN role = 'feeder' THEN expected ELSE 0 END AS feeder_meters,
-        CASE WHEN role = 'feeder' THEN present ELSE 0 END AS feeder_meters_present,
-        CASE WHEN role IN ('boundary_own', 'boundary_other') THEN expected - present ELSE 0 END AS boundary_meters_absent,
-        CASE WHEN role = 'feeder' THEN import_wh ELSE 0 END AS feeder_import_wh,
-        CASE WHEN role = 'feeder' THEN export_wh ELSE 0 END AS feeder_export_wh,
-        CASE WHEN role = 'boundary_own' THEN import_wh WHEN role = 'boundary_other' THEN export_wh ELSE 0 END AS boundary_in_wh,
-        CASE WHEN role = 'boundary_own' THEN export_wh WHEN role = 'boundary_other' THEN import_wh ELSE 0 END AS boundary_out_wh,
+        COALESCE(feeder_meters, 0) AS feeder_meters,
+        COALESCE(feeder_meters_present, 0) AS feeder_meters_present,
+        COALESCE(boundary_meters_absent, 0) AS boundary_meters_absent,
+        COALESCE(feeder_import_wh, 0) AS feeder_import_wh,
+        COALESCE(feeder_export_wh, 0) AS feeder_export_wh,
+        COALESCE(boundary_in_wh, 0) AS boundary_in_wh,
+        COALESCE(boundary_out_wh, 0) AS boundary_out_wh,
         0 AS dt_input_wh,
         0 AS behind_unmetered_dt_wh,
-        CASE WHEN role = 'ht_consumer' THEN import_wh ELSE 0 END AS ht_import_wh,
-        CASE WHEN role IN ('ht_consumer', 'ht_generation') THEN export_wh ELSE 0 END AS ht_export_wh,
+        COALESCE(ht_import_wh, 0) AS ht_import_wh,
+        COALESCE(ht_export_wh, 0) AS ht_export_wh,
         0 AS lt_import_wh,
         0 AS lt_export_wh,
-        assessed_wh AS unmetered_wh,
-        assessed_wh AS unmetered_on_feeder_wh,
+        unmetered_wh,
+        unmetered_wh AS unmetered_on_feeder_wh,
         0 AS lt_loss_wh,
-        bound_below_wh AS loss_bound_wh,
-        bound_above_wh AS loss_bound_above_wh,
+        loss_bound_wh,
+        loss_bound_above_wh,
         0 AS dt_metered,
         0 AS dt_total,
-        expected AS meters_expected,
-        present - estimated AS meters_reported,
-        estimated AS meters_estimated
-    FROM bounded
+        meters_expected,
+        meters_reported,
+        meters_estimated
+    FROM own_sums
     UNION ALL
     SELECT
         feeder_key,
@@ -85,23 +129,23 @@ parts AS (
         0,
         0,
         0,
-        COALESCE(dt_import_wh - dt_export_wh, 0),
-        CASE WHEN dt_import_wh IS NULL THEN consumer_import_wh - consumer_export_wh + unmetered_wh ELSE 0 END,
+        COALESCE(dt_input_wh, 0),
+        COALESCE(behind_unmetered_dt_wh, 0),
         0,
         0,
-        consumer_import_wh,
-        consumer_export_wh,
+        lt_import_wh,
+        lt_export_wh,
         unmetered_wh,
         0,
-        COALESCE(loss_wh, 0),
+        COALESCE(lt_loss_wh, 0),
         loss_bound_wh,
         loss_bound_above_wh,
-        CASE WHEN dt_import_wh IS NULL THEN 0 ELSE 1 END,
-        1,
+        dt_metered,
+        dt_total,
         meters_expected,
         meters_reported,
         meters_estimated
-    FROM dt_balance
+    FROM dt_sums
 ),
 summed AS (
     SELECT

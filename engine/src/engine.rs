@@ -174,9 +174,9 @@ impl EngineError {
 pub struct Progress {
     /// Last record that is durable in the log.
     pub log_position: Position,
-    /// Last record that the balances contain: what the fixed routes show.
+    /// Last record of which the balances contain all that follows from it: what the fixed routes show. Records after it may show already.
     pub applied_position: Position,
-    /// Last record whose rows are in the tables.
+    /// Last record of which the tables hold all that follows from it; rows of records after it may be there.
     pub published_position: Position,
     /// When that was published, by the configured clock; `None` before the first checkpoint.
     #[serde(skip)]
@@ -279,11 +279,18 @@ impl Engine {
         store: Arc<S>,
         clock: Clock,
     ) -> Result<Self, EngineError> {
-        let recovered = recovery::recover(store.as_ref(), config.settings.clone(), log.begin()).await?;
+        let begins = (log.begin(), clock.now());
+        let recovered = Box::pin(recovery::recover(store.as_ref(), config.settings.clone(), begins)).await?;
+        tracing::info!(
+            applied = %recovered.world.applied(),
+            feeder_days_out = recovered.world.paged().feeder_days_out,
+            resident_peak_bytes = recovered.resident_peak,
+            "the picture is put back"
+        );
         let (commands, inbox) = mpsc::channel(COMMANDS_WAITING_MAX);
         let progress = Progress {
             log_position: log.end(),
-            published_position: recovered.world.applied(),
+            published_position: recovered.complete,
             published_at: recovered.published_at,
             ..Progress::default()
         };
@@ -338,7 +345,7 @@ impl Engine {
         self.shared.changes.clone()
     }
 
-    /// Applies and publishes everything up to the log's present end, open intervals included.
+    /// Applies and publishes everything up to the log's present end, open intervals and days that are owed included.
     ///
     /// # Errors
     /// [`EngineError`] when the engine ends before that.
@@ -350,7 +357,20 @@ impl Engine {
         .await
     }
 
-    /// Waits until the balances contain everything up to the log's present end.
+    /// Waits until everything up to the log's present end is applied and computed, save days that are owed ([`World::owed`]): what this
+    /// record says itself shows then, unless it is a retroactive row of master data.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the engine ends before that.
+    pub async fn taken_in(&self) -> Result<Progress, EngineError> {
+        self.command(|reply| Command::TakeIn {
+            through: self.log.end(),
+            reply,
+        })
+        .await
+    }
+
+    /// Waits until the balances contain everything up to the log's present end, days that are owed included.
     ///
     /// # Errors
     /// [`EngineError`] when the engine ends before that.

@@ -20,7 +20,7 @@ mod service;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use concerned::SINCE_EVER;
+pub(crate) use concerned::{Concerned, SINCE_EVER};
 pub(crate) use roster::LEVELS_MAX;
 pub use roster::{Member, MemberRole, Roster, Unmetered};
 pub use service::Service;
@@ -579,6 +579,16 @@ impl Network {
     #[must_use]
     pub fn find_meter(&self, id: &str) -> Option<MeterIx> {
         self.meter_index.get(id).copied()
+    }
+
+    /// A meter by its id, looked for first behind `near`: neighbours in a publish are often neighbours in master data.
+    #[must_use]
+    pub fn find_meter_near(&self, near: MeterIx, id: &str) -> Option<MeterIx> {
+        let next = MeterIx(near.0.saturating_add(1));
+        match self.meter(next) {
+            Some(meter) if meter.id.as_str() == id => Some(next),
+            Some(_) | None => self.find_meter(id),
+        }
     }
 
     /// A node by its index.

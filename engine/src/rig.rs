@@ -7,7 +7,11 @@ use std::{
     time::Duration,
 };
 
-use arrow::{array::RecordBatch, compute::concat_batches};
+use arrow::{
+    array::{AsArray, RecordBatch},
+    compute::concat_batches,
+    datatypes::Date32Type,
+};
 use futures::{StreamExt, stream::BoxStream};
 use gridtally_ingest::log::Position;
 use gridtally_schemas::{
@@ -269,6 +273,16 @@ impl Store for MemoryStore {
         Ok(futures::stream::iter(self.batches(table).into_iter().map(Ok)).boxed())
     }
 
+    async fn days(&self, table: &'static TableSchema) -> Result<BTreeSet<Day>, StoreError> {
+        let mut days = BTreeSet::new();
+        for batch in self.batches(table) {
+            let column = batch.column_by_name("day").unwrap();
+            let of_batch = column.as_primitive::<Date32Type>().iter();
+            days.extend(of_batch.map(|day| Day(day.unwrap())));
+        }
+        Ok(days)
+    }
+
     async fn scan_part(
         &self,
         table: &'static TableSchema,
@@ -323,6 +337,10 @@ impl Store for MemoryStore {
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) world: World,
+    /// The most memory that its start took for what can be let go, bytes as counted.
+    pub(crate) resident_peak: usize,
+    /// Feeders' days that are worked off at most between two checkpoints.
+    pub(crate) owed_together: usize,
     store: Arc<MemoryStore>,
     checkpointer: Checkpointer<MemoryStore>,
     now: UtcMicros,
@@ -335,7 +353,7 @@ impl Process {
     /// Starts from the tables.
     pub(crate) fn start(store: &Arc<MemoryStore>, settings: Settings, now: UtcMicros) -> Self {
         store.fail_after(None);
-        let recovered = block_on(recover(store.as_ref(), settings.clone(), Position(0))).unwrap();
+        let recovered = block_on(recover(store.as_ref(), settings.clone(), (Position(0), now))).unwrap();
         let newest = recovered.transactions.values().copied().max();
         let replay_through = newest.unwrap_or_default();
         let checkpointer = Checkpointer::new(Arc::clone(store), settings.zone, recovered.transactions);
@@ -343,6 +361,8 @@ impl Process {
             replay_through,
             is_caught_up: recovered.world.applied() >= replay_through,
             world: recovered.world,
+            resident_peak: recovered.resident_peak,
+            owed_together: usize::MAX,
             store: Arc::clone(store),
             checkpointer,
             now,
@@ -377,6 +397,7 @@ impl Process {
     /// Tells the picture what time it is, computes every balance and judges every day.
     pub(crate) fn advance(&mut self) {
         self.world.advance(self.now);
+        let mut owed_left = self.owed_together;
         loop {
             while self.world.look_for_outages(self.now, 3).more {
                 let asked = self.world.take_asked();
@@ -385,7 +406,11 @@ impl Process {
             self.world.tally_months(self.now);
             while self.is_caught_up && self.world.compensate(self.now, 5) > 0 {}
             settle_now(&mut self.world);
-            let asked = self.world.take_asked();
+            self.world.ask_for_withdrawn();
+            let mut asked = self.world.take_asked();
+            let owed = self.world.next_owed(owed_left);
+            owed_left = owed_left.saturating_sub(owed.feeders());
+            asked.add(owed);
             if asked.is_empty() {
                 break;
             }

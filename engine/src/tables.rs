@@ -17,7 +17,7 @@
 //! One process may write. Another may read at any time, with [`Tables::open_read_only`].
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -31,7 +31,10 @@ use datafusion::{
 use deltalake::DeltaTableError;
 use futures::{StreamExt, TryStreamExt};
 use gridtally_ingest::log::Position;
-use gridtally_schemas::table::{self, TableSchema};
+use gridtally_schemas::{
+    Day,
+    table::{self, TableSchema},
+};
 
 use crate::storage::DurableStore;
 use delta::{Stream, Table};
@@ -308,6 +311,15 @@ impl Tables {
     ) -> Result<SendableRecordBatchStream, TablesError> {
         let snapshot = self.table(schema)?.snapshot().await?;
         reader::scan(schema, &snapshot, filter).await
+    }
+
+    /// The days of which a table that is partitioned by day has files.
+    ///
+    /// # Errors
+    /// When the table cannot be loaded.
+    pub async fn days(&self, schema: &'static TableSchema) -> Result<BTreeSet<Day>, TablesError> {
+        let snapshot = self.table(schema)?.snapshot().await?;
+        files::days(schema, &snapshot).await
     }
 
     /// The newest snapshot of a table, for DataFusion.

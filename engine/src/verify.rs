@@ -24,6 +24,7 @@
 //! - what was open at T is published only on request or by the hour, and says what stood then. It is left out and counted.
 //! - the status is `final` past the settlement horizon, `restated` where a final version went before, else `provisional`.
 //! - versions of a key are 1, 2, … without a gap.
+//! - days that the checkpoint says are owed (`world/paging/owed.rs`) stand as they were: they differ, and how many there are is reported.
 //! - an adjustment of a bill follows from its read, its bill and its estimate (`verify/billing.rs`), unless a single node is asked for.
 //!
 //! So a running instance can be verified beside its work. Two checkpoints with one T (a clock that stands still) cannot be told
@@ -111,6 +112,11 @@ pub struct Report {
     pub position: Position,
     /// The moment of the checkpoint that was verified.
     pub published_at: UtcMicros,
+    /// The last log record of which all that follows from it was published then.
+    pub complete: Position,
+    /// Days of feeders that were still to be computed anew after master data that came after it: what is published of them is what stood
+    /// before, and differs.
+    pub owed: u64,
     /// Civil days with reads or balances, the first and the last.
     pub days: (Day, Day),
     /// Rows of `interval_reads` read.
@@ -211,6 +217,8 @@ pub async fn verify(
     Ok(Report {
         position: work.position,
         published_at: work.published_at,
+        complete: work.complete,
+        owed: work.owed,
         days: (first, last),
         reads: progress.reads.load(Ordering::Relaxed),
         compared: found.compared,

@@ -171,6 +171,8 @@ pub struct World {
     registers: HashMap<(MeterIx, UtcMicros), (apply::Register, i64)>,
     registers_superseded: HashSet<(MeterIx, UtcMicros, apply::Register)>,
     events: HashSet<(MeterIx, PowerEvent)>,
+    /// The meter whose words were applied last.
+    heard_last: MeterIx,
     meanings: Meanings,
     held: HeldSpans,
     /// Quarantine rows by reason less those released. Below zero only while rows are put back, in whatever order.
@@ -220,6 +222,7 @@ impl World {
             registers: HashMap::new(),
             registers_superseded: HashSet::new(),
             events: HashSet::new(),
+            heard_last: MeterIx(0),
             meanings: Meanings::default(),
             held: HeldSpans::default(),
             quarantined: BTreeMap::new(),

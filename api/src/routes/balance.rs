@@ -1,6 +1,6 @@
 //! GET /nodes/{id}/balance: the energy balance of a DT, a feeder or any level above.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use axum::{
     extract::{Path, State},
@@ -155,6 +155,8 @@ pub(crate) struct Balance {
     zone: String,
     /// Below this coverage no loss is shown as a plain number, per cent.
     coverage_threshold_pct: f64,
+    /// Days of feeders in the span that count in it and still stand as they were before master data of their time changed; 0 nearly always.
+    feeder_days_owed: usize,
     /// The whole span in one row; losses are shown by the same rule.
     total: Figures,
     /// The rows, in time order.
@@ -180,6 +182,13 @@ struct Wanted {
     span: std::ops::Range<UtcMicros>,
     resolution: Resolution,
     zone: Zone,
+}
+
+impl Wanted {
+    /// The civil days that the span touches.
+    fn days(&self) -> RangeInclusive<Day> {
+        self.zone.day_of(self.span.start)..=self.zone.day_of_interval(self.span.end)
+    }
 }
 
 const DAY_MICROS: i64 = 24 * 3_600 * 1_000_000;
@@ -320,7 +329,7 @@ fn dt_rows(world: &World, node: NodeIx, wanted: &Wanted) -> Vec<Raw> {
 }
 
 fn day_rows(world: &World, node: NodeIx, wanted: &Wanted) -> Vec<Raw> {
-    let days = wanted.zone.day_of(wanted.span.start)..=wanted.zone.day_of_interval(wanted.span.end);
+    let days = wanted.days();
     let inside = world.node_days(node).filter(|(day, _)| days.contains(day));
     let rows = inside.map(|(day, sums)| {
         let (version, status) = world.published_day(node, day);
@@ -519,7 +528,7 @@ pub(crate) async fn get(
     if wanted.resolution == Resolution::Interval {
         bring_into_memory(&app, &id, &wanted.span).await?;
     }
-    let (kind, node, threshold_pct, raws) = app.engine.read(|world| {
+    let (kind, node, (threshold_pct, owed), raws) = app.engine.read(|world| {
         let index = find(world, &id)?;
         if wanted.resolution == Resolution::Interval && !world.is_here(index, &wanted.span) {
             return Err(Problem::new(problem::UNAVAILABLE, NOT_IN_MEMORY));
@@ -534,7 +543,10 @@ pub(crate) async fn get(
         Ok((
             kind,
             node.map(NodeName::of),
-            world.settings.coverage_threshold_pct,
+            (
+                world.settings.coverage_threshold_pct,
+                world.owed_of(index, wanted.days()),
+            ),
             rows,
         ))
     })?;
@@ -552,6 +564,7 @@ pub(crate) async fn get(
         to: wanted.span.end.to_rfc3339(zone),
         zone: zone.name().to_owned(),
         coverage_threshold_pct: threshold_pct,
+        feeder_days_owed: owed,
         total: Figures::of_sums(&total, threshold_pct),
         rows: raws
             .into_iter()

@@ -133,7 +133,7 @@ pub(crate) async fn post(
     let report = files::import(parts, &app.log.appender(), &app.clock)
         .await
         .map_err(import_problem)?;
-    let progress = app.applied("the rows are").await?;
+    let progress = app.complete("the rows are").await?;
     let status = if report.rows_refused == 0 {
         StatusCode::OK
     } else {

@@ -67,10 +67,13 @@ pub(crate) struct Summary {
     pub(crate) quarantined: u64,
     /// Last log record that is durable.
     pub(crate) log_position: u64,
-    /// Last log record that the fixed routes and the stream show.
+    /// Last log record of which the fixed routes and the stream show all that follows from it. It stays behind master data of the past
+    /// while `feeder_days_owed` is not 0; what came after shows nevertheless.
     pub(crate) applied_position: u64,
-    /// Last log record that SQL and the tables on disk show.
+    /// Last log record of which SQL and the tables on disk show all that follows from it, likewise.
     pub(crate) published_position: u64,
+    /// Days of feeders that still stand as they were before master data of their time changed. They are computed anew, newest first.
+    pub(crate) feeder_days_owed: usize,
     /// When that was published. Null: never.
     pub(crate) published_at: Option<String>,
     /// How far results are behind.
@@ -259,6 +262,7 @@ pub(crate) fn summary(app: &App) -> Summary {
         log_position: progress.log_position.0,
         applied_position: progress.applied_position.0,
         published_position: progress.published_position.0,
+        feeder_days_owed: progress.paged.feeder_days_owed,
         published_at: progress.published_at.map(text),
         lag: Lag {
             records: progress

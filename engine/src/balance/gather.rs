@@ -38,10 +38,18 @@ pub struct Part {
     pub before: Arc<FeederInterval>,
 }
 
-/// Member reads of many (feeder, interval) pairs, column by column.
+/// Member reads of many (feeder, interval) pairs, column by column: those on DTs and those on the feeders themselves apart, for each of
+/// the two statements reads one of them.
 #[derive(Debug, Default)]
 pub struct MemberReads {
     entries: Vec<Entry>,
+    on_dts: Columns,
+    on_feeders: Columns,
+}
+
+/// The columns of `member_reads`.
+#[derive(Debug, Default)]
+struct Columns {
     feeder_key: Vec<u32>,
     dt_key: Vec<Option<u32>>,
     interval_key: Vec<u32>,
@@ -57,6 +65,99 @@ pub struct MemberReads {
     assessed_wh_month: Vec<i64>,
     interval_of_month: Vec<i64>,
     intervals_in_month: Vec<i64>,
+}
+
+/// Where a row belongs.
+#[derive(Clone, Copy)]
+struct Key {
+    feeder: u32,
+    dt: Option<u32>,
+    interval: u32,
+}
+
+impl Columns {
+    fn reserve(&mut self, rows: usize) {
+        self.feeder_key.reserve(rows);
+        self.dt_key.reserve(rows);
+        self.interval_key.reserve(rows);
+        self.role.reserve(rows);
+        for column in [
+            &mut self.import_wh,
+            &mut self.export_wh,
+            &mut self.multiplier_thousandths,
+            &mut self.reads_expected,
+            &mut self.reads_present,
+            &mut self.reads_estimated,
+            &mut self.import_bound_wh,
+            &mut self.export_bound_wh,
+            &mut self.assessed_wh_month,
+            &mut self.interval_of_month,
+            &mut self.intervals_in_month,
+        ] {
+            column.reserve(rows);
+        }
+    }
+
+    fn push(&mut self, key: Key, member: &Member, said: Said) {
+        self.keys(key, member.role);
+        self.import_wh.push(said.import_wh);
+        self.export_wh.push(said.export_wh);
+        self.multiplier_thousandths.push(member.multiplier.thousandths());
+        self.reads_expected.push(said.expected);
+        self.reads_present.push(said.present);
+        self.reads_estimated.push(said.estimated);
+        self.import_bound_wh.push(member.import_bound_wh);
+        self.export_bound_wh.push(member.export_bound_wh);
+        self.assessed_wh_month.push(0);
+        self.interval_of_month.push(0);
+        self.intervals_in_month.push(1);
+    }
+
+    fn push_unmetered(&mut self, key: Key, unmetered: Unmetered, place: (i64, i64)) {
+        self.keys(key, MemberRole::Unmetered);
+        self.import_wh.push(0);
+        self.export_wh.push(0);
+        self.multiplier_thousandths.push(1_000);
+        self.reads_expected.push(0);
+        self.reads_present.push(0);
+        self.reads_estimated.push(0);
+        self.import_bound_wh.push(0);
+        self.export_bound_wh.push(0);
+        self.assessed_wh_month.push(unmetered.assessed_wh_month);
+        self.interval_of_month.push(place.0);
+        self.intervals_in_month.push(place.1);
+    }
+
+    fn keys(&mut self, key: Key, role: MemberRole) {
+        self.feeder_key.push(key.feeder);
+        self.dt_key.push(key.dt);
+        self.interval_key.push(key.interval);
+        self.role.push(role.code());
+    }
+
+    fn into_batch(self) -> Result<RecordBatch, ArrowError> {
+        let words = StringArray::from_iter_values(MemberRole::ALL.iter().map(|role| role.as_str()));
+        let role = DictionaryArray::<Int8Type>::try_new(Int8Array::from(self.role), Arc::new(words))?;
+        let energy = |column: Vec<i64>| -> ArrayRef { Arc::new(Int64Array::from(column)) };
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(UInt32Array::from(self.feeder_key)),
+            Arc::new(UInt32Array::from(self.dt_key)),
+            Arc::new(UInt32Array::from(self.interval_key)),
+            Arc::new(role),
+            energy(self.import_wh),
+            energy(self.export_wh),
+            energy(self.multiplier_thousandths),
+            energy(self.reads_expected),
+            energy(self.reads_present),
+            energy(self.reads_estimated),
+            energy(self.import_bound_wh),
+            energy(self.export_bound_wh),
+            energy(self.assessed_wh_month),
+            energy(self.interval_of_month),
+            energy(self.intervals_in_month),
+        ];
+        RecordBatch::try_new(member_reads_schema(), columns)
+    }
 }
 
 /// What one meter said in one balance interval.
@@ -75,6 +176,14 @@ pub(crate) struct Said {
 }
 
 impl MemberReads {
+    /// With room for about so many rows.
+    #[must_use]
+    pub fn with_room_for(rows: usize) -> Self {
+        let mut reads = Self::default();
+        reads.on_dts.reserve(rows);
+        reads
+    }
+
     /// Adds the interval of `roster` that ends at `quarter`. A key in the results refers to the order of these calls.
     pub fn gather(&mut self, state: &State, zone: &Zone, roster: &Arc<Roster>, quarter: Quarter) {
         let mut gathering = Gathering::new(self, state, roster, quarter);
@@ -106,14 +215,21 @@ impl MemberReads {
         gathering.members(roster.members_on(None));
         gathering.unmetered(zone, is_gathered);
         let heard = gathering.heard || before.heard;
-        let place = |figures: &DtFigures| {
-            let at = roster.dts.iter().position(|dt| *dt == figures.dt);
+        // They stand in the order of the roster that they were computed with, which is this one.
+        let place = |(at, figures): (usize, &DtFigures)| {
+            let is_there = roster.dts.get(at) == Some(&figures.dt);
+            let at = if is_there {
+                Some(at)
+            } else {
+                roster.dts.iter().position(|dt| *dt == figures.dt)
+            };
             at.and_then(|at| u32::try_from(at).ok())
         };
         let kept = before
             .dts
             .iter()
-            .filter_map(|figures| Some((place(figures)?, *figures)))
+            .enumerate()
+            .filter_map(|(at, figures)| Some((place((at, figures))?, *figures)))
             .filter(|(dt, _)| !is_gathered(Some(*dt)))
             .collect();
         self.entries.push(Entry {
@@ -156,53 +272,35 @@ impl MemberReads {
         u32::try_from(self.entries.len()).unwrap_or(u32::MAX)
     }
 
-    fn push(&mut self, roster: &Roster, interval_key: u32, member: &Member, said: Said) {
-        self.keys(roster, interval_key, member.dt, member.role);
-        self.import_wh.push(said.import_wh);
-        self.export_wh.push(said.export_wh);
-        self.multiplier_thousandths.push(member.multiplier.thousandths());
-        self.reads_expected.push(said.expected);
-        self.reads_present.push(said.present);
-        self.reads_estimated.push(said.estimated);
-        self.import_bound_wh.push(member.import_bound_wh);
-        self.export_bound_wh.push(member.export_bound_wh);
-        self.assessed_wh_month.push(0);
-        self.interval_of_month.push(0);
-        self.intervals_in_month.push(1);
+    fn push(&mut self, roster: &Roster, interval: u32, member: &Member, said: Said) {
+        let key = Key {
+            feeder: roster.feeder.0,
+            dt: member.dt,
+            interval,
+        };
+        self.columns(key.dt).push(key, member, said);
     }
 
-    fn push_unmetered(
-        &mut self,
-        roster: &Roster,
-        interval_key: u32,
-        unmetered: Unmetered,
-        place: (i64, i64),
-    ) {
-        self.keys(roster, interval_key, unmetered.dt, MemberRole::Unmetered);
-        self.import_wh.push(0);
-        self.export_wh.push(0);
-        self.multiplier_thousandths.push(1_000);
-        self.reads_expected.push(0);
-        self.reads_present.push(0);
-        self.reads_estimated.push(0);
-        self.import_bound_wh.push(0);
-        self.export_bound_wh.push(0);
-        self.assessed_wh_month.push(unmetered.assessed_wh_month);
-        self.interval_of_month.push(place.0);
-        self.intervals_in_month.push(place.1);
+    fn push_unmetered(&mut self, roster: &Roster, interval: u32, unmetered: Unmetered, place: (i64, i64)) {
+        let key = Key {
+            feeder: roster.feeder.0,
+            dt: unmetered.dt,
+            interval,
+        };
+        self.columns(key.dt).push_unmetered(key, unmetered, place);
     }
 
-    fn keys(&mut self, roster: &Roster, interval_key: u32, dt: Option<u32>, role: MemberRole) {
-        self.feeder_key.push(roster.feeder.0);
-        self.dt_key.push(dt);
-        self.interval_key.push(interval_key);
-        self.role.push(role.code());
+    const fn columns(&mut self, dt: Option<u32>) -> &mut Columns {
+        match dt {
+            Some(_) => &mut self.on_dts,
+            None => &mut self.on_feeders,
+        }
     }
 
     /// Number of rows.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.role.len()
+        self.on_dts.role.len() + self.on_feeders.role.len()
     }
 
     /// Whether nothing was gathered.
@@ -211,28 +309,10 @@ impl MemberReads {
         self.entries.is_empty()
     }
 
-    pub(super) fn into_batch(self) -> Result<(Vec<Entry>, RecordBatch), ArrowError> {
-        let words = StringArray::from_iter_values(MemberRole::ALL.iter().map(|role| role.as_str()));
-        let role = DictionaryArray::<Int8Type>::try_new(Int8Array::from(self.role), Arc::new(words))?;
-        let energy = |column: Vec<i64>| -> ArrayRef { Arc::new(Int64Array::from(column)) };
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(UInt32Array::from(self.feeder_key)),
-            Arc::new(UInt32Array::from(self.dt_key)),
-            Arc::new(UInt32Array::from(self.interval_key)),
-            Arc::new(role),
-            energy(self.import_wh),
-            energy(self.export_wh),
-            energy(self.multiplier_thousandths),
-            energy(self.reads_expected),
-            energy(self.reads_present),
-            energy(self.reads_estimated),
-            energy(self.import_bound_wh),
-            energy(self.export_bound_wh),
-            energy(self.assessed_wh_month),
-            energy(self.interval_of_month),
-            energy(self.intervals_in_month),
-        ];
-        RecordBatch::try_new(member_reads_schema(), columns).map(|batch| (self.entries, batch))
+    /// The intervals, and the rows on DTs and on feeders themselves.
+    pub(super) fn into_batches(self) -> Result<(Vec<Entry>, [RecordBatch; 2]), ArrowError> {
+        let batches = [self.on_dts.into_batch()?, self.on_feeders.into_batch()?];
+        Ok((self.entries, batches))
     }
 }
 

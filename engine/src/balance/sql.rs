@@ -64,9 +64,9 @@ impl BalanceSql {
     /// [`BalanceError`] when Arrow or DataFusion fails: a fault of the program or a lack of memory, never of the data.
     pub async fn run(&self, members: MemberReads) -> Result<Vec<Computed>, BalanceError> {
         let planned = self.planned.get_or_try_init(|| self.plan()).await?;
-        let (entries, batch) = members.into_batch().map_err(BalanceError::Members)?;
+        let (entries, batches) = members.into_batches().map_err(BalanceError::Members)?;
         let mut input = Input {
-            member_reads: slices(&batch),
+            member_reads: batches.iter().flat_map(slices).collect(),
             dt_balance: Vec::new(),
         };
         input.dt_balance = self.query("dt_balance.sql", &planned.dt, input.clone()).await?;

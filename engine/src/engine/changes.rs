@@ -52,7 +52,7 @@ pub enum ChangeKind {
     },
     /// A checkpoint is in the tables.
     Checkpoint {
-        /// Last log record whose rows are in the tables.
+        /// Last log record of which the tables hold all that follows from it.
         position: Position,
         /// Number of rows written.
         rows: usize,

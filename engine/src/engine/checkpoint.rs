@@ -67,6 +67,8 @@ pub(crate) type Transactions = HashMap<&'static str, Position>;
 pub(crate) struct Written {
     /// The last record whose rows are in the tables.
     pub(crate) position: Position,
+    /// The last record of which all that follows from it is in the tables.
+    pub(crate) complete: Position,
     /// When its rows say that they were published.
     pub(crate) published_at: UtcMicros,
     /// Number of rows.
@@ -122,6 +124,7 @@ impl<S: Store> Checkpointer<S> {
         self.append(&table::CHECKPOINTS, checkpoint, due.position).await?;
         Ok(Written {
             position: due.position,
+            complete: due.complete,
             published_at,
             rows,
         })

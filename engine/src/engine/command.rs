@@ -12,17 +12,22 @@ use crate::network::NodeIx;
 /// What the engine's thread is asked.
 #[derive(Debug)]
 pub(super) enum Command {
-    /// Answer when the balances contain this record.
+    /// Answer when this record is applied, whatever is still owed of those before it.
+    TakeIn {
+        through: Position,
+        reply: oneshot::Sender<Progress>,
+    },
+    /// Answer when the balances contain all that follows from this record.
     Apply {
         through: Position,
         reply: oneshot::Sender<Progress>,
     },
-    /// Answer when the tables contain it, open intervals included.
+    /// Answer when the tables contain all that follows from it, open intervals included.
     Checkpoint {
         through: Position,
         reply: oneshot::Sender<Progress>,
     },
-    /// Publish it, answer, end.
+    /// Apply and publish it, answer, end: what is owed then goes on after the next start.
     Stop {
         through: Position,
         reply: oneshot::Sender<Progress>,
@@ -36,20 +41,11 @@ pub(super) enum Command {
 }
 
 impl Command {
-    /// The record that a checkpoint must contain to answer it; `None`: no checkpoint does.
-    pub(super) fn through(&self) -> Option<Position> {
-        match self {
-            Self::Apply { through, .. } | Self::Checkpoint { through, .. } | Self::Stop { through, .. } => {
-                Some(*through)
-            }
-            Self::PageIn { .. } => None,
-        }
-    }
-
     pub(super) fn answer(self, progress: Progress) {
         match self {
             // Who asked may have gone.
-            Self::Apply { reply, .. }
+            Self::TakeIn { reply, .. }
+            | Self::Apply { reply, .. }
             | Self::Checkpoint { reply, .. }
             | Self::Stop { reply, .. }
             | Self::PageIn { reply, .. } => {

@@ -26,11 +26,12 @@ use crate::{
     network::NodeIx,
     state::Quarter,
     tables::chain,
-    world::{World, publish::Scope},
+    world::{Paged, World},
 };
 
 mod compensation;
 mod memory;
+mod publish;
 
 /// Bytes of the log applied under one write lock: a few milliseconds.
 const APPLY_BYTES: usize = 64 * 1024;
@@ -86,6 +87,8 @@ pub(super) struct Driver<S> {
     commits: Handle,
     /// Away while a checkpoint is being written: there is one at a time.
     checkpointer: Option<Checkpointer<S>>,
+    /// The last record that the last checkpoint held.
+    checkpointed: Position,
     upkeep: Running,
     writing: Option<Writing<S>>,
     asked: Vec<Command>,
@@ -137,6 +140,7 @@ impl<S: Store> Driver<S> {
                 .min(log.end()),
             caught_up_through: log.end(),
             checkpointer: Some(Checkpointer::new(Arc::clone(&store), zone, transactions)),
+            checkpointed: applied,
             store,
             next_checkpoint: now + config.checkpoint,
             next_tick: now,
@@ -253,6 +257,7 @@ impl<S: Store> Driver<S> {
         // First: who is without supply matters more than any balance.
         self.look_for_outages(now).await?;
         self.compensate(now);
+        self.work_off().await?;
         let mut changed: Vec<(NodeIx, Quarter)> = Vec::new();
         let mut computed_any = false;
         let mut parts_left = if self.is_checkpoint_asked() {
@@ -281,7 +286,7 @@ impl<S: Store> Driver<S> {
         if !changed.is_empty() {
             let total = changed.len();
             changed.truncate(INTERVALS_LISTED_MAX);
-            let applied = self.read(World::applied);
+            let applied = self.read(World::complete_through);
             self.shared.changes.tell(
                 now,
                 ChangeKind::Balances {
@@ -315,7 +320,7 @@ impl<S: Store> Driver<S> {
         let kind = ChangeKind::Outages {
             changes,
             total,
-            applied: self.read(World::applied),
+            applied: self.read(World::complete_through),
         };
         self.shared.changes.tell(now, kind);
         Ok(())
@@ -323,13 +328,16 @@ impl<S: Store> Driver<S> {
 
     /// Judges some of the meter-days that wait; `false`: there were none, or the tables are ahead of what is applied.
     async fn judge_part(&mut self) -> Result<bool, EngineError> {
-        if self.read(World::applied) < self.replay_through {
+        if self.read(World::applied) < self.replay_through || !self.has_room() {
             return Ok(false);
         }
-        let (judged, asked) = self.write(|world| (world.judge(JUDGE_DAYS), world.take_asked()));
+        let judge = |world: &mut World| (world.judge(JUDGE_DAYS), world.take_asked());
+        let (judged, asked) = self.write(judge);
         let is_out = !asked.is_empty();
         if is_out {
             self.page_in(asked).await?;
+            // Now, since what came back may have filled the room, and would be let go again before the next part.
+            self.write(judge);
         }
         Ok(judged.days > 0 || is_out)
     }
@@ -355,10 +363,12 @@ impl<S: Store> Driver<S> {
             return Ok(());
         }
         let started = Instant::now();
-        while started.elapsed() < TALLY_TIME || self.is_checkpoint_asked() {
-            let (tallied, asked) = self.write(|world| (world.tally(TALLY_FEEDER_DAYS), world.take_asked()));
+        while self.has_room() && (started.elapsed() < TALLY_TIME || self.is_checkpoint_asked()) {
+            let tally = |world: &mut World| (world.tally(TALLY_FEEDER_DAYS), world.take_asked());
+            let (tallied, asked) = self.write(tally);
             if !asked.is_empty() {
                 self.page_in(asked).await?;
+                self.write(tally);
             } else if tallied == 0 {
                 break;
             }
@@ -370,7 +380,7 @@ impl<S: Store> Driver<S> {
     fn is_checkpoint_asked(&self) -> bool {
         let is_checkpoint = |command: &Command| match command {
             Command::Checkpoint { .. } | Command::Stop { .. } => true,
-            Command::Apply { .. } | Command::PageIn { .. } => false,
+            Command::TakeIn { .. } | Command::Apply { .. } | Command::PageIn { .. } => false,
         };
         self.asked.iter().any(is_checkpoint)
     }
@@ -384,9 +394,13 @@ impl<S: Store> Driver<S> {
                 held_bytes: world.held_bytes(),
                 held_spilled: world.held_spilled(),
                 cells: world.state.cells(),
+                paged: Paged {
+                    feeder_days_owed: world.owed(),
+                    ..Paged::default()
+                },
                 ..Progress::default()
             };
-            (world.applied(), world.counts.reads, seen)
+            (world.complete_through(), world.counts.reads, seen)
         });
         let per_second = self.rate.note(now, reads);
         self.progress(|progress| {
@@ -399,6 +413,7 @@ impl<S: Store> Driver<S> {
             progress.held_bytes = seen.held_bytes;
             progress.held_spilled = seen.held_spilled;
             progress.cells = seen.cells;
+            progress.paged.feeder_days_owed = seen.paged.feeder_days_owed;
             progress.ticks += 1;
             progress.last_tick_micros = took.map_or(progress.last_tick_micros, micros);
         });
@@ -414,125 +429,6 @@ impl<S: Store> Driver<S> {
                     return;
                 }
             }
-        }
-    }
-
-    /// Whether somebody waits for a tick: what they ask for is applied, and not yet in the balances.
-    fn is_tick_asked(&self) -> bool {
-        let applied = self.read(World::applied);
-        let publishing = self.writing.is_some();
-        self.asked.iter().any(|command| match command {
-            Command::Apply { through, .. } => *through <= applied,
-            Command::Checkpoint { through, .. } | Command::Stop { through, .. } => {
-                *through <= applied && !publishing
-            }
-            Command::PageIn { .. } => false,
-        })
-    }
-
-    fn answer_applied(&mut self) {
-        let progress = self.progress(|_| ());
-        let asked = std::mem::take(&mut self.asked);
-        for command in asked {
-            let is_done =
-                matches!(command, Command::Apply { through, .. } if through <= progress.applied_position);
-            if is_done {
-                command.answer(progress);
-            } else {
-                self.asked.push(command);
-            }
-        }
-    }
-
-    /// Begins a checkpoint when one is asked for or due, everything that a table holds is applied, and none is being written. Called after a tick, so that every balance stands.
-    fn checkpoint_if_due(&mut self) {
-        let applied = self.read(World::applied);
-        if applied < self.replay_through {
-            return;
-        }
-        let Some(checkpointer) = self.checkpointer.take() else {
-            return;
-        };
-        let (asked, waiting) = std::mem::take(&mut self.asked)
-            .into_iter()
-            .partition(|command| command.through().is_some_and(|through| through <= applied));
-        self.asked = waiting;
-        let asked: Vec<Command> = asked;
-        let rows = self.read(|world| world.outbox.len());
-        let is_due = Instant::now() >= self.next_checkpoint
-            || rows >= self.config.checkpoint_rows
-            || self.is_awaited_by_billing();
-        if asked.is_empty() && !is_due {
-            self.checkpointer = Some(checkpointer);
-            return;
-        }
-        let wants_all = asked
-            .iter()
-            .any(|command| matches!(command, Command::Checkpoint { .. }));
-        self.begin_checkpoint(
-            checkpointer,
-            asked,
-            if wants_all { Scope::Everything } else { Scope::Due },
-        );
-    }
-
-    fn begin_checkpoint(&mut self, mut checkpointer: Checkpointer<S>, asked: Vec<Command>, scope: Scope) {
-        // Which intervals are closed was decided at the tick: a later moment would name a picture that was not taken.
-        let (started, now) = (Instant::now(), self.ticked_at);
-        self.next_checkpoint = started + self.config.checkpoint;
-        let mut due = self.write(|world| world.take_due(now));
-        while self.write(|world| world.take_more(now, scope, PUBLISH_INTERVALS, &mut due)) {}
-        let progress = self.progress(|_| ());
-        if due.rows() == 0 && due.position == progress.published_position && progress.published_at.is_some() {
-            self.checkpointer = Some(checkpointer);
-            self.let_go();
-            let progress = self.progress(|_| ());
-            self.answer_published(asked, progress);
-            return;
-        }
-        // Encoding takes the processor for long between two waits: not on the threads that answer meters and callers.
-        let commits = self.commits.clone();
-        let task = self.commits.spawn_blocking(move || {
-            let written = commits.block_on(checkpointer.write(due, now));
-            (checkpointer, written)
-        });
-        self.writing = Some(Writing { task, started, asked });
-    }
-
-    fn finish_checkpoint(&mut self, (checkpointer, written): Outcome<S>) -> Result<(), EngineError> {
-        let Some(Writing { started, asked, .. }) = self.writing.take() else {
-            return Ok(());
-        };
-        let written = written?;
-        self.checkpointer = Some(checkpointer);
-        self.write(|world| {
-            world.spill(written.position);
-            world.land_entries();
-        });
-        self.let_go();
-        self.log.cut(written.position).map_err(EngineError::Log)?;
-        let took = started.elapsed();
-        let waiting = self.read(|world| world.outbox.len());
-        let progress = self.progress(|progress| {
-            progress.published_position = written.position;
-            progress.published_at = Some(written.published_at);
-            progress.checkpoints += 1;
-            progress.last_checkpoint_micros = micros(took);
-            progress.waiting_rows = waiting;
-        });
-        let kind = ChangeKind::Checkpoint {
-            position: written.position,
-            rows: written.rows,
-        };
-        self.shared.changes.tell(written.published_at, kind);
-        self.answer_published(asked, progress);
-        Ok(())
-    }
-
-    fn answer_published(&mut self, asked: Vec<Command>, progress: Progress) {
-        for command in asked {
-            self.stopped |= matches!(command, Command::Stop { .. });
-            command.answer(progress);
         }
     }
 

@@ -18,7 +18,7 @@ use gridtally_schemas::{
 };
 
 /// Member reads gathered under one lock and computed by one run of the SQL.
-const GATHER_ROWS: usize = 200_000;
+pub(super) const GATHER_ROWS: usize = 200_000;
 
 /// A way to change the picture, under its lock where it has one.
 pub(crate) trait Access {

@@ -18,6 +18,9 @@ use crate::world::{
     Settings, World,
     restore::{RestoreError, last_checkpoint},
 };
+use days::restore_days;
+
+mod days;
 
 /// The picture as of a record, and what is known of the tables.
 #[derive(Debug)]
@@ -26,27 +29,30 @@ pub(crate) struct Recovered {
     pub(crate) transactions: Transactions,
     /// When the last checkpoint was published; `None` before the first.
     pub(crate) published_at: Option<UtcMicros>,
+    /// The last record of which the tables hold all that follows from it.
+    pub(crate) complete: Position,
+    /// The most memory that values, balances and what was published of them took meanwhile, bytes as counted.
+    pub(crate) resident_peak: usize,
 }
 
 /// Puts the picture back as of the last checkpoint, or as of the beginning of the log where that is later (the log's folder was
-/// lost: what the tables hold is then all there is).
+/// lost: what the tables hold is then all there is). Values and balances come day by day, and what is settled of them goes again where the
+/// budget is exceeded ([`days`]).
 ///
 /// # Errors
 /// When a table cannot be read or holds what this program never writes.
 pub(crate) async fn recover<S: Store>(
     store: &S,
     settings: Settings,
-    log_begin: Position,
+    (log_begin, now): (Position, UtcMicros),
 ) -> Result<Recovered, EngineError> {
     let transactions = transactions(store).await?;
     let said = FROM_LOG.iter().filter_map(|table| transactions.get(table.name));
     let said_through = said.max().copied().unwrap_or_default();
     let last = last_checkpoint(&collect(store, &table::CHECKPOINTS).await?).map_err(EngineError::Restore)?;
-    let (position, published_at, counts) = last.map_or(
-        (Position(0), None, Default::default()),
-        |(position, at, counts)| (position, Some(at), counts),
-    );
-    let as_of = position.max(log_begin);
+    let published_at = last.map(|last| last.published_at);
+    let last = last.unwrap_or_default();
+    let as_of = last.position.max(log_begin);
     let mut world = World::new(settings);
     each(store, &table::NODES, |rows| world.restore_nodes(rows, as_of)).await?;
     each(store, &table::METERS, |rows| world.restore_meters(rows, as_of)).await?;
@@ -55,11 +61,6 @@ pub(crate) async fn recover<S: Store>(
     })
     .await?;
     each(store, &table::BILLING, |rows| world.restore_billing(rows, as_of)).await?;
-    each(store, &table::INTERVAL_READS, |rows| {
-        world.restore_reads(rows, as_of)?;
-        world.restore_estimates(rows)
-    })
-    .await?;
     each(store, &table::REGISTER_READS, |rows| {
         world.restore_registers(rows, as_of)
     })
@@ -77,11 +78,6 @@ pub(crate) async fn recover<S: Store>(
         world.restore_quarantine(rows, as_of)
     })
     .await?;
-    each(store, &table::DT_BALANCE, |rows| world.restore_dt_balance(rows)).await?;
-    each(store, &table::FEEDER_BALANCE, |rows| {
-        world.restore_feeder_balance(rows)
-    })
-    .await?;
     each(store, &table::NODE_BALANCE_DAILY, |rows| world.restore_days(rows)).await?;
     restore_outages(store, &mut world, as_of).await?;
     restore_compensation(store, &mut world, as_of).await?;
@@ -94,12 +90,22 @@ pub(crate) async fn recover<S: Store>(
     })
     .await?;
     restore_revenue(store, &mut world, as_of).await?;
-    world.resume(as_of, counts);
+    world.resume(as_of, last.counts);
+    // Of records that only the log held, and that went with it, nothing is owed.
+    let complete = if last.complete < last.position {
+        last.complete
+    } else {
+        as_of
+    };
+    world.resume_complete(complete);
+    let resident_peak = restore_days(store, &mut world, now).await?;
     world.judge_from(said_through);
     Ok(Recovered {
         world,
         transactions,
         published_at,
+        complete,
+        resident_peak,
     })
 }
 
@@ -193,7 +199,7 @@ async fn transactions<S: Store>(store: &S) -> Result<Transactions, EngineError> 
 /// When a table cannot be read.
 pub(crate) async fn newest_position<S: Store>(store: &S) -> Result<Position, EngineError> {
     let last = last_checkpoint(&collect(store, &table::CHECKPOINTS).await?).map_err(EngineError::Restore)?;
-    let mut newest = last.map_or(Position(0), |(position, ..)| position);
+    let mut newest = last.unwrap_or_default().position;
     for table in FROM_LOG {
         let position = store
             .position_of(table)

@@ -73,8 +73,17 @@ pub trait Store: Send + Sync + 'static {
         table: &'static TableSchema,
     ) -> impl Future<Output = Result<BoxStream<'static, Result<RecordBatch, StoreError>>, StoreError>> + Send;
 
-    /// The rows of a table that are of this civil day or month (as the table is split) and whose first key column is one of `ids`, and
-    /// perhaps others, in no order.
+    /// The civil days of which a table that is partitioned by day has rows.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    fn days(
+        &self,
+        table: &'static TableSchema,
+    ) -> impl Future<Output = Result<BTreeSet<Day>, StoreError>> + Send;
+
+    /// The rows of a table that are of this civil day or month (as the table is split) and whose first key column is one of `ids` (none
+    /// named: of all), and perhaps others, in no order.
     ///
     /// # Errors
     /// When the table cannot be read.
@@ -165,6 +174,10 @@ impl Store for Tables {
     ) -> Result<BoxStream<'static, Result<RecordBatch, StoreError>>, StoreError> {
         let batches = Tables::scan(self, table, None).await?;
         Ok(batches.map(|batch| batch.map_err(StoreError::from)).boxed())
+    }
+
+    async fn days(&self, table: &'static TableSchema) -> Result<BTreeSet<Day>, StoreError> {
+        Ok(Tables::days(self, table).await?)
     }
 
     async fn scan_part(

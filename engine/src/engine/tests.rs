@@ -1,5 +1,6 @@
 //! The engine with its thread, on a real log and tables in memory.
 
+use arrow::{array::AsArray, datatypes::Int64Type};
 use gridtally_ingest::log::{Appender, LogConfig};
 use gridtally_schemas::{
     network::{MasterRows, MeterRole},
@@ -11,7 +12,7 @@ use crate::rig::{
     LONG_AGO, MIDNIGHT, MemoryStore, QUARTER, connection, hierarchy, master_record, meter, publish,
     publish_record, quarter_end, read,
 };
-use crate::tables::Tables;
+use crate::{tables::Tables, vee::VeeLimits};
 
 const NOW: UtcMicros = UtcMicros(MIDNIGHT.0 + 6 * QUARTER);
 
@@ -58,7 +59,7 @@ impl Bed {
     async fn append_reads(&self, quarter: i64) {
         for (id, wh) in [("MF1", 1_000), ("MT1", 950), ("A", 900)] {
             self.append(&publish_record(
-                NOW,
+                NOW.max(quarter_end(quarter)),
                 &publish(id, &[read(quarter_end(quarter), wh)]),
             ))
             .await;
@@ -284,6 +285,81 @@ async fn a_day_that_was_let_go_comes_back_from_delta_for_a_caller_and_for_a_late
         world.node_day(f1, day).map(|sums| sums.total_loss_wh)
     });
     assert_eq!(day_loss, Some(400));
+    engine.stop().await.unwrap();
+}
+
+/// Days of the past that a retroactive row concerns: a tick works one of them off.
+const DAYS: i64 = 8;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn days_that_are_owed_hold_back_applied_and_published_but_not_what_comes_after() {
+    let bed = Bed::new();
+    let config = EngineConfig {
+        tick: Duration::from_millis(300),
+        checkpoint: Duration::from_secs(3_600),
+        settings: Settings {
+            state_bytes_max: 0,
+            settlement_micros: 0,
+            vee: VeeLimits {
+                estimate_after_micros: None,
+                ..VeeLimits::default()
+            },
+            ..Settings::default()
+        },
+        ..EngineConfig::default()
+    };
+    let now = Clock::fixed(quarter_end((DAYS + 3) * 96));
+    let (log, store) = (Arc::clone(&bed.log), Arc::clone(&bed.store));
+    let engine = Engine::start_with(config, log, store, now).await.unwrap();
+    bed.append_network().await;
+    for day in 0..=DAYS {
+        bed.append_reads(day * 96 + 1).await;
+    }
+    let whole = engine.checkpoint().await.unwrap();
+    // The newest day stays.
+    let out = usize::try_from(DAYS).unwrap();
+    assert_eq!(
+        (whole.paged.feeder_days_out, whole.paged.feeder_days_owed),
+        (out, 0)
+    );
+    assert_eq!(
+        (whole.applied_position, whole.published_position),
+        (bed.log.end(), bed.log.end())
+    );
+
+    let moved = MasterRows::Connections(vec![connection("CA", Some("A"), "T2")]);
+    bed.append(&master_record(NOW, &moved)).await;
+    let owing = engine.taken_in().await.unwrap();
+    assert!(
+        (1..=out).contains(&owing.paged.feeder_days_owed),
+        "{:?}",
+        owing.paged
+    );
+    assert_eq!(owing.applied_position, whole.applied_position);
+    bed.append_reads(DAYS * 96 + 2).await;
+    let live = engine.taken_in().await.unwrap();
+    assert_eq!(total_loss(&engine, DAYS * 96 + 2), Some(100));
+    assert!(live.paged.feeder_days_owed > 0, "{:?}", live.paged);
+    assert_eq!(
+        (live.applied_position, live.published_position),
+        (whole.applied_position, whole.published_position)
+    );
+
+    // Who asks whether everything is there waits for all of it.
+    let applied = engine.applied().await.unwrap();
+    assert_eq!(
+        (applied.applied_position, applied.paged.feeder_days_owed),
+        (bed.log.end(), 0)
+    );
+    let published = engine.checkpoint().await.unwrap();
+    assert_eq!(published.published_position, bed.log.end());
+    let anew = bed.store.batches(&table::DT_BALANCE);
+    let versions = anew.iter().flat_map(|batch| {
+        let column = batch.column_by_name("version").unwrap();
+        column.as_primitive::<Int64Type>().values().iter()
+    });
+    // Of T1, from which the consumer moved away, at least.
+    assert!(versions.filter(|version| **version == 2).count() >= out);
     engine.stop().await.unwrap();
 }
 

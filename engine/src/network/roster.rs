@@ -199,6 +199,23 @@ impl Network {
     }
 }
 
+impl Network {
+    /// The nodes above one at an instant, nearest first.
+    #[must_use]
+    pub fn ancestors_at(&self, node: NodeIx, instant: UtcMicros) -> Vec<NodeIx> {
+        let mut above = Vec::new();
+        let mut below = node;
+        while let Some(parent) = self.parent_at(below, instant) {
+            if above.len() == LEVELS_MAX || above.contains(&parent) {
+                break;
+            }
+            above.push(parent);
+            below = parent;
+        }
+        above
+    }
+}
+
 struct Building<'a> {
     network: &'a Network,
     instant: UtcMicros,
@@ -238,19 +255,11 @@ impl Building<'_> {
     }
 
     fn ancestors(&mut self) {
-        let mut below = self.roster.feeder;
-        for _ in 0..LEVELS_MAX {
-            let Some(parent) = self.network.parent_at(below, self.instant) else {
-                return;
-            };
-            if let Some(node) = self.network.node(parent) {
+        self.roster.ancestors = self.network.ancestors_at(self.roster.feeder, self.instant);
+        for above in &self.roster.ancestors {
+            if let Some(node) = self.network.node(*above) {
                 node.history.narrow(self.instant, &mut self.roster.span);
             }
-            if self.roster.ancestors.contains(&parent) {
-                return;
-            }
-            self.roster.ancestors.push(parent);
-            below = parent;
         }
     }
 

@@ -49,6 +49,13 @@ impl State {
             .map(|(number, _)| BlockNumber(number))
     }
 
+    /// Whether a block has a chunk in one of `quarters`.
+    pub(crate) fn holds(&self, block: BlockNumber, quarters: RangeInclusive<Quarter>) -> bool {
+        let chunks = self.blocks.get(position(block.0)).map(|block| &block.chunks);
+        let mut quarters = (quarters.start().0..=quarters.end().0).map(Quarter);
+        chunks.is_some_and(|chunks| quarters.any(|quarter| chunks.contains_key(&quarter)))
+    }
+
     /// The quarters in which any block has a chunk, in no order, perhaps more than once.
     pub(crate) fn quarters_held(&self) -> impl Iterator<Item = Quarter> {
         self.blocks.iter().flat_map(|block| block.chunks.keys().copied())

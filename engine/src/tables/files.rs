@@ -1,18 +1,19 @@
 //! The data files of a table: how rows become Parquet, and how files that were never committed go away.
 
-use std::{num::NonZeroU64, sync::Arc};
+use std::{collections::BTreeSet, num::NonZeroU64, sync::Arc};
 
 use arrow::{
     array::RecordBatch,
     datatypes::{DataType, Schema, SchemaRef},
 };
 use deltalake::{
-    DeltaTableError,
+    DeltaTable, DeltaTableError,
     datafile::writer::{DeltaWriter, WriterConfig},
     kernel::Add,
     table::config::TablePropertiesExt,
 };
-use gridtally_schemas::table::TableSchema;
+use futures::TryStreamExt;
+use gridtally_schemas::{Day, table::TableSchema};
 use object_store::{ObjectStoreExt, path::Path};
 use parquet::{
     basic::{Compression, Encoding, ZstdLevel},
@@ -105,6 +106,29 @@ pub(super) async fn write(table: &Table, batch: RecordBatch) -> Result<Vec<Add>,
         return Err(failed(error));
     }
     writer.close().await.map_err(failed)
+}
+
+/// The days of the partitions that have files.
+pub(super) async fn days(
+    schema: &'static TableSchema,
+    snapshot: &DeltaTable,
+) -> Result<BTreeSet<Day>, TablesError> {
+    let failed = |source| TablesError::Load {
+        table: schema.name,
+        source,
+    };
+    let log_store = snapshot.log_store();
+    let mut files = snapshot
+        .snapshot()
+        .map_err(failed)?
+        .snapshot()
+        .file_views(log_store.as_ref(), None);
+    let mut days = BTreeSet::new();
+    while let Some(file) = files.try_next().await.map_err(failed)? {
+        let of_file = file.partition_values_map().remove("day").flatten();
+        days.extend(of_file.and_then(|text| Day::parse(&text)));
+    }
+    Ok(days)
 }
 
 /// Gives up what a writer began.

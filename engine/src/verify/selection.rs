@@ -50,6 +50,10 @@ pub(super) struct Work {
     pub(super) network: Network,
     pub(super) position: Position,
     pub(super) published_at: UtcMicros,
+    /// The last record of which the tables hold all that follows from it.
+    pub(super) complete: Position,
+    /// Feeders' days that were owed.
+    pub(super) owed: u64,
     pub(super) closed_through: Quarter,
     pub(super) settled_through: Quarter,
     pub(super) days: Vec<Day>,
@@ -75,7 +79,8 @@ impl Work {
     ) -> Result<Self, VerifyError> {
         let checkpoints = snapshot.rows(&table::CHECKPOINTS, None)?.collect().await?;
         let last = last_checkpoint(&checkpoints).map_err(VerifyError::Raw)?;
-        let (position, published_at, _) = last.ok_or(VerifyError::NeverPublished)?;
+        let last = last.ok_or(VerifyError::NeverPublished)?;
+        let (position, published_at) = (last.position, last.published_at);
         let network = network(&snapshot, settings, position).await?;
         let compared = selection.node.as_ref().map(|node| {
             let found = network.find_node(node.as_str());
@@ -92,6 +97,8 @@ impl Work {
             settings: settings.clone(),
             position,
             published_at,
+            complete: last.complete,
+            owed: last.owed,
             closed_through: quarter_at(published_at.plus(-settings.grace_micros)),
             settled_through: quarter_at(published_at.plus(-settings.settlement_micros)),
             days,

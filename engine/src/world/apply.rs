@@ -170,12 +170,13 @@ impl World {
     pub(super) fn apply_span(&mut self, arrival: &Arrival<'_>, span: MeterSpan<'_>) {
         let Some(meter) = self
             .network
-            .find_meter(span.meter_id)
+            .find_meter_near(self.heard_last, span.meter_id)
             .filter(|meter| self.is_known(*meter))
         else {
             self.hold(arrival, span);
             return;
         };
+        self.heard_last = meter;
         let feeders = self.feeders_for_home(meter);
         let mut refused: Vec<(IntervalRead, &'static str)> = Vec::new();
         for read in span.reads {
@@ -570,6 +571,7 @@ impl World {
         for row in MasterRow::split(rows) {
             let rows = row.clone().into_rows();
             let since = self.network.concerned_since(&rows);
+            self.owe(&rows);
             let touched = self.network.merge(origin.received_at, &origin.source, rows);
             if touched.rows_changed > 0 {
                 self.outbox.master.push((row, origin.clone()));

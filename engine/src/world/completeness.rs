@@ -145,6 +145,11 @@ impl Completeness {
         behind.or_else(|| self.waiting.first().copied())
     }
 
+    /// What waits now is what the process begins with.
+    pub(super) fn begin(&mut self) {
+        self.first = None;
+    }
+
     /// Takes a feeder's day that is tallied now.
     fn take(&mut self, next: (Day, NodeIx)) {
         self.waiting.remove(&next);

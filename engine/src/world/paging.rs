@@ -18,8 +18,8 @@
 //! - a cell changes only while its block's day is here, and with it the day of every feeder on which its meter ever was;
 //! - a feeder's day that is here, and has balances, has the values of all its members here; where it has none, and something of it may
 //!   change, they come back before;
-//! - a master row is merged only once the days that it concerns are here, so that what was rolled up by the old picture is taken away
-//!   by it. Days before a row begins are not concerned ([`Network::concerned_by`]).
+//! - what was rolled up by the network as it was is taken away by it: of a day that is out and that a master row concerns, the rosters stay
+//!   by which it was computed (`owed.rs`). Days before a row begins are not concerned ([`Network::concerned_by`]).
 //!
 //! So whoever is about to change or read something asks first what that needs ([`Wanted`]); the engine reads one partition of
 //! `interval_reads` for each day of it, for all that is wanted there together, and computes the balances anew from the values: they are
@@ -27,27 +27,34 @@
 //! tables. Let go is only what a finished checkpoint holds, so a page-in needs the tables alone.
 //!
 //! Bound: days whose balances are not final yet, whose gaps are not estimated yet, or of which something waits are never let go, so
-//! the budget should hold the settlement horizon. A master row that concerns many days brings all of them back at once.
+//! the budget should hold the settlement horizon. What nobody waits for (days that are owed, validation, completeness) comes back a
+//! portion at a time, and a checkpoint and letting go are between two portions.
 //!
 //! [`Settings::state_bytes_max`]: super::Settings::state_bytes_max
 //! [`Network::concerned_by`]: crate::network::Network::concerned_by
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
+use gridtally_ingest::log::Position;
 use gridtally_schemas::{Day, UtcMicros};
 use hashbrown::HashSet;
 
 use super::World;
 use crate::{
-    network::{MeterIx, NodeIx},
+    network::{MeterIx, NodeIx, Roster},
     state::{BlockNumber, Quarter},
 };
 
 mod bring_back;
 mod let_go;
+mod owed;
+mod start;
 mod wanted;
 
-pub(crate) use bring_back::PagedIds;
+pub(crate) use bring_back::{PagedIds, of_day};
 pub(crate) use wanted::is_master_data;
 
 /// What must be in memory before something can be done, by civil day.
@@ -66,6 +73,12 @@ pub(crate) struct WantedDay {
 impl Wanted {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Number of feeders' days.
+    #[cfg(test)]
+    pub(crate) fn feeders(&self) -> usize {
+        self.0.values().map(|of_day| of_day.feeders.len()).sum()
     }
 
     /// Adds what `other` wants.
@@ -90,6 +103,8 @@ pub struct Paged {
     pub feeder_days_out: usize,
     /// Days of blocks whose values are not in memory now.
     pub block_days_out: usize,
+    /// Of the former, those of which master data changed since and that wait to be computed anew.
+    pub feeder_days_owed: usize,
     /// Civil days read back: one scan of a partition each.
     pub page_ins: u64,
     /// Days of feeders that came back.
@@ -109,6 +124,14 @@ pub(super) struct Paging {
     out_through: Option<UtcMicros>,
     /// What judging, tallying, or looking for outages, met and could not look at.
     asked: Wanted,
+    /// Feeders' days that are out and of which master data changed, with the rosters by which they were computed.
+    owed: BTreeMap<(Day, NodeIx), Vec<Arc<Roster>>>,
+    /// The last record before the first one that left days owed; `None`: none is.
+    owed_after: Option<Position>,
+    /// The same of what the tables hold.
+    unpublished_after: Option<Position>,
+    /// Days of feeders and of blocks that came back since days were last let go.
+    since_let_go: usize,
     paged: Paged,
 }
 
@@ -145,8 +168,14 @@ impl World {
         Paged {
             feeder_days_out: count(&mut self.paging.feeders.values().map(HashSet::len)),
             block_days_out: count(&mut self.paging.blocks.values().map(HashSet::len)),
+            feeder_days_owed: self.owed(),
             ..self.paging.paged
         }
+    }
+
+    /// Days of feeders and of blocks that came back since days were last let go.
+    pub(crate) const fn paged_since_let_go(&self) -> usize {
+        self.paging.since_let_go
     }
 
     /// Everything that is out of memory.

@@ -111,8 +111,13 @@ impl Published {
         })
     }
 
+    /// Whether saying that this is no balance any more makes a version.
+    pub(super) fn would_withdraw(&self) -> bool {
+        self.version > 0 && self.stage != Stage::Withdrawn
+    }
+
     fn withdraw(&mut self, now: UtcMicros) -> Option<Version> {
-        if self.version == 0 || self.stage == Stage::Withdrawn {
+        if !self.would_withdraw() {
             return None;
         }
         *self = Self {
@@ -151,6 +156,10 @@ pub(crate) struct Row<K, V> {
 pub(crate) struct Due {
     /// The last record whose rows are in it.
     pub(crate) position: Position,
+    /// The last record of which all that follows from it is in the tables with this.
+    pub(crate) complete: Position,
+    /// Feeders' days that are owed.
+    pub(crate) owed: usize,
     /// The counts as of that record.
     pub(crate) counts: Counts,
     pub(crate) outbox: Outbox,
@@ -222,6 +231,7 @@ impl World {
         self.take_days(now, scope, due);
         self.take_completeness(now, scope, due);
         self.take_revenue(now, scope, due);
+        (due.complete, due.owed) = (self.published_through(), self.owed());
         false
     }
 
@@ -281,6 +291,10 @@ impl World {
             if self.is_live(node, key) {
                 continue;
             }
+            if self.may_be_live(node, key) {
+                self.withdrawn.insert((node, key));
+                continue;
+            }
             let published = self
                 .published
                 .get_mut(&node)
@@ -312,7 +326,7 @@ impl World {
         }
     }
 
-    fn is_live(&self, node: NodeIx, quarter: Quarter) -> bool {
+    pub(super) fn is_live(&self, node: NodeIx, quarter: Quarter) -> bool {
         let mut feeders = Vec::new();
         self.network.feeders_above(node, &mut feeders);
         feeders.iter().any(|feeder| {
@@ -322,6 +336,13 @@ impl World {
                 .and_then(|intervals| intervals.get(&quarter));
             live.is_some_and(|live| *feeder == node || live.dts.iter().any(|figures| figures.dt == node))
         })
+    }
+
+    /// Whether it may be a balance of a feeder that is out of memory, which is asked for.
+    fn may_be_live(&self, node: NodeIx, quarter: Quarter) -> bool {
+        let mut feeders = Vec::new();
+        self.network.feeders_above(node, &mut feeders);
+        feeders.iter().any(|feeder| self.is_out(*feeder, quarter))
     }
 
     fn take_days(&mut self, now: UtcMicros, scope: Scope, due: &mut Due) {

@@ -5,7 +5,10 @@
 //! the same rows at the same positions, and [`crate::outbox::Outbox::drop_written`] drops what a table has already. What was
 //! published of balances is put back as it stands in each table: a balance is published only where it differs.
 
-use arrow::{array::RecordBatch, error::ArrowError};
+use arrow::{
+    array::{Int64Array, RecordBatch},
+    error::ArrowError,
+};
 use gridtally_ingest::log::Position;
 use gridtally_schemas::{UtcMicros, table};
 
@@ -62,29 +65,45 @@ impl World {
     }
 }
 
-/// The counts of the newest row of `checkpoints`, with its position and when it was published; `None` in an empty table.
-pub(crate) fn last_checkpoint(
-    batches: &[RecordBatch],
-) -> Result<Option<(Position, UtcMicros, Counts)>, RestoreError> {
-    let mut newest: Option<(Position, UtcMicros, Counts)> = None;
+/// The newest row of `checkpoints`.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct LastCheckpoint {
+    /// The last record that the tables hold.
+    pub(crate) position: Position,
+    /// When it was published.
+    pub(crate) published_at: UtcMicros,
+    /// The last record of which they hold all that follows from it.
+    pub(crate) complete: Position,
+    /// Feeders' days that were owed.
+    pub(crate) owed: u64,
+    /// The counts at its position.
+    pub(crate) counts: Counts,
+}
+
+/// The newest row of `checkpoints`; `None` in an empty table.
+pub(crate) fn last_checkpoint(batches: &[RecordBatch]) -> Result<Option<LastCheckpoint>, RestoreError> {
+    let mut newest: Option<LastCheckpoint> = None;
     for batch in batches {
         let rows = Rows::of(&table::CHECKPOINTS, batch);
         let (position, at) = (rows.whole("position")?, rows.time("published_at")?);
+        let (complete, owed) = (rows.whole("complete_position")?, rows.whole("feeder_days_owed")?);
         for row in 0..batch.num_rows() {
+            let number = |column: &Int64Array| u64::try_from(column.value(row)).unwrap_or(0);
+            // Where the clock stands still the one that holds more is the later.
             let key = (
-                Position(u64::try_from(position.value(row)).unwrap_or(0)),
+                Position(number(&position)),
                 UtcMicros(at.value(row)),
+                Position(number(&complete)),
             );
-            if newest
-                .as_ref()
-                .is_none_or(|(position, at, _)| key >= (*position, *at))
-            {
-                let count = |name| {
-                    rows.whole(name)
-                        .ok()
-                        .and_then(|column| u64::try_from(column.value(row)).ok())
-                };
-                newest = Some((key.0, key.1, Counts::from_named(count)));
+            if newest.is_none_or(|newest| key >= (newest.position, newest.published_at, newest.complete)) {
+                let count = |name| rows.whole(name).ok().map(|column| number(&column));
+                newest = Some(LastCheckpoint {
+                    position: key.0,
+                    published_at: key.1,
+                    complete: key.2,
+                    owed: number(&owed),
+                    counts: Counts::from_named(count),
+                });
             }
         }
     }

@@ -81,7 +81,9 @@ impl Due {
         let signed = |number: u64| i64::try_from(number).ok();
         let mut columns = Columns::new(&table::CHECKPOINTS, 1)
             .whole("position", [signed(self.position.0)].into_iter())
-            .time("published_at", [Some(stamp.published_at)].into_iter());
+            .time("published_at", [Some(stamp.published_at)].into_iter())
+            .whole("complete_position", [signed(self.complete.0)].into_iter())
+            .whole("feeder_days_owed", [i64::try_from(self.owed).ok()].into_iter());
         for (name, count) in self.counts.named() {
             columns = columns.whole(name, [signed(count)].into_iter());
         }

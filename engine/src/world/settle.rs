@@ -20,6 +20,17 @@ fn step_in<K: Ord + Copy>(map: &mut BTreeMap<K, Sums>, key: K, sums: &Sums, step
     }
 }
 
+/// Whether both are of the same DTs, below the same nodes.
+fn is_laid_out_as(one: &FeederInterval, other: &FeederInterval) -> bool {
+    let dts = |interval: &FeederInterval| interval.dts.len();
+    let same = one
+        .dts
+        .iter()
+        .zip(&other.dts)
+        .all(|(one, other)| one.dt == other.dt);
+    same && dts(one) == dts(other) && one.ancestors == other.ancestors
+}
+
 impl World {
     /// Merges computed balances; returns those that changed.
     pub fn settle(&mut self, computed: Vec<Computed>) -> Vec<(NodeIx, Quarter)> {
@@ -48,6 +59,11 @@ impl World {
         }
         let after = Arc::new(interval);
         let before = intervals.insert(quarter, Arc::clone(&after));
+        self.unpublished.insert((feeder, quarter));
+        if let Some(before) = before.as_ref().filter(|before| is_laid_out_as(before, &after)) {
+            self.roll_up_difference(feeder, quarter, (before, &after));
+            return true;
+        }
         if let Some(before) = &before {
             self.roll_up(feeder, quarter, before, Sums::minus);
             let gone = before
@@ -57,7 +73,6 @@ impl World {
             self.withdrawn.extend(gone.map(|dt| (dt.dt, quarter)));
         }
         self.roll_up(feeder, quarter, &after, Sums::plus);
-        self.unpublished.insert((feeder, quarter));
         true
     }
 
@@ -93,6 +108,36 @@ impl World {
         for node in &interval.ancestors {
             self.roll_up_day(*node, day, &sums, step);
             step_in(self.above.entry(*node).or_default(), quarter, &sums, step);
+        }
+    }
+
+    /// Adds what an interval differs by from what it was, of the same DTs below the same nodes: a late read changes one DT of its feeder.
+    fn roll_up_difference(
+        &mut self,
+        feeder: NodeIx,
+        quarter: Quarter,
+        (before, after): (&FeederInterval, &FeederInterval),
+    ) {
+        let day = self.day_of(quarter);
+        let difference = |before: &Sums, after: &Sums| {
+            let mut difference = *after;
+            difference.minus(before);
+            difference
+        };
+        let pairs = before.dts.iter().zip(&after.dts);
+        for (before, after) in pairs.filter(|(before, after)| before != after) {
+            let sums = difference(&Sums::of_dt(before), &Sums::of_dt(after));
+            self.roll_up_day(after.dt, day, &sums, Sums::plus);
+            self.vee.note_dt(after.dt, quarter, day);
+        }
+        if before.feeder == after.feeder {
+            return;
+        }
+        let sums = difference(&Sums::of_feeder(&before.feeder), &Sums::of_feeder(&after.feeder));
+        self.roll_up_day(feeder, day, &sums, Sums::plus);
+        for node in &after.ancestors {
+            self.roll_up_day(*node, day, &sums, Sums::plus);
+            step_in(self.above.entry(*node).or_default(), quarter, &sums, Sums::plus);
         }
     }
 

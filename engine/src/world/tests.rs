@@ -12,6 +12,7 @@ pub(crate) mod compared;
 pub(crate) mod histories;
 mod late;
 mod order;
+mod owed;
 mod paging;
 mod rules;
 mod topology;

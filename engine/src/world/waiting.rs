@@ -193,7 +193,10 @@ impl World {
     pub fn gather(&mut self, rows_max: usize) -> Option<MemberReads> {
         self.refresh_stale();
         self.spread_dirty();
-        let mut members = MemberReads::default();
+        if self.dirty.is_empty() {
+            return None;
+        }
+        let mut members = MemberReads::with_room_for(rows_max);
         while members.len() < rows_max {
             let Some(((feeder, quarter), dirty)) = self.dirty.pop_first() else {
                 break;

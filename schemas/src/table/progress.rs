@@ -14,6 +14,14 @@ pub static CHECKPOINTS: TableSchema = TableSchema {
     columns: &[
         count("position", "last log record that the tables hold"),
         PUBLISHED_AT,
+        count(
+            "complete_position",
+            "last log record of which the tables hold all that follows from it; less than position while days are owed",
+        ),
+        count(
+            "feeder_days_owed",
+            "days of feeders of which master data changed and that still stand as they were before",
+        ),
         count("records", "log records applied"),
         count("reads", "interval reads in them"),
         count("reads_accepted", "reads that became the valid value"),

@@ -134,7 +134,7 @@ impl World {
             && let Some(feeder) = feeders.pop()
         {
             for quarter in (span.start().0..=span.end().0).map(crate::state::Quarter) {
-                let roster = self.roster(feeder, quarter);
+                let roster = self.roster_of_let_go(feeder, day, quarter);
                 if !roster.is_empty() && roster.is_on_grid(quarter) {
                     members.gather(&self.state, &self.settings.zone, &roster, quarter);
                 }
@@ -161,6 +161,7 @@ impl World {
         self.paging.paged.page_ins += 1;
         self.paging.paged.feeder_days_in += count(wanted.feeders.len());
         self.paging.paged.block_days_in += count(wanted.blocks.len());
+        self.paging.since_let_go += wanted.feeders.len() + wanted.blocks.len();
         if let Some(out) = self.paging.feeders.get_mut(&day) {
             out.retain(|feeder| !wanted.feeders.contains(feeder));
         }
@@ -170,6 +171,9 @@ impl World {
         self.paging.feeders.retain(|_, out| !out.is_empty());
         self.paging.blocks.retain(|_, out| !out.is_empty());
         self.note_out();
+        for feeder in &wanted.feeders {
+            self.work_off(*feeder, day);
+        }
     }
 }
 
@@ -180,14 +184,26 @@ fn chosen(
     day: Day,
     ids: &BTreeSet<String>,
 ) -> Result<RecordBatch, RestoreError> {
-    let rows = Rows::of(table, batch);
-    let (column, days) = (table.key.first().copied().unwrap_or_default(), rows.day("day")?);
-    let id = rows.text(column)?;
-    let is_chosen = |row| days.is_valid(row) && days.value(row) == day.0 && ids.contains(id.value(row));
-    let mask: BooleanArray = (0..batch.num_rows()).map(|row| Some(is_chosen(row))).collect();
+    let column = table.key.first().copied().unwrap_or_default();
+    let id = Rows::of(table, batch).text(column)?;
+    of_day(table, batch, day, |row| ids.contains(id.value(row)))
+}
+
+/// The rows of a day that `is_chosen` tells.
+pub(crate) fn of_day(
+    table: &'static TableSchema,
+    batch: &RecordBatch,
+    day: Day,
+    is_chosen: impl Fn(usize) -> bool,
+) -> Result<RecordBatch, RestoreError> {
+    let days = Rows::of(table, batch).day("day")?;
+    let is_of_day = |row| days.is_valid(row) && days.value(row) == day.0;
+    let mask: BooleanArray = (0..batch.num_rows())
+        .map(|row| Some(is_of_day(row) && is_chosen(row)))
+        .collect();
     filter_record_batch(batch, &mask).map_err(|source| RestoreError::Column {
         table: table.name,
-        column,
+        column: "day",
         source,
     })
 }

@@ -75,6 +75,7 @@ impl World {
             self.note_out();
         }
         self.paging.paged.resident_bytes = bytes;
+        self.paging.since_let_go = 0;
         count
     }
 

@@ -97,26 +97,19 @@ impl World {
         }
     }
 
-    /// What merging master rows needs: every day that they concern, of every feeder, and the values of every meter that may join one.
+    /// What merging master rows needs: in days of which something is here of a feeder that they concern, the values of every meter that may
+    /// join it. Days that are out are owed.
     fn want_concerned(&self, wanted: &mut Wanted, rows: &MasterRows) {
         for concerned in self.network.concerned_by(rows) {
             let first = self.day_since(concerned.since);
-            for day in self.paging.feeders.range(first..).map(|(day, _)| *day) {
-                self.want(wanted, day, &concerned.feeders, None);
-            }
-            let mut meters = concerned.meters;
             for feeder in &concerned.feeders {
-                meters.extend(self.network.meters_ever_on(*feeder));
-            }
-            let mut blocks: Vec<BlockNumber> = meters
-                .iter()
-                .filter_map(|meter| self.state.block_of(*meter))
-                .collect();
-            blocks.sort_unstable();
-            blocks.dedup();
-            for day in self.paging.blocks.range(first..).map(|(day, _)| *day) {
-                for block in &blocks {
-                    self.want(wanted, day, &[], Some(*block));
+                let blocks = self.blocks_of_concern(*feeder, &concerned);
+                for day in self.paging.blocks.range(first..).map(|(day, _)| *day) {
+                    let is_here =
+                        !self.paging.has_feeder(*feeder, day) && !self.is_absent(*feeder, day, &blocks);
+                    for block in blocks.iter().filter(|_| is_here) {
+                        self.want(wanted, day, &[], Some(*block));
+                    }
                 }
             }
         }

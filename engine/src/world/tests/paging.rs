@@ -14,7 +14,7 @@ use super::{
     HOUR, NOW,
     compared::{
         COMPARED, assert_as_computed_at_once, assert_children_sum_up, assert_conserved, assert_same,
-        assert_written_once, lines, picture,
+        assert_written_once, current_rows, lines, picture,
     },
     histories::{bytes_of, histories, over},
 };
@@ -28,8 +28,8 @@ use crate::{
 };
 
 /// Room for everything, and for nothing.
-const ALL: usize = usize::MAX;
-const NOTHING: usize = 0;
+pub(super) const ALL: usize = usize::MAX;
+pub(super) const NOTHING: usize = 0;
 
 /// A moment in the life of a process.
 #[derive(Debug, Clone)]
@@ -63,7 +63,7 @@ fn moments() -> impl Strategy<Value = Vec<Moment>> {
     prop::collection::vec(moment, 1..8)
 }
 
-fn settings(state_bytes_max: usize, settlement_hours: i64) -> Settings {
+pub(super) fn settings(state_bytes_max: usize, settlement_hours: i64) -> Settings {
     Settings {
         state_bytes_max,
         settlement_micros: settlement_hours * HOUR,
@@ -164,18 +164,18 @@ fn with_days_let_go_at_random_moments_every_row_is_as_if_all_had_stayed() {
 }
 
 /// Days that are lived through, from the first of April 2026 on.
-const DAYS: i64 = 12;
+pub(super) const DAYS: i64 = 12;
 
 /// Something that comes on a day.
 #[derive(Debug, Clone)]
-enum Comes {
+pub(super) enum Comes {
     /// A meter's reads of a day, save a gap (first quarter, length), each of about this energy, with this revision.
     Reads(&'static str, i64, (i64, i64), i64, i32),
     /// A master row, valid from a quarter of a day.
     Master(usize, i64),
 }
 
-fn any_coming() -> impl Strategy<Value = (i64, Comes)> {
+pub(super) fn any_coming() -> impl Strategy<Value = (i64, Comes)> {
     let reads = (
         prop::sample::select(vec!["A", "B", "C", "MT1", "MF1"]),
         0..DAYS,
@@ -194,7 +194,7 @@ fn any_coming() -> impl Strategy<Value = (i64, Comes)> {
     prop_oneof![12 => reads, 1 => master]
 }
 
-fn network() -> Vec<Vec<u8>> {
+pub(super) fn network() -> Vec<Vec<u8>> {
     let meters = vec![
         meter("MF1", MeterRole::Feeder, Some("F1")),
         meter("MT1", MeterRole::Dt, Some("T1")),
@@ -248,7 +248,7 @@ fn correction(which: usize, valid_from: UtcMicros) -> MasterRows {
     }
 }
 
-fn coming(at: UtcMicros, comes: &Comes) -> Vec<u8> {
+pub(super) fn coming(at: UtcMicros, comes: &Comes) -> Vec<u8> {
     match comes {
         Comes::Reads(id, day, gap, wh, revision) => {
             let is_there = |quarter: &i64| !(gap.0..gap.0 + gap.1).contains(quarter);
@@ -264,7 +264,7 @@ fn coming(at: UtcMicros, comes: &Comes) -> Vec<u8> {
 }
 
 /// Lives through the days, one checkpoint an evening, letting go what it may.
-fn live_by_day(come: &[(i64, Comes)], settings: &Settings) -> (Process, Arc<MemoryStore>, Paged) {
+pub(super) fn live_by_day(come: &[(i64, Comes)], settings: &Settings) -> (Process, Arc<MemoryStore>, Paged) {
     let store = Arc::new(MemoryStore::default());
     let mut process = Process::start(&store, settings.clone(), MIDNIGHT);
     let mut records = network();
@@ -309,7 +309,7 @@ fn assert_conserved_if_nothing_was_estimated(
 }
 
 /// Every meter says all of every day on its evening.
-fn on_time() -> Vec<(i64, Comes)> {
+pub(super) fn on_time() -> Vec<(i64, Comes)> {
     let of_day = |day| ["A", "B", "C", "MT1", "MF1"].map(|id| (day, Comes::Reads(id, day, (0, 0), 100, 0)));
     (0..DAYS).flat_map(of_day).collect()
 }
@@ -380,6 +380,58 @@ fn a_late_read_brings_back_the_day_of_its_feeder_alone_and_changes_the_rows_that
     assert_eq!(process.world.paged().feeder_days_out, out);
 }
 
+/// Values and balances of about so many days of what `on_time` says fit in what a start takes that has room for nothing: those up to the
+/// settlement horizon, the day that is read, and the one that is judged with it.
+const DAYS_AT_A_START: usize = 5;
+
+#[test]
+fn a_start_with_room_for_little_takes_no_more_than_the_days_that_are_not_settled_and_ends_as_if_all_had_stayed()
+ {
+    let (mut whole, whole_store, _) = live_by_day(&on_time(), &settings(ALL, 24));
+    let evening = MIDNIGHT.plus((DAYS + 8) * 24 * HOUR + HOUR);
+    let (_, store, _) = live_by_day(&on_time(), &settings(ALL, 24));
+    let count = |store: &MemoryStore| COMPARED.map(|table| lines(store, table).len());
+    let before = count(&store);
+    let mut process = Process::start(&store, settings(NOTHING, 24), evening);
+    let of_a_day = whole.world.resident_bytes() / usize::try_from(DAYS).unwrap();
+    let (peak, most) = (process.resident_peak, DAYS_AT_A_START * of_a_day);
+    assert!(peak < most, "{peak} bytes at the start, of {of_a_day} a day");
+    let out = process.world.paged().feeder_days_out;
+    assert!(
+        out >= 2 * usize::try_from(DAYS - 3).unwrap(),
+        "{out} feeder-days out"
+    );
+
+    // Nothing that was settled is computed, judged or written again.
+    process.advance();
+    process.checkpoint(Scope::Everything).unwrap();
+    let written: Vec<usize> = count(&store)
+        .iter()
+        .zip(before)
+        .map(|(now, before)| now - before)
+        .collect();
+    assert!(written.iter().all(|rows| *rows == 0), "{written:?}");
+
+    // And what comes late changes what it should, as in a process that never let anything go.
+    let late = IntervalRead {
+        revision: 1,
+        ..read(quarter_end(1), 500)
+    };
+    let mut records = network();
+    records.extend(
+        on_time()
+            .iter()
+            .map(|(day, comes)| coming(MIDNIGHT.plus(day * 24 * HOUR), comes)),
+    );
+    records.push(publish_record(evening, &publish("A", &[late])));
+    for process in [&mut whole, &mut process] {
+        process.set_now(evening);
+        process.apply(&records, records.len());
+        process.checkpoint(Scope::Everything).unwrap();
+    }
+    assert_as_if_all_had_stayed((&mut process, &store), (&whole, &whole_store)).unwrap();
+}
+
 #[test]
 fn what_is_not_settled_stays_whatever_the_budget() {
     let (process, _, paged) = live_by_day(&on_time(), &settings(NOTHING, 24 * 60));
@@ -392,10 +444,29 @@ fn a_backfill_newest_first_brings_no_balances_back() {
     let mut come = on_time();
     // The newest day comes first of all, then a day an evening backwards.
     for (at, (on, _)) in come.iter_mut().rev().enumerate() {
-        *on = i64::try_from(at / 5).unwrap() + DAYS - 5;
+        *on = i64::try_from(at / 5).unwrap() + DAYS - 1;
     }
     let come: Vec<(i64, Comes)> = come.into_iter().filter(|(on, _)| *on < DAYS + 8).collect();
-    let (_, _, paged) = live_by_day(&come, &settings(NOTHING, 24));
+    let (_, store, paged) = live_by_day(&come, &settings(NOTHING, 24));
     assert!(paged.feeder_days_out > 0, "{paged:?}");
     assert_eq!(paged.feeder_days_in, 0, "{paged:?}");
+    // The same in order, and nothing let go.
+    let on_its_day = |(on, comes): (i64, Comes)| match &comes {
+        Comes::Reads(_, day, ..) => (*day, comes),
+        Comes::Master(..) => (on, comes),
+    };
+    let in_order: Vec<(i64, Comes)> = come.into_iter().map(on_its_day).collect();
+    let (_, whole, _) = live_by_day(&in_order, &settings(ALL, 24));
+    for table in [
+        &table::DT_BALANCE,
+        &table::FEEDER_BALANCE,
+        &table::NODE_BALANCE_DAILY,
+    ] {
+        assert_eq!(
+            current_rows(&store, table),
+            current_rows(&whole, table),
+            "{}",
+            table.name
+        );
+    }
 }

@@ -75,7 +75,10 @@ impl World {
         let mut looked_at = 0;
         let mut left: Vec<(Day, MeterIx)> = Vec::new();
         while looked_at < days_max {
-            let Some(day) = self.vee.queue.first().map(|(day, _)| *day) else {
+            let next = self.vee.queue.first().map(|(day, _)| *day);
+            // What is known of a day that is open waits for its close.
+            let Some(day) = next.filter(|day| *self.quarters_of_day(*day).end() <= self.vee.closed_through)
+            else {
                 break;
             };
             let mut meters = Vec::new();
@@ -87,11 +90,9 @@ impl World {
             }
             looked_at += meters.len();
             judged.days += meters.len();
-            if *self.quarters_of_day(day).end() <= self.vee.closed_through {
-                let waiting = self.judge_day(day, meters);
-                judged.days -= waiting.len();
-                left.extend(waiting.into_iter().map(|meter| (day, meter)));
-            }
+            let waiting = self.judge_day(day, meters);
+            judged.days -= waiting.len();
+            left.extend(waiting.into_iter().map(|meter| (day, meter)));
         }
         self.vee.queue.extend(left);
         judged.waiting = self.vee.queue.len();

@@ -178,6 +178,26 @@ impl World {
         })
     }
 
+    /// Forgets that estimates wait that the table holds already.
+    pub(in crate::world) fn forget_published_estimates(&mut self) {
+        for (meter, quarter) in std::mem::take(&mut self.vee.unpublished_estimates) {
+            let is_said = self.state.own_value(meter, quarter).is_some();
+            let findings = self.vee.findings.get(&meter);
+            let shown = findings.and_then(|findings| findings.estimates.get(&quarter));
+            let is_due = shown.is_some_and(|shown| {
+                let live = shown.live.as_ref().map_or(0, digest);
+                !is_said && live != shown.published
+            });
+            if is_due {
+                self.vee.unpublished_estimates.insert((meter, quarter));
+            } else {
+                // It makes no row; what is noted of it is brought up to date.
+                let row = self.take_estimate(meter, quarter);
+                debug_assert!(row.is_none(), "an estimate that the table holds");
+            }
+        }
+    }
+
     /// Puts back a published estimate (`None`: it was taken away), in any order with the other rows of its cell, after the reads.
     pub(crate) fn restore_estimate(
         &mut self,
