@@ -526,11 +526,16 @@ fn settings_change_what_is_harmless() {
     assert!(other.contains("database \"elsewhere\" does not exist"), "{other}");
     // Every query is told: who, what, rows, bytes, time.
     psql(&product, &["-At", "-c", "SELECT 4711 FROM generate_series(1, 5)"]);
-    let audited = product.errors();
-    let line = audited
-        .lines()
-        .find(|line| line.contains("SELECT 4711"))
-        .expect("the query was audited");
+    // It is told once its session has let go of it, which may be after the client has its answer.
+    let deadline = Instant::now() + PATIENCE;
+    let line = loop {
+        let told = product.errors();
+        if let Some(line) = told.lines().find(|line| line.contains("SELECT 4711")) {
+            break line.to_owned();
+        }
+        assert!(Instant::now() < deadline, "the query was not audited:\n{told}");
+        std::thread::sleep(Duration::from_millis(20));
+    };
     for part in [
         "gridtally::audit",
         "pg",
