@@ -243,6 +243,8 @@ impl Demo {
                 "127.0.0.1:0",
                 "--http-listen",
                 "127.0.0.1:0",
+                "--pg-listen",
+                "127.0.0.1:0",
                 "--data-dir",
             ])
             .arg(folder)

@@ -5,13 +5,14 @@
 //!
 //! - [`serve`]: the server, its bounds and its end
 //! - [`sql`]: ad-hoc queries
+//! - `pg`: the same by PostgreSQL's wire protocol
 //! - `routes`: one module per route or family of routes
 //! - `figures`: a loss with what it takes to trust it (BAL-2), the same everywhere
 //! - `form`: JSON, CSV or Arrow, entity tags
 //! - [`webhook`]: telling other systems what happened
 //! - `problem`: errors (RFC 9457)
 //!
-//! Callers are not authenticated yet: listen on loopback, or behind a proxy that does it.
+//! Callers of HTTP are not authenticated yet: listen on loopback, or behind a proxy that does it.
 
 mod app;
 mod figures;
@@ -21,6 +22,7 @@ mod look;
 mod metrics;
 mod openapi;
 mod parameters;
+mod pg;
 mod problem;
 mod router;
 mod routes;
@@ -30,4 +32,5 @@ mod traffic;
 pub mod webhook;
 
 pub use app::{ApiSettings, ApiState};
+pub use pg::{PgSettings, PgTls, PgTlsError, Verifier, serve_pg};
 pub use server::{ServeError, serve};

@@ -47,6 +47,7 @@ pub(crate) async fn get(State(app): State<App>) -> Response {
     );
     log(&mut text, &app);
     ingest(&mut text, &app);
+    sql(&mut text, &app);
     engine(&mut text, &app);
     counts(&mut text, &app);
     webhooks(&mut text, &app);
@@ -355,6 +356,20 @@ fn webhooks(text: &mut Text, app: &App) {
             );
         }
     }
+}
+
+/// Ad-hoc queries.
+fn sql(text: &mut Text, app: &App) {
+    text.gauge(
+        "sql_queries_running",
+        "Ad-hoc queries that run, by HTTP or PostgreSQL's protocol.",
+        app.sql.running(),
+    );
+    text.gauge(
+        "sql_queries_max",
+        "Ad-hoc queries that may run at a time.",
+        app.sql.config().workers_max,
+    );
 }
 
 /// What arrived, and how it was answered.

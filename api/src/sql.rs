@@ -24,16 +24,23 @@ use tokio::sync::Semaphore;
 
 use encode::Encoder;
 use process::{Frames, Worker};
-use protocol::{Frame, Request};
+use protocol::{Failure, Frame, Request};
 
 pub use allow::Refused;
-pub use protocol::FailureKind;
+pub(crate) use allow::{STATEMENT_BYTES_MAX, check_statement_of_postgres};
+pub(crate) use answer::Answer;
+pub(crate) use audit::Audit;
+pub(crate) use protocol::{Ask, Given, Parameter};
+pub use protocol::{FailureKind, Place};
 
 mod allow;
+mod answer;
 mod as_of;
+mod audit;
 mod catalog;
 mod definition;
 mod encode;
+pub(crate) mod postgres;
 mod process;
 mod protocol;
 pub mod worker;
@@ -104,6 +111,8 @@ pub enum SqlError {
         kind: FailureKind,
         /// For people.
         message: String,
+        /// Its code and place.
+        place: Place,
     },
     /// All workers are busy. Worth trying again later.
     #[error("too many queries: {workers_max} are running and others are waiting; try again later")]
@@ -137,6 +146,16 @@ pub enum SqlError {
         /// What happened.
         what: String,
     },
+}
+
+impl From<Failure> for SqlError {
+    fn from(failure: Failure) -> Self {
+        Self::Query {
+            kind: failure.kind,
+            message: failure.message,
+            place: failure.place,
+        }
+    }
 }
 
 impl SqlError {
@@ -207,7 +226,45 @@ impl Sql {
         format: Format,
         published_at: Option<UtcMicros>,
     ) -> Result<SqlStream, SqlError> {
-        allow::check(statement)?;
+        let mut audit = Audit::new("http", "", statement);
+        let config = &self.inner.config;
+        let begun = async {
+            allow::check(statement)?;
+            let request = Request::new(config, statement);
+            self.start(&request, config.deadline).await
+        };
+        let frames = begun.await.inspect_err(|error| audit.failed(error))?;
+        let encoder = Encoder::new(format, config.zone.clone(), published_at);
+        let mut parts = Parts {
+            frames,
+            encoder,
+            audit,
+        };
+        let first = parts.next().await?;
+        Ok(SqlStream::new(format, first, parts))
+    }
+
+    /// Runs or describes one statement of a client of PostgreSQL, whose text was held against the allow-list. It has `deadline` at most, and
+    /// shows times in `zone`.
+    pub(crate) async fn answer(
+        &self,
+        text: &str,
+        ask: Ask,
+        limits: (&Zone, Option<Duration>),
+    ) -> Result<Answer, SqlError> {
+        let config = &self.inner.config;
+        let (zone, deadline) = limits;
+        let request = Request {
+            zone: zone.name().to_owned(),
+            postgres: Some(ask),
+            ..Request::new(config, text)
+        };
+        let deadline = deadline.map_or(config.deadline, |deadline| deadline.min(config.deadline));
+        Ok(Answer::new(self.start(&request, deadline).await?))
+    }
+
+    /// Starts a worker as soon as one may run.
+    async fn start(&self, request: &Request, deadline: Duration) -> Result<Frames, SqlError> {
         let config = &self.inner.config;
         let busy = || SqlError::Busy {
             workers_max: config.workers_max,
@@ -219,12 +276,8 @@ impl Sql {
             .await
             .map_err(|_| busy())?
             .map_err(|_| busy())?;
-        let request = Request::new(config, statement);
-        let worker = Worker::start(config, &request).await?;
-        let mut frames = worker.pump((admission, permit));
-        let mut encoder = Encoder::new(format, config.zone.clone(), published_at);
-        let first = next_part(&mut frames, &mut encoder).await?;
-        Ok(SqlStream::new(format, first, frames, encoder))
+        let worker = Worker::start(config, request, deadline).await?;
+        Ok(worker.pump((admission, permit)))
     }
 }
 
@@ -243,10 +296,10 @@ impl std::fmt::Debug for SqlStream {
 }
 
 impl SqlStream {
-    fn new(format: Format, first: Option<Bytes>, frames: Frames, encoder: Encoder) -> Self {
-        let rest = futures::stream::try_unfold((frames, encoder), |(mut frames, mut encoder)| async move {
-            let part = next_part(&mut frames, &mut encoder).await?;
-            Ok(part.map(|part| (part, (frames, encoder))))
+    fn new(format: Format, first: Option<Bytes>, parts: Parts) -> Self {
+        let rest = futures::stream::try_unfold(parts, |mut parts| async move {
+            let part = parts.next().await?;
+            Ok(part.map(|part| (part, parts)))
         });
         let first = futures::stream::iter(first.map(Ok));
         Self {
@@ -273,22 +326,46 @@ impl Stream for SqlStream {
     }
 }
 
-/// The next non-empty part of the result; `None` after its end.
-async fn next_part(frames: &mut Frames, encoder: &mut Encoder) -> Result<Option<Bytes>, SqlError> {
-    while !encoder.is_finished() {
-        let part = match frames.next().await? {
-            Frame::Data(bytes) => encoder.data(bytes)?,
-            Frame::Done(done) => encoder.finish(done)?,
-            Frame::Failed(failure) => {
-                return Err(SqlError::Query {
-                    kind: failure.kind,
-                    message: failure.message,
-                });
-            }
-        };
-        if !part.is_empty() {
-            return Ok(Some(part));
-        }
+/// The parts of a result as they are written.
+struct Parts {
+    frames: Frames,
+    encoder: Encoder,
+    audit: Audit,
+}
+
+impl Parts {
+    /// The next non-empty part; `None` after the end.
+    async fn next(&mut self) -> Result<Option<Bytes>, SqlError> {
+        let part = self
+            .written()
+            .await
+            .inspect_err(|error| self.audit.failed(error))?;
+        let bytes = part.as_ref().map_or(0, Bytes::len);
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.audit.bytes = self.audit.bytes.saturating_add(bytes);
+        Ok(part)
     }
-    Ok(None)
+
+    async fn written(&mut self) -> Result<Option<Bytes>, SqlError> {
+        while !self.encoder.is_finished() {
+            let part = match self.frames.next().await? {
+                Frame::Data(bytes) => self.encoder.data(bytes)?,
+                Frame::Done(done) => {
+                    self.audit.rows = u64::try_from(done.rows).unwrap_or(u64::MAX);
+                    self.audit.done();
+                    self.encoder.finish(done)?
+                }
+                Frame::Failed(failure) => return Err(failure.into()),
+                Frame::Parameters(_) => {
+                    return Err(SqlError::Broken {
+                        what: "it described what it should run".to_owned(),
+                    });
+                }
+            };
+            if !part.is_empty() {
+                return Ok(Some(part));
+            }
+        }
+        Ok(None)
+    }
 }

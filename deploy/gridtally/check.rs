@@ -45,6 +45,9 @@ fn configuration(args: &ConfigArgs) -> Result<(), Failure> {
             }
         );
     }
+    for user in &config.pg_users {
+        println!("PostgreSQL user {}: SCRAM-SHA-256", user.name);
+    }
     for (code, meaning, bears_on_supply) in serve::event_map(&config)?.codes() {
         let bears = if bears_on_supply { " (bears on supply)" } else { "" };
         println!("event code {code}: {meaning}{bears}");

@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Simulate(SimulateArgs),
     /// Check a configuration, and print every key with its value and origin; or explain a regulation.
     CheckConfig(CheckArgs),
+    /// Read a password on standard input, and print the verifier that [[pg.users]] of the configuration keeps instead.
+    PgPassword,
     /// Answers one ad-hoc query on standard input and output; started by the server.
     #[command(hide = true)]
     SqlWorker,
@@ -58,6 +60,9 @@ pub(crate) struct ConfigArgs {
     /// Address of API and page; port 0 picks a free one.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) http_listen: Option<String>,
+    /// Address of SQL by PostgreSQL's protocol; port 0 picks a free one, an empty text turns it off.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) pg_listen: Option<String>,
     /// Zone of civil days, as an IANA name.
     #[arg(long, value_name = "ZONE")]
     pub(crate) zone: Option<String>,
@@ -76,6 +81,7 @@ impl ConfigArgs {
             ("data_dir", &self.data_dir),
             ("mqtt.listen", &self.mqtt_listen),
             ("http.listen", &self.http_listen),
+            ("pg.listen", &self.pg_listen),
             ("zone", &self.zone),
             ("now", &self.now),
         ];

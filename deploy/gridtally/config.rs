@@ -138,6 +138,23 @@ impl fmt::Debug for WebhookEntry {
     }
 }
 
+/// Who may ask by PostgreSQL's protocol.
+#[derive(Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PgUser {
+    /// The name.
+    pub(crate) name: String,
+    /// What `gridtally pg-password` prints.
+    pub(crate) verifier: String,
+}
+
+impl fmt::Debug for PgUser {
+    /// Without the verifier.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PgUser({})", self.name)
+    }
+}
+
 /// All values as text, each with its origin, and the lists of the file.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
@@ -154,6 +171,8 @@ pub(crate) struct Config {
     pub(crate) event_codes: Vec<EventCode>,
     /// `[[webhooks.endpoints]]` of the file.
     pub(crate) webhooks: Vec<WebhookEntry>,
+    /// `[[pg.users]]` of the file.
+    pub(crate) pg_users: Vec<PgUser>,
 }
 
 /// What configuration is read from.
@@ -182,6 +201,7 @@ impl Config {
             file: sources.file.map(Path::to_owned),
             event_codes: Vec::new(),
             webhooks: Vec::new(),
+            pg_users: Vec::new(),
         };
         if let Some(path) = sources.file {
             config.read_file(path)?;
@@ -231,6 +251,11 @@ impl Config {
             self.webhooks = endpoints
                 .try_into()
                 .map_err(|error: toml::de::Error| form("webhooks.endpoints", error.message()))?;
+        }
+        if let Some(users) = take_list(&mut table, "pg", "users") {
+            self.pg_users = users
+                .try_into()
+                .map_err(|error: toml::de::Error| form("pg.users", error.message()))?;
         }
         if let Some(categories) = take_list(&mut table, "vee", "categories") {
             self.vee_categories = categories

@@ -122,6 +122,9 @@ fn greet(instance: &Instance, fleet: &Fleet) {
     println!("  page    http://{}/", endpoints.http);
     println!("  API     http://{}/docs", endpoints.http);
     println!("  MQTT    {}", endpoints.mqtt);
+    if let Some(pg) = endpoints.pg {
+        println!("  SQL     psql -h {} -p {} -d gridtally", pg.ip(), pg.port());
+    }
     println!("  tables  {}", instance.data_dir().join("tables").display());
     println!(
         "try: gridtally sql 'SELECT * FROM node_balance_daily ORDER BY day DESC, loss_pct DESC LIMIT 10' --fresh --server http://{}",

@@ -15,6 +15,9 @@ pub(crate) struct Endpoints {
     pub(crate) mqtt: SocketAddr,
     /// API and page.
     pub(crate) http: SocketAddr,
+    /// SQL by PostgreSQL's protocol; left out: off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) pg: Option<SocketAddr>,
 }
 
 impl Endpoints {

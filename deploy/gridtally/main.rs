@@ -16,6 +16,7 @@ mod endpoints;
 mod exit;
 mod explain;
 mod import;
+mod pg_password;
 mod presets;
 mod quarantine;
 mod serve;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Some(Command::Simulate(args)) => simulate::run(&args),
         Some(Command::WhatIf(args)) => what_if::run(&args),
         Some(Command::CheckConfig(args)) => check::run(&args),
+        Some(Command::PgPassword) => pg_password::run(),
         Some(Command::SqlWorker) => {
             return gridtally_api::sql::worker::run(std::io::stdin(), std::io::stdout().lock());
         }

@@ -29,6 +29,7 @@ use crate::{
 mod compensation;
 mod instance;
 mod outage;
+mod pg;
 mod revenue;
 mod vee;
 mod webhook;
@@ -50,6 +51,7 @@ pub(crate) struct Plan {
     pub(crate) mqtt_listen: SocketAddr,
     pub(crate) mqtt: MqttConfig,
     pub(crate) http_listen: SocketAddr,
+    pub(crate) pg: Option<pg::PgPlan>,
     pub(crate) import_bytes_max: u64,
     pub(crate) subscribe: Option<SubscribeConfig>,
     pub(crate) enrolment: Enrolment,
@@ -91,6 +93,7 @@ impl Plan {
             mqtt_listen: guarded(config, "mqtt.listen", "mqtt.open")?,
             mqtt: mqtt_config(config)?,
             http_listen: guarded(config, "http.listen", "http.open")?,
+            pg: pg::plan(config)?,
             import_bytes_max: config.whole("http.import_bytes_max", 1_024..=1 << 50)?,
             subscribe: subscribe_config(config)?,
             enrolment: enrolment(config)?,
@@ -119,9 +122,17 @@ fn guarded(config: &Config, listen: &'static str, open: &'static str) -> Result<
     if loopback || config.get::<bool>(open)? {
         return Ok(address);
     }
+    let (why, how) = if listen == "pg.listen" {
+        ("it gives out what it has", "with [[pg.users]] and a certificate")
+    } else {
+        (
+            "callers are not authenticated",
+            "behind a proxy that authenticates",
+        )
+    };
     Err(config.refuse(
         listen,
-        format!("callers are not authenticated, so listening beyond loopback needs {open} = true, behind a proxy that authenticates"),
+        format!("{why}, so listening beyond loopback needs {open} = true, {how}"),
     ))
 }
 
@@ -289,6 +300,14 @@ fn greet(instance: &Instance) {
     println!("  MQTT    {}   QoS 1: PUBACK means synced", endpoints.mqtt);
     println!("  page    http://{}/", endpoints.http);
     println!("  API     http://{}/docs", endpoints.http);
+    if let Some(pg) = endpoints.pg {
+        println!(
+            "  SQL     psql -h {} -p {} -d gridtally   ({})",
+            pg.ip(),
+            pg.port(),
+            instance.pg_access()
+        );
+    }
     println!("  data    {}", instance.data_dir().display());
     if endpoints.http.ip().is_loopback() {
         println!("  access is open: loopback only, callers are not authenticated");

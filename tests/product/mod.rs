@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "every test binary uses its own part of this")]
 
 pub mod broker;
+pub mod psql;
 pub mod publisher;
 pub mod receiver;
 pub mod town;
@@ -31,6 +32,7 @@ pub struct Product {
     pub data_dir: PathBuf,
     pub mqtt: SocketAddr,
     pub http: SocketAddr,
+    pub pg: SocketAddr,
     standard_error: Arc<Mutex<String>>,
 }
 
@@ -70,6 +72,8 @@ impl Product {
                 mqtt,
                 "--http-listen",
                 "127.0.0.1:0",
+                "--pg-listen",
+                "127.0.0.1:0",
                 "--data-dir",
             ])
             .arg(data_dir)
@@ -100,6 +104,7 @@ impl Product {
             data_dir: data_dir.to_owned(),
             mqtt: nowhere,
             http: nowhere,
+            pg: nowhere,
             standard_error,
         }
     }
@@ -115,7 +120,7 @@ impl Product {
             if let Ok(text) = std::fs::read_to_string(&path) {
                 let endpoints: Value = serde_json::from_str(&text).unwrap();
                 let address = |name: &str| endpoints[name].as_str().unwrap().parse().unwrap();
-                (self.mqtt, self.http) = (address("mqtt"), address("http"));
+                (self.mqtt, self.http, self.pg) = (address("mqtt"), address("http"), address("pg"));
                 if self.get_status("/readyz") == Some(200) {
                     return;
                 }

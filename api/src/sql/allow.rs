@@ -14,9 +14,9 @@ use datafusion::sql::{
 use super::as_of;
 
 /// Table functions that read nothing. Beside them there are those of [`as_of`], which read a published table.
-const TABLE_FUNCTIONS: &[&str] = &["generate_series", "range", "unnest"];
+const TABLE_FUNCTIONS: &[&str] = &["generate_series", "range", "string_to_array", "unnest"];
 /// Longest statement, bytes.
-pub(super) const STATEMENT_BYTES_MAX: usize = 1 << 20;
+pub(crate) const STATEMENT_BYTES_MAX: usize = 1 << 20;
 
 /// Why a statement may not run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -74,6 +74,11 @@ pub(super) fn check(text: &str) -> Result<(), Refused> {
         (None, _) => Err(Refused::Empty),
         (Some(_), count) => Err(Refused::Several { count }),
     }
+}
+
+/// Holds one statement of a client of PostgreSQL against the allow-list. It is the same list: the dialect only tells how the text was read.
+pub(crate) fn check_statement_of_postgres(statement: &TopStatement) -> Result<(), Refused> {
+    check_top(statement)
 }
 
 fn check_top(statement: &TopStatement) -> Result<(), Refused> {
@@ -149,6 +154,7 @@ impl Inspector {
 
     fn table_function(name: &str) -> Result<(), Refused> {
         let lower = name.to_ascii_lowercase();
+        let lower = lower.strip_prefix("pg_catalog.").unwrap_or(&lower).to_owned();
         if TABLE_FUNCTIONS.contains(&lower.as_str()) || as_of::is_function(&lower) {
             return Ok(());
         }

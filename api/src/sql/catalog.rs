@@ -27,16 +27,29 @@ use tokio::sync::OnceCell;
 use super::{
     as_of::AsOf,
     definition::{self, HISTORY},
+    postgres::relations::System,
 };
 
 /// What each column of each table says.
-const TABLE_COLUMNS: &str = "table_columns";
+pub(super) const TABLE_COLUMNS: &str = "table_columns";
+/// Its own columns, and what they say.
+pub(super) const TABLE_COLUMNS_COLUMNS: &[(&str, &str)] = &[
+    ("table_name", "the table"),
+    ("column_name", "the column"),
+    ("data_type", "its Arrow type"),
+    ("unit", "its unit; empty: none, or the type says it"),
+    ("about", "what it says"),
+    ("nullable", "whether it may be null"),
+    ("null_means", "what null means; empty: never null"),
+];
 
 /// The SQL schema that holds the published tables.
 pub(super) struct Published {
     stored: Vec<Arc<StoredTable>>,
     /// Plans the views' definitions.
     planner: SessionContext,
+    /// Relations that are found without their schema too.
+    system: Option<System>,
 }
 
 impl fmt::Debug for Published {
@@ -52,7 +65,17 @@ impl Published {
         let stored = table::published()
             .map(|schema| Arc::new(StoredTable::new(schema, reader.clone())))
             .collect();
-        Self { stored, planner }
+        Self {
+            stored,
+            planner,
+            system: None,
+        }
+    }
+
+    /// The same, with relations that are found without their schema where no table has the name.
+    pub(super) fn beside(mut self, system: System) -> Self {
+        self.system = Some(system);
+        self
     }
 
     /// Registers `{table}_as_of` of every table; `zone` is where an instant without offset is meant.
@@ -113,7 +136,11 @@ impl SchemaProvider for Published {
         }
         let history = name.strip_suffix(HISTORY).and_then(|name| self.find(name));
         let history = history.filter(|table| !table.schema.newest_by.is_empty());
-        Ok(history.map(|table| -> Arc<dyn TableProvider> { Arc::<StoredTable>::clone(table) }))
+        match (history, &self.system) {
+            (Some(table), _) => Ok(Some(Arc::<StoredTable>::clone(table))),
+            (None, Some(system)) => system.provider(name),
+            (None, None) => Ok(None),
+        }
     }
 
     fn table_exist(&self, name: &str) -> bool {

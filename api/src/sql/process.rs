@@ -64,7 +64,11 @@ impl Drop for Spill {
 }
 
 impl Worker {
-    pub(super) async fn start(config: &SqlConfig, request: &Request) -> Result<Self, SqlError> {
+    pub(super) async fn start(
+        config: &SqlConfig,
+        request: &Request,
+        deadline: Duration,
+    ) -> Result<Self, SqlError> {
         let failed = |source| SqlError::Start {
             exe: config.worker_exe.clone(),
             source,
@@ -87,8 +91,8 @@ impl Worker {
             child,
             input,
             output,
-            deadline: config.deadline,
-            deadline_at: Instant::now() + config.deadline,
+            deadline,
+            deadline_at: Instant::now() + deadline,
             memory_bytes_max: twice.saturating_add(OVERHEAD_BYTES),
             spill: Spill(request.spill_directory.clone()),
         })
@@ -162,7 +166,7 @@ async fn forward(
                 },
             })?;
         let is_last = match frame {
-            Frame::Data(_) => false,
+            Frame::Data(_) | Frame::Parameters(_) => false,
             Frame::Done(_) | Frame::Failed(_) => true,
         };
         if sender.send(Ok(frame)).await.is_err() || is_last {

@@ -6,10 +6,12 @@
 //! | Tag | Bytes |
 //! |---|---|
 //! | `A` | the next piece of an Arrow IPC stream |
+//! | `P` | before it, where a statement is only described: JSON list of the types of its parameters |
 //! | `D` | the end: JSON [`Done`] |
 //! | `E` | the end, without (further) result: JSON [`Failure`] |
 
 use std::{
+    collections::BTreeMap,
     io::{self, Write},
     path::PathBuf,
 };
@@ -23,6 +25,7 @@ use super::SqlConfig;
 /// Longest frame that the front reads, bytes.
 const FRAME_BYTES_MAX: u32 = 256 << 20;
 const TAG_DATA: u8 = b'A';
+const TAG_PARAMETERS: u8 = b'P';
 const TAG_DONE: u8 = b'D';
 const TAG_FAILED: u8 = b'E';
 
@@ -36,6 +39,45 @@ pub(super) struct Request {
     pub(super) zone: String,
     /// Where operators spill; the front removes it after the query.
     pub(super) spill_directory: PathBuf,
+    /// What a client of PostgreSQL asks beyond the text.
+    #[serde(default)]
+    pub(super) postgres: Option<Ask>,
+}
+
+/// What a client of PostgreSQL asks beyond the text.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Ask {
+    /// Which statement of the text, from 0.
+    pub(crate) statement: usize,
+    /// Whether only its columns and the types of its parameters are asked for.
+    pub(crate) describe: bool,
+    /// Its parameters, in order.
+    pub(crate) parameters: Vec<Parameter>,
+    /// Who asks.
+    pub(crate) user: String,
+    /// Number of the session.
+    pub(crate) backend: i32,
+    /// Settings of the session.
+    pub(crate) settings: BTreeMap<String, String>,
+}
+
+/// A parameter of a statement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Parameter {
+    /// Object id of its type; 0: not said.
+    pub(crate) oid: u32,
+    pub(crate) value: Given,
+}
+
+/// A parameter's value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Given {
+    /// Not given yet.
+    Later,
+    Null,
+    /// As PostgreSQL writes it.
+    Text(String),
 }
 
 impl Request {
@@ -47,6 +89,7 @@ impl Request {
             memory_bytes: config.memory_bytes,
             zone: config.zone.name().to_owned(),
             spill_directory: super::process::spill_directory(),
+            postgres: None,
         }
     }
 }
@@ -78,12 +121,26 @@ pub enum FailureKind {
 pub(super) struct Failure {
     pub(super) kind: FailureKind,
     pub(super) message: String,
+    /// What PostgreSQL's clients are told beside it.
+    #[serde(default)]
+    pub(super) place: Place,
+}
+
+/// An error's code and place.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Its SQLSTATE; empty: that of its kind.
+    pub sqlstate: String,
+    /// Characters from the begin of the text, from 1; `None`: not known.
+    pub position: Option<usize>,
 }
 
 /// One frame of an answer.
 #[derive(Debug)]
 pub(super) enum Frame {
     Data(Bytes),
+    /// Types of a statement's parameters.
+    Parameters(Vec<u32>),
     Done(Done),
     Failed(Failure),
 }
@@ -91,6 +148,11 @@ pub(super) enum Frame {
 /// Writes a piece of the Arrow stream.
 pub(super) fn write_data(output: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
     write_frame(output, TAG_DATA, bytes)
+}
+
+/// Writes the types of a statement's parameters.
+pub(super) fn write_parameters(output: &mut impl Write, types: &[u32]) -> io::Result<()> {
+    write_frame(output, TAG_PARAMETERS, &serde_json::to_vec(types)?)
 }
 
 /// Writes the end.
@@ -121,6 +183,7 @@ pub(super) async fn read_frame(input: &mut (impl AsyncRead + Unpin)) -> io::Resu
     input.read_exact(&mut bytes).await?;
     match tag {
         TAG_DATA => Ok(Frame::Data(bytes.into())),
+        TAG_PARAMETERS => Ok(Frame::Parameters(serde_json::from_slice(&bytes)?)),
         TAG_DONE => Ok(Frame::Done(serde_json::from_slice(&bytes)?)),
         TAG_FAILED => Ok(Frame::Failed(serde_json::from_slice(&bytes)?)),
         other => Err(io::Error::other(format!("a frame with tag {other}"))),

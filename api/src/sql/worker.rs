@@ -10,6 +10,8 @@ use std::{
 use arrow::{array::RecordBatch, ipc::writer::StreamWriter};
 use datafusion::{
     catalog::{CatalogProvider, MemoryCatalogProvider},
+    config::Dialect,
+    dataframe::DataFrame,
     error::DataFusionError,
     execution::{
         disk_manager::{DiskManagerBuilder, DiskManagerMode},
@@ -25,7 +27,8 @@ use tokio::sync::oneshot;
 use super::{
     allow,
     catalog::Published,
-    protocol::{self, Done, Failure, FailureKind, Request},
+    postgres,
+    protocol::{self, Ask, Done, Failure, FailureKind, Place, Request},
 };
 
 const CATALOG: &str = "gridtally";
@@ -93,22 +96,68 @@ fn watch_end_of(mut input: impl Read + Send + 'static) -> oneshot::Receiver<()> 
 }
 
 async fn query(request: &Request, threads: usize, output: &mut impl Write) -> Result<Done, Failure> {
+    match &request.postgres {
+        None => {
+            let rows = planned(request, threads).await?;
+            answer_rows(rows, request, output).await
+        }
+        Some(ask) => {
+            let planned = planned_for_postgres(request, ask, threads).await;
+            // A place is one in the text; what is said while rows are made has none.
+            let rows = planned.map_err(|error| failure_in(&error, &request.query))?;
+            if !ask.describe {
+                return answer_rows(rows.0, request, output).await;
+            }
+            protocol::write_parameters(output, &rows.1).map_err(|error| internal(&error))?;
+            let columns = postgres::shown(rows.0.schema().as_arrow());
+            let mut stream = StreamWriter::try_new(Vec::new(), &columns).map_err(|error| internal(&error))?;
+            stream.finish().map_err(|error| internal(&error))?;
+            send(&mut stream, output)?;
+            Ok(Done {
+                rows: 0,
+                truncated: false,
+            })
+        }
+    }
+}
+
+/// The plan of a statement in the common dialect.
+async fn planned(request: &Request, threads: usize) -> Result<DataFrame, Failure> {
     allow::check(&request.query).map_err(|refused| Failure {
         kind: FailureKind::Plan,
         message: refused.to_string(),
+        place: Place::default(),
     })?;
     let context = context(request, threads).map_err(|error| failure(&error))?;
     let reading_only = SQLOptions::new()
         .with_allow_ddl(false)
         .with_allow_dml(false)
         .with_allow_statements(false);
-    let rows = context
+    context
         .sql_with_options(&request.query, reading_only)
         .await
-        .map_err(|error| failure(&error))?;
+        .map_err(|error| failure(&error))
+}
+
+/// The plan of a statement of a client of PostgreSQL, and the types of its parameters.
+async fn planned_for_postgres(
+    request: &Request,
+    ask: &Ask,
+    threads: usize,
+) -> Result<(DataFrame, Vec<u32>), DataFusionError> {
+    let context = context(request, threads)?;
+    let planned = postgres::plan(&context, &request.query, ask, &request.zone).await?;
+    let rows = context.execute_logical_plan(planned.plan).await?;
+    Ok((rows, planned.parameters))
+}
+
+async fn answer_rows(rows: DataFrame, request: &Request, output: &mut impl Write) -> Result<Done, Failure> {
     let mut batches = rows.execute_stream().await.map_err(|error| failure(&error))?;
-    let mut stream =
-        StreamWriter::try_new(Vec::new(), &batches.schema()).map_err(|error| internal(&error))?;
+    let columns = match &request.postgres {
+        Some(_) => postgres::shown(&batches.schema()),
+        None => batches.schema(),
+    };
+    let mut stream = StreamWriter::try_new(Vec::new(), &columns).map_err(|error| internal(&error))?;
     send(&mut stream, output)?;
     let mut left = request.rows_max;
     let mut truncated = false;
@@ -117,6 +166,10 @@ async fn query(request: &Request, threads: usize, output: &mut impl Write) -> Re
         let batch = batch.slice(0, batch.num_rows().min(left));
         left = left.saturating_sub(batch.num_rows());
         for piece in pieces(&batch) {
+            let piece = match &request.postgres {
+                Some(_) => postgres::renamed(&piece, &columns).map_err(|error| failure(&error))?,
+                None => piece,
+            };
             stream.write(&piece).map_err(|error| internal(&error))?;
             send(&mut stream, output)?;
         }
@@ -142,7 +195,8 @@ fn context(request: &Request, threads: usize) -> Result<SessionContext, DataFusi
         .build_arc()?;
     let mut config = SessionConfig::new()
         .with_target_partitions(threads)
-        .with_information_schema(true)
+        // To clients of PostgreSQL it is as PostgreSQL has it.
+        .with_information_schema(request.postgres.is_none())
         .with_default_catalog_and_schema(CATALOG, SCHEMA)
         .with_create_default_catalog_and_schema(false);
     let options = config.options_mut();
@@ -152,6 +206,10 @@ fn context(request: &Request, threads: usize) -> Result<SessionContext, DataFusi
     options.execution.parquet.pushdown_filters = true;
     options.sql_parser.map_string_types_to_utf8view = false;
     options.execution.time_zone = Some(request.zone.clone());
+    if request.postgres.is_some() {
+        options.sql_parser.dialect = Dialect::PostgreSQL;
+        options.sql_parser.collect_spans = true;
+    }
     let planner = SessionContext::new_with_config_rt(
         SessionConfig::new().with_target_partitions(threads),
         Arc::clone(&runtime),
@@ -162,6 +220,10 @@ fn context(request: &Request, threads: usize) -> Result<SessionContext, DataFusi
     let catalog = MemoryCatalogProvider::new();
     let published = Published::new(&reader, planner);
     published.register_functions(&context, &request.zone);
+    let published = match &request.postgres {
+        Some(ask) => published.beside(postgres::prepare(&context, &catalog, ask)?),
+        None => published,
+    };
     catalog.register_schema(SCHEMA, Arc::new(published))?;
     context.register_catalog(CATALOG, Arc::new(catalog));
     Ok(context)
@@ -190,6 +252,7 @@ fn internal(error: &impl std::fmt::Display) -> Failure {
     Failure {
         kind: FailureKind::Internal,
         message: error.to_string(),
+        place: Place::default(),
     }
 }
 
@@ -213,7 +276,18 @@ fn failure(error: &DataFusionError) -> Failure {
     Failure {
         kind,
         message: error.strip_backtrace(),
+        place: Place {
+            sqlstate: postgres::state::of(error).to_owned(),
+            position: None,
+        },
     }
+}
+
+/// As [`failure`], with its place in the text.
+fn failure_in(error: &DataFusionError, text: &str) -> Failure {
+    let mut failure = failure(error);
+    failure.place.position = postgres::state::position(error, text);
+    failure
 }
 
 #[cfg(test)]

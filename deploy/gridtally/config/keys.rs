@@ -101,6 +101,37 @@ pub(crate) const KEYS: &[Key] = &[
         "largest file that POST /api/v1/import takes, bytes",
     ),
     key(
+        "pg.listen",
+        "GRIDTALLY_PG_LISTEN",
+        "127.0.0.1:5433",
+        "address of SQL by PostgreSQL's protocol; port 0 picks a free one; empty: off",
+    ),
+    key(
+        "pg.open",
+        "GRIDTALLY_PG_OPEN",
+        "false",
+        "true: listen for PostgreSQL's protocol beyond loopback; set [[pg.users]] and a certificate there",
+    ),
+    key(
+        "pg.tls_certificate",
+        "GRIDTALLY_PG_TLS_CERTIFICATE",
+        "",
+        "certificate chain (PEM) for PostgreSQL's protocol; empty: no TLS. With one, clients beyond loopback must use it",
+    ),
+    key("pg.tls_key", "GRIDTALLY_PG_TLS_KEY", "", "its private key (PEM)"),
+    key(
+        "pg.connections_max",
+        "GRIDTALLY_PG_CONNECTIONS_MAX",
+        "100",
+        "sessions of PostgreSQL's protocol at a time",
+    ),
+    key(
+        "pg.idle_seconds",
+        "GRIDTALLY_PG_IDLE_SECONDS",
+        "3600",
+        "a session that says nothing for so long is ended, seconds",
+    ),
+    key(
         "log.commit_delay_ms",
         "GRIDTALLY_LOG_COMMIT_DELAY_MS",
         "10",

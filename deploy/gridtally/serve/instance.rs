@@ -11,7 +11,7 @@ use std::{
 };
 
 use gridtally_api::{
-    ApiSettings, ApiState,
+    ApiSettings, ApiState, PgSettings,
     sql::{Sql, SqlConfig},
     webhook::{CompensationNotices, Follows, OutageNotices, Source, Webhooks},
 };
@@ -82,6 +82,10 @@ pub(crate) struct Instance {
     end_http: watch::Sender<bool>,
     ingest: JoinSet<Result<(), Failure>>,
     http: JoinHandle<Result<(), Failure>>,
+    /// PostgreSQL's protocol.
+    pg: JoinHandle<Result<(), Failure>>,
+    /// Who may ask by it.
+    pg_access: &'static str,
     /// Telling the receivers of notices.
     notices: JoinSet<()>,
     _http_threads: Threads,
@@ -142,40 +146,41 @@ impl Instance {
             let _on = http_runtime.enter();
             bind(plan.http_listen, "HTTP")?
         };
+        let pg_listener = match &plan.pg {
+            Some(pg) => {
+                let _on = http_runtime.enter();
+                Some((
+                    bind(pg.listen, "PostgreSQL's protocol (pg.listen)")?,
+                    pg.settings.clone(),
+                ))
+            }
+            None => None,
+        };
         let endpoints = Endpoints {
             mqtt: local(&mqtt_listener)?,
             http: local(&http_listener)?,
+            pg: pg_listener
+                .as_ref()
+                .map(|(listener, _)| local(listener))
+                .transpose()?,
         };
+        let pg_access = access(pg_listener.as_ref().map(|(_, settings)| settings));
         let metrics = Arc::new(IngestMetrics::default());
-        let gate = Gate {
-            appender: core.log.appender(),
-            clock: plan.clock.clone(),
-            enrolment: Arc::new(plan.enrolment.clone()),
-            metrics: Arc::clone(&metrics),
-        };
         let (end_ingest, ending) = watch::channel(false);
-        let mut ingest = JoinSet::new();
-        let (mqtt_config, mqtt_gate, end) = (plan.mqtt.clone(), gate.clone(), told(ending.clone()));
-        ingest.spawn(async move {
-            let ended = mqtt::run(mqtt_listener, mqtt_config, mqtt_gate, end).await;
-            ended.map_err(|source| Failure::work("the MQTT endpoint ended", source))
-        });
-        if let Some(config) = plan.subscribe.clone() {
-            let end = told(ending);
-            ingest.spawn(async move {
-                let ended = subscribe::run(config, gate, end).await;
-                ended.map_err(|source| Failure::work("the subscriber ended", source))
-            });
-        }
+        let ingest = ways_in(&plan, &core, (mqtt_listener, &metrics), &ending);
         let (end_http, ending) = watch::channel(false);
         let mut notices = JoinSet::new();
         let webhooks = webhooks(&plan, &core, (&mut notices, &ending))?;
         let state = api_state(&plan, &core, metrics, webhooks)?;
+        let pg = http_runtime.spawn(serve_pg(pg_listener, state.sql.clone(), ending.clone()));
         let http = http_runtime.spawn(async move {
             let ended = gridtally_api::serve(http_listener, state, told(ending)).await;
             ended.map_err(|source| Failure::work("the API ended", source))
         });
         endpoints.write(&plan.data_dir)?;
+        if let Some(pg) = endpoints.pg {
+            tracing::info!(pg = %pg, access = pg_access, "SQL by PostgreSQL's protocol");
+        }
         tracing::info!(mqtt = %endpoints.mqtt, http = %endpoints.http, data_dir = %plan.data_dir.display(), "ready");
         Ok(Self {
             core,
@@ -185,6 +190,8 @@ impl Instance {
             end_http,
             ingest,
             http,
+            pg,
+            pg_access,
             notices,
             _http_threads: Threads(Some(http_runtime)),
         })
@@ -193,6 +200,11 @@ impl Instance {
     /// Folder of log and tables.
     pub(crate) fn data_dir(&self) -> &Path {
         &self.data_dir
+    }
+
+    /// Who may ask by PostgreSQL's protocol.
+    pub(crate) const fn pg_access(&self) -> &'static str {
+        self.pg_access
     }
 
     /// Resolves when a part has failed, with why.
@@ -206,6 +218,7 @@ impl Instance {
             failure = log_failure(&self.core.log) => failure,
             Some(ended) = self.ingest.join_next() => part_failure(ended, "a way in"),
             ended = &mut self.http => part_failure(ended, "the API"),
+            ended = &mut self.pg => part_failure(ended, "PostgreSQL's protocol"),
         }
     }
 
@@ -217,6 +230,7 @@ impl Instance {
             end_http,
             mut ingest,
             http,
+            pg,
             mut notices,
             ..
         } = self;
@@ -237,6 +251,8 @@ impl Instance {
             end_http.send_replace(true);
             // A task that failed before was reported by whoever asked for the end.
             let _ = http.await;
+            at("PostgreSQL connections");
+            let _ = pg.await;
             at("webhooks");
             while notices.join_next().await.is_some() {}
             stopped.map_err(|source| {
@@ -257,6 +273,61 @@ impl Instance {
             }
         }
     }
+}
+
+/// Who may ask by PostgreSQL's protocol.
+fn access(settings: Option<&PgSettings>) -> &'static str {
+    match settings {
+        Some(settings) if settings.users.is_empty() => "open: any user, no password",
+        Some(_) => "SCRAM-SHA-256",
+        None => "off",
+    }
+}
+
+/// Serves PostgreSQL's protocol until `ending`; where it is off it only waits.
+async fn serve_pg(
+    listener: Option<(TcpListener, PgSettings)>,
+    sql: Sql,
+    ending: watch::Receiver<bool>,
+) -> Result<(), Failure> {
+    match listener {
+        Some((listener, settings)) => gridtally_api::serve_pg(listener, sql, settings, told(ending))
+            .await
+            .map_err(|source| Failure::work("PostgreSQL's protocol ended", source)),
+        None => {
+            told(ending).await;
+            Ok(())
+        }
+    }
+}
+
+/// Starts the MQTT endpoint and, where there is a broker to read from, the subscriber.
+fn ways_in(
+    plan: &Plan,
+    core: &Core,
+    (listener, metrics): (TcpListener, &Arc<IngestMetrics>),
+    ending: &watch::Receiver<bool>,
+) -> JoinSet<Result<(), Failure>> {
+    let gate = Gate {
+        appender: core.log.appender(),
+        clock: plan.clock.clone(),
+        enrolment: Arc::new(plan.enrolment.clone()),
+        metrics: Arc::clone(metrics),
+    };
+    let mut ingest = JoinSet::new();
+    let (config, end, of_mqtt) = (plan.mqtt.clone(), told(ending.clone()), gate.clone());
+    ingest.spawn(async move {
+        let ended = mqtt::run(listener, config, of_mqtt, end).await;
+        ended.map_err(|source| Failure::work("the MQTT endpoint ended", source))
+    });
+    if let Some(config) = plan.subscribe.clone() {
+        let end = told(ending.clone());
+        ingest.spawn(async move {
+            let ended = subscribe::run(config, gate, end).await;
+            ended.map_err(|source| Failure::work("the subscriber ended", source))
+        });
+    }
+    ingest
 }
 
 fn engine_failure(cause: Option<&gridtally_engine::EngineError>) -> Failure {

@@ -72,6 +72,7 @@ fn request(root: &Path, query: &str) -> Request {
         memory_bytes: 64 << 20,
         zone: "Asia/Kolkata".to_owned(),
         spill_directory: root.parent().unwrap().join("spill"),
+        postgres: None,
     }
 }
 
@@ -98,6 +99,7 @@ fn read_answer(bytes: &[u8]) -> Answer {
         let end = loop {
             match read_frame(&mut input).await.unwrap() {
                 Frame::Data(bytes) => stream.extend_from_slice(&bytes),
+                Frame::Parameters(_) => {}
                 Frame::Done(done) => break Ok(done),
                 Frame::Failed(failure) => break Err(failure),
             }

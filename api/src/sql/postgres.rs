@@ -1,0 +1,215 @@
+//! Statements of PostgreSQL's clients in a worker: catalogues, functions, parameters, and what the planner does not know.
+//!
+//! A statement is parsed in PostgreSQL's dialect and held against the allow-list, its parameters are put in their places, what cannot be
+//! planned as written is rewritten (`rewrite`), its columns get PostgreSQL's names. Then it is planned like any other.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use arrow::{
+    array::RecordBatch,
+    datatypes::{Field, Schema, SchemaRef},
+};
+use datafusion::{
+    catalog::{CatalogProvider, MemoryCatalogProvider},
+    error::{DataFusionError, Result},
+    logical_expr::LogicalPlan,
+    prelude::{SQLOptions, SessionContext},
+    sql::{
+        parser::{DFParser, Statement as TopStatement},
+        sqlparser::{ast::Statement, dialect::PostgreSqlDialect},
+    },
+};
+
+use super::{
+    allow,
+    protocol::{Ask, Given, Parameter},
+};
+use facts::Facts;
+use relations::{INFORMATION_SCHEMA, PG_CATALOG, System};
+
+pub(super) mod contents;
+pub(crate) mod facts;
+mod functions;
+mod names;
+pub(crate) mod parameters;
+pub(super) mod relations;
+mod rewrite;
+pub(crate) mod state;
+pub(crate) mod types;
+
+/// Statements of a text, each held against nothing yet.
+pub(crate) fn parse(text: &str) -> Result<Vec<TopStatement>> {
+    Ok(DFParser::parse_sql_with_dialect(text, &PostgreSqlDialect {})?.into())
+}
+
+/// Adds the catalogues and their functions.
+pub(super) fn prepare(
+    context: &SessionContext,
+    catalog: &MemoryCatalogProvider,
+    ask: &Ask,
+) -> Result<System> {
+    let facts = Arc::new(Facts::new(ask));
+    functions::register(context, &facts);
+    let schemas = [PG_CATALOG, INFORMATION_SCHEMA];
+    for schema in schemas {
+        catalog.register_schema(schema, Arc::new(System::new(schema, Arc::clone(&facts))))?;
+    }
+    Ok(System::new(PG_CATALOG, facts))
+}
+
+/// A statement that was planned.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub(super) plan: LogicalPlan,
+    /// Types of its parameters.
+    pub(super) parameters: Vec<u32>,
+}
+
+/// Plans the statement that is asked for.
+pub(super) async fn plan(context: &SessionContext, text: &str, ask: &Ask, zone: &str) -> Result<Planned> {
+    let statement = parse(text)?
+        .into_iter()
+        .nth(ask.statement)
+        .map(runnable)
+        .ok_or_else(|| DataFusionError::Plan(format!("there is no statement {}", ask.statement)))?;
+    allow::check_statement_of_postgres(&statement)
+        .map_err(|refused| DataFusionError::Plan(refused.to_string()))?;
+    let count = innermost(&statement).map_or(0, parameters::count);
+    let mut given = ask.parameters.clone();
+    given.truncate(count);
+    given.resize(
+        count,
+        Parameter {
+            oid: types::UNSPECIFIED,
+            value: Given::Later,
+        },
+    );
+    let describes = ask.describe;
+    let mut needed = BTreeMap::new();
+    if given.iter().any(|parameter| parameter.oid == types::UNSPECIFIED) {
+        let open: Vec<Parameter> = given
+            .iter()
+            .map(|parameter| Parameter {
+                oid: parameter.oid,
+                value: Given::Later,
+            })
+            .collect();
+        match planned(context, statement.clone(), &open, zone).await {
+            Ok(plan) => needed = needed_types(&plan)?,
+            Err(error) if describes => return Err(error),
+            // With its values in their places it may still be planned.
+            Err(_) => {}
+        }
+        for (parameter, number) in given.iter_mut().zip(1_usize..) {
+            if parameter.oid == types::UNSPECIFIED
+                && let Some(oid) = needed.get(&number)
+            {
+                parameter.oid = *oid;
+            }
+        }
+    }
+    let oids = parameters::types_of(count, &given, &needed);
+    let plan = planned(context, statement, &given, zone).await?;
+    SQLOptions::new()
+        .with_allow_ddl(false)
+        .with_allow_dml(false)
+        .with_allow_statements(false)
+        .verify_plan(&plan)?;
+    Ok(Planned {
+        plan,
+        parameters: oids,
+    })
+}
+
+/// What is explained, or the statement itself.
+fn innermost(statement: &TopStatement) -> Option<&Statement> {
+    if let TopStatement::Explain(explain) = statement {
+        return innermost(&explain.statement);
+    }
+    if let TopStatement::Statement(inner) = statement {
+        Some(inner)
+    } else {
+        None
+    }
+}
+
+/// The same, to be changed.
+fn innermost_mut(statement: &mut TopStatement) -> Option<&mut Statement> {
+    if let TopStatement::Explain(explain) = statement {
+        return innermost_mut(&mut explain.statement);
+    }
+    if let TopStatement::Statement(inner) = statement {
+        Some(inner)
+    } else {
+        None
+    }
+}
+
+/// Of a cursor's declaration its query.
+fn runnable(statement: TopStatement) -> TopStatement {
+    if let TopStatement::Statement(inner) = &statement
+        && let Statement::Declare { stmts } = inner.as_ref()
+        && let [one] = stmts.as_slice()
+        && let Some(query) = &one.for_query
+    {
+        return TopStatement::Statement(Box::new(Statement::Query(query.clone())));
+    }
+    statement
+}
+
+async fn planned(
+    context: &SessionContext,
+    mut statement: TopStatement,
+    given: &[Parameter],
+    zone: &str,
+) -> Result<LogicalPlan> {
+    if let Some(inner) = innermost_mut(&mut statement) {
+        prepared(inner, given, zone)?;
+    }
+    context.state().statement_to_plan(statement).await
+}
+
+fn prepared(statement: &mut Statement, given: &[Parameter], zone: &str) -> Result<()> {
+    parameters::bind(statement, given, zone).map_err(|problem| {
+        // A value that is not of its type, as PostgreSQL says it.
+        DataFusionError::ArrowError(Box::new(arrow::error::ArrowError::ParseError(problem)), None)
+    })?;
+    rewrite::rewrite(statement);
+    names::name(statement);
+    Ok(())
+}
+
+/// Types that a plan needs of its parameters, by their number.
+fn needed_types(plan: &LogicalPlan) -> Result<BTreeMap<usize, u32>> {
+    let found = plan.get_parameter_types()?;
+    Ok(found
+        .into_iter()
+        .filter_map(|(name, kind)| {
+            let number = name.strip_prefix('$')?.parse().ok()?;
+            Some((number, types::of(&kind?)))
+        })
+        .collect())
+}
+
+/// The columns of a result under the names that its client sees.
+pub(super) fn shown(schema: &Schema) -> SchemaRef {
+    let fields: Vec<Field> = schema
+        .fields()
+        .iter()
+        .map(|field| {
+            let name = names::shown(field.name());
+            field.as_ref().clone().with_name(name).with_nullable(true)
+        })
+        .collect();
+    Arc::new(Schema::new(fields))
+}
+
+/// A batch under those names.
+pub(super) fn renamed(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(
+        Arc::clone(schema),
+        batch.columns().to_vec(),
+        &options,
+    )?)
+}

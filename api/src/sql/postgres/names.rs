@@ -1,0 +1,113 @@
+//! Names of a result's columns, as PostgreSQL gives them.
+
+use std::collections::BTreeSet;
+
+use datafusion::sql::sqlparser::ast::{Expr, Ident, ObjectNamePart, SelectItem, SetExpr, Statement};
+
+/// Between a name and what tells it apart from an equal one, which the planner refuses; cut off before the result is sent.
+const APART: char = '\u{1}';
+
+/// Names the columns of a query.
+pub(super) fn name(statement: &mut Statement) {
+    if let Statement::Query(query) = statement {
+        body(&mut query.body);
+    }
+}
+
+fn body(expr: &mut SetExpr) {
+    if let SetExpr::Select(select) = expr {
+        tell_apart(&mut select.projection);
+    } else if let SetExpr::Query(query) = expr {
+        body(&mut query.body);
+    } else if let SetExpr::SetOperation { left, right, .. } = expr {
+        body(left);
+        body(right);
+    }
+}
+
+/// Gives each expression its name, and equal names something apart.
+pub(super) fn tell_apart(items: &mut [SelectItem]) {
+    let mut taken = BTreeSet::new();
+    for (at, item) in items.iter_mut().enumerate() {
+        let (expr, name) = match item {
+            SelectItem::UnnamedExpr(expr) => {
+                // A column keeps its table's name before it: two tables may have one.
+                let plain = matches!(expr, Expr::CompoundIdentifier(_))
+                    || matches!(expr, Expr::Identifier(name) if !taken.contains(&name.value));
+                if plain {
+                    taken.insert(of(expr));
+                    continue;
+                }
+                let name = of(expr);
+                (expr.clone(), name)
+            }
+            SelectItem::ExprWithAlias { expr, alias } => {
+                if taken.insert(alias.value.clone()) {
+                    continue;
+                }
+                (expr.clone(), alias.value.clone())
+            }
+            SelectItem::ExprWithAliases { .. }
+            | SelectItem::QualifiedWildcard(..)
+            | SelectItem::Wildcard(_) => continue,
+        };
+        let name = if taken.insert(name.clone()) {
+            name
+        } else {
+            format!("{name}{APART}{at}")
+        };
+        *item = SelectItem::ExprWithAlias {
+            expr,
+            alias: Ident::with_quote('"', name),
+        };
+    }
+}
+
+/// A name without what tells it apart.
+pub(super) fn shown(name: &str) -> &str {
+    name.split(APART).next().unwrap_or_default()
+}
+
+/// The name that PostgreSQL gives an expression.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "all else has no name, as in PostgreSQL"
+)]
+pub(super) fn of(expr: &Expr) -> String {
+    match expr {
+        Expr::Identifier(name) => name.value.clone(),
+        Expr::CompoundIdentifier(names) => names.last().map_or_else(String::new, |name| name.value.clone()),
+        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => of(inner),
+        Expr::Cast {
+            expr: inner,
+            data_type,
+            ..
+        } => match of(inner) {
+            name if name == UNNAMED => data_type.to_string().to_ascii_lowercase(),
+            name => name,
+        },
+        Expr::Function(function) => function
+            .name
+            .0
+            .last()
+            .and_then(ObjectNamePart::as_ident)
+            .map_or_else(|| UNNAMED.to_owned(), |name| name.value.to_ascii_lowercase()),
+        Expr::Case { .. } => "case".to_owned(),
+        Expr::Exists { .. } => "exists".to_owned(),
+        Expr::Array(_) => "array".to_owned(),
+        Expr::Extract { .. } => "extract".to_owned(),
+        Expr::Substring { .. } => "substring".to_owned(),
+        Expr::Trim { .. } => "btrim".to_owned(),
+        Expr::Subquery(query) => match query.body.as_ref() {
+            SetExpr::Select(select) => match select.projection.first() {
+                Some(SelectItem::UnnamedExpr(expr)) => of(expr),
+                Some(SelectItem::ExprWithAlias { alias, .. }) => alias.value.clone(),
+                _ => UNNAMED.to_owned(),
+            },
+            _ => UNNAMED.to_owned(),
+        },
+        _ => UNNAMED.to_owned(),
+    }
+}
+
+const UNNAMED: &str = "?column?";

@@ -1,0 +1,95 @@
+//! SQL by PostgreSQL's protocol, from configuration.
+
+use std::{collections::BTreeSet, net::SocketAddr, path::Path};
+
+use gridtally_api::{PgSettings, PgTls, Verifier};
+
+use crate::config::{Config, ConfigError};
+
+/// Where it listens, and how.
+#[derive(Debug, Clone)]
+pub(crate) struct PgPlan {
+    pub(crate) listen: SocketAddr,
+    pub(crate) settings: PgSettings,
+}
+
+/// The plan; `None`: off.
+pub(super) fn plan(config: &Config) -> Result<Option<PgPlan>, ConfigError> {
+    if config.text_if_set("pg.listen").is_none() {
+        return Ok(None);
+    }
+    Ok(Some(PgPlan {
+        listen: super::guarded(config, "pg.listen", "pg.open")?,
+        settings: PgSettings {
+            connections_max: config.count("pg.connections_max", 1..=10_000)?,
+            idle: config.seconds("pg.idle_seconds", 1..=604_800)?,
+            users: users(config)?,
+            tls: tls(config)?,
+        },
+    }))
+}
+
+/// Names with verifiers.
+fn users(config: &Config) -> Result<Vec<(String, Verifier)>, ConfigError> {
+    let mut names: BTreeSet<&str> = BTreeSet::new();
+    let mut users = Vec::with_capacity(config.pg_users.len());
+    for user in &config.pg_users {
+        let refuse = |reason: String| ConfigError::Form {
+            key: format!("pg.users.{}", user.name),
+            path: config.file.clone().unwrap_or_default(),
+            reason,
+        };
+        if user.name.is_empty() {
+            return Err(refuse("each needs a name".to_owned()));
+        }
+        if !names.insert(&user.name) {
+            return Err(refuse("it stands twice".to_owned()));
+        }
+        let verifier = Verifier::parse(&user.verifier).map_err(refuse)?;
+        users.push((user.name.clone(), verifier));
+    }
+    Ok(users)
+}
+
+/// Certificate and key: both or neither, and never silently neither.
+fn tls(config: &Config) -> Result<Option<PgTls>, ConfigError> {
+    let certificate = config.text_if_set("pg.tls_certificate");
+    let key = config.text_if_set("pg.tls_key");
+    match (certificate, key) {
+        (None, None) => Ok(None),
+        (Some(certificate), Some(key)) => PgTls::load(Path::new(certificate), Path::new(key))
+            .map(Some)
+            .map_err(|error| config.refuse("pg.tls_certificate", crate::exit::chain(&error))),
+        (Some(_), None) => Err(config.refuse("pg.tls_key", "the certificate needs its key")),
+        (None, Some(_)) => Err(config.refuse("pg.tls_certificate", "the key needs its certificate")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::users;
+    use crate::config::{Config, PgUser, Sources};
+
+    #[test]
+    fn a_user_that_cannot_be_used_is_refused_with_name_and_why() {
+        let check = |users_given: &[(&str, &str)], expected: &str| {
+            let mut config = Config::load(&Sources::default(), |_| None).unwrap();
+            config.pg_users = users_given
+                .iter()
+                .map(|(name, verifier)| PgUser {
+                    name: (*name).to_owned(),
+                    verifier: (*verifier).to_owned(),
+                })
+                .collect();
+            let error = users(&config).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        };
+        let good = gridtally_api::Verifier::of_password("secret")
+            .unwrap()
+            .to_string();
+        check(&[("a", "secret")], "`pg.users.a` in ");
+        check(&[("a", "secret")], "needed is SCRAM-SHA-256$");
+        check(&[("", &good)], "each needs a name");
+        check(&[("a", &good), ("a", &good)], "it stands twice");
+    }
+}

@@ -1,0 +1,567 @@
+//! SQL by PostgreSQL's protocol: psql, psycopg and SQLAlchemy against the real binary. What is not reading is refused (SQL-1).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    clippy::too_many_arguments,
+    clippy::large_futures,
+    clippy::needless_pass_by_value,
+    clippy::wildcard_enum_match_arm,
+    clippy::disallowed_methods,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    reason = "tests fail by panicking, and are an edge"
+)]
+
+mod product;
+
+use std::{
+    io::Write,
+    path::Path,
+    process::{Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use product::{
+    PATIENCE, Product, have,
+    psql::{LONG, product_with_data, psql, psql_command, psql_error, text, wait_busy},
+    python_command,
+};
+use serde_json::{Value, json};
+
+/// Lines that a script of `tests/clients` says; `None` where a machine cannot have Python.
+fn python(product: &Product, kind: &str, argument: &str, input: &Value) -> Option<Vec<String>> {
+    let port = product.pg.port().to_string();
+    let mut command = python_command("pg.py", &[kind, &port, argument])?;
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(input.to_string().as_bytes())
+        .unwrap();
+    let output: Output = child.wait_with_output().unwrap();
+    assert!(
+        output.status.success(),
+        "{kind}:\n{}\n{}\n{}",
+        text(&output.stdout),
+        text(&output.stderr),
+        product.errors()
+    );
+    Some(text(&output.stdout).lines().map(str::to_owned).collect())
+}
+
+/// Rows of `POST /api/v1/sql` as PostgreSQL's text has them, from its CSV: a JSON reader would round the numbers.
+fn by_http(product: &Product, query: &str) -> Vec<Vec<String>> {
+    let body = json!({ "query": query, "format": "csv" }).to_string();
+    let (status, answer) = product.post("/api/v1/sql", "application/json", body.as_bytes());
+    assert_eq!(status, 200, "{query}: {answer}");
+    let mut rows = vec![Vec::new()];
+    let (mut cell, mut quoted, mut was_quoted) = (String::new(), false, false);
+    let mut letters = answer.as_str().unwrap().chars().peekable();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '"' if quoted && letters.next_if_eq(&'"').is_some() => cell.push('"'),
+            '"' => (quoted, was_quoted) = (!quoted, true),
+            ',' | '\n' if !quoted => {
+                let value = std::mem::take(&mut cell);
+                let is_time =
+                    value.len() >= 19 && value.as_bytes()[10] == b'T' && value.as_bytes()[4] == b'-';
+                rows.last_mut().unwrap().push(match value.as_str() {
+                    "" if !was_quoted => "∅".to_owned(),
+                    "true" => "t".to_owned(),
+                    "false" => "f".to_owned(),
+                    _ if is_time => value.replacen('T', " ", 1),
+                    _ => value,
+                });
+                was_quoted = false;
+                if letter == '\n' {
+                    rows.push(Vec::new());
+                }
+            }
+            '\r' if !quoted => {}
+            letter => cell.push(letter),
+        }
+    }
+    // The first line names the columns; after the last there is nothing.
+    rows.pop();
+    rows.remove(0);
+    rows
+}
+
+fn assert_same(by_http: &str, by_pg: &str, query: &str) {
+    let same = by_http == by_pg
+        || matches!((by_http.parse::<f64>(), by_pg.parse::<f64>()), (Ok(one), Ok(other)) if one.to_bits() == other.to_bits());
+    assert!(
+        same,
+        "{query}: by HTTP `{by_http}`, by PostgreSQL's protocol `{by_pg}`"
+    );
+}
+
+/// Questions of an auditor, which every way must answer alike.
+const QUESTIONS: &[&str] = &[
+    "SELECT count(*), sum(import_wh), min(interval_end), max(interval_end), avg(import_wh) FROM interval_reads",
+    "SELECT meter_id, sum(import_wh) AS import_wh FROM interval_reads GROUP BY meter_id ORDER BY meter_id",
+    "SELECT * FROM interval_reads ORDER BY meter_id, interval_end LIMIT 40",
+    "SELECT * FROM dt_balance ORDER BY dt_id, interval_end LIMIT 40",
+    "SELECT dt_id, day, sum(loss_wh), avg(loss_pct), min(coverage_pct) FROM dt_balance GROUP BY 1, 2 ORDER BY 1, 2",
+    "SELECT * FROM node_balance_daily ORDER BY node_id, day LIMIT 40",
+    "SELECT * FROM nodes ORDER BY node_id",
+    "SELECT n.name, b.day, b.total_loss_wh FROM node_balance_daily b JOIN nodes n ON n.node_id = b.node_id ORDER BY 2, 1 LIMIT 30",
+    "SELECT count(*) FROM dt_balance_as_of('2026-04-28T12:00:00+05:30')",
+    "SELECT date_trunc('day', interval_end) AS of_day, count(*) FROM interval_reads GROUP BY 1 ORDER BY 1",
+    "SELECT 1.5, CAST('-12345.60' AS DECIMAL(18, 2)), 1e300, CAST(0.1 AS REAL), true, NULL, 'it''s', DATE '2026-04-01'",
+    "SELECT meter_id, CASE WHEN import_wh > 500 THEN 'high' ELSE 'low' END AS level, count(*) FROM interval_reads GROUP BY 1, 2 ORDER BY 1, 2",
+];
+
+#[test]
+fn answers_agree_with_http_to_the_last_digit() {
+    if !have("psql") {
+        return;
+    }
+    let (_folder, product) = product_with_data(&[]);
+    for query in QUESTIONS {
+        let by_http = by_http(&product, query);
+        assert!(!by_http.is_empty(), "{query}");
+        let shown = psql(&product, &["-At", "-F", "\u{1f}", "-P", "null=∅", "-c", query]);
+        let by_psql: Vec<Vec<&str>> = shown.lines().map(|line| line.split('\u{1f}').collect()).collect();
+        assert_eq!(by_psql.len(), by_http.len(), "{query}");
+        for (one, other) in by_http.iter().zip(&by_psql) {
+            assert_eq!(one.len(), other.len(), "{query}: {other:?}");
+            for (one, other) in one.iter().zip(other) {
+                assert_same(one, other, query);
+            }
+        }
+    }
+    let Some(lines) = python(&product, "queries", "", &json!(QUESTIONS)) else {
+        return;
+    };
+    assert_eq!(lines.len(), 4 * QUESTIONS.len());
+    for (query, lines) in QUESTIONS.iter().zip(lines.chunks(4)) {
+        let by_http = by_http(&product, query);
+        for (way, line) in ["text", "binary", "prepared", "cursor"].iter().zip(lines) {
+            let rows: Vec<Vec<String>> = serde_json::from_str(line).unwrap();
+            assert_eq!(rows.len(), by_http.len(), "{query} as {way}");
+            for (one, other) in by_http.iter().flatten().zip(rows.iter().flatten()) {
+                // The driver reads a real as a double, with more digits.
+                let same_real = one
+                    .parse::<f32>()
+                    .ok()
+                    .is_some_and(|one| other.parse() == Ok(one));
+                if !same_real {
+                    assert_same(one, other, &format!("{query} as {way}"));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn psql_describes_every_table_with_its_comments() {
+    if !have("psql") {
+        return;
+    }
+    let (_folder, product) = product_with_data(&[]);
+    let columns = product.sql("SELECT table_name, column_name, about, unit FROM table_columns ORDER BY 1");
+    let listed = psql(&product, &["-At", "-c", "\\dt"]);
+    let mut tables: Vec<&str> = columns.iter().map(|row| row[0].as_str().unwrap()).collect();
+    tables.dedup();
+    assert!(tables.len() >= 20, "{tables:?}");
+    for table in &tables {
+        assert!(
+            listed.contains(&format!("public|{table}|table|gridtally")),
+            "{table} in\n{listed}"
+        );
+        let described = psql(&product, &["-At", "-c", &format!("\\d+ {table}")]);
+        for row in columns.iter().filter(|row| row[0] == **table) {
+            let name = row[1].as_str().unwrap();
+            let line = described
+                .lines()
+                .find(|line| line.split('|').next() == Some(name));
+            let line = line.unwrap_or_else(|| panic!("{table} has no {name}:\n{described}"));
+            assert!(line.contains(row[2].as_str().unwrap()), "{table}.{name}: {line}");
+            let unit = row[3].as_str().unwrap();
+            assert!(
+                unit.is_empty() || line.contains(&format!("[{unit}]")),
+                "{table}.{name}: {line}"
+            );
+        }
+    }
+    let described = psql(&product, &["-At", "-c", "\\d billing"]);
+    assert!(described.contains("billed_inr|numeric(18,2)|"), "{described}");
+    assert!(
+        psql(&product, &["-At", "-c", "\\d nodes_history"]).contains("valid_from|timestamp with time zone|")
+    );
+    assert!(
+        psql(&product, &["-At", "-c", "\\dt+ nodes"])
+            .contains("public|nodes|table|gridtally|permanent|heap|")
+    );
+    assert!(psql(&product, &["-At", "-c", "\\df"]).contains(
+        "public|nodes_as_of|SETOF nodes|at timestamp with time zone, known timestamp with time zone|func"
+    ));
+    assert!(psql(&product, &["-At", "-c", "\\dn"]).contains("public|gridtally"));
+    assert!(psql(&product, &["-At", "-c", "\\du"]).contains("auditor|"));
+    assert!(psql(&product, &["-At", "-c", "\\l"]).contains("gridtally|gridtally|UTF8"));
+    assert!(psql(&product, &["-At", "-c", "\\d pg_class"]).contains("relname|name|"));
+    for silent in [
+        "\\dv",
+        "\\di",
+        "\\ds",
+        "\\dT",
+        "\\d no*",
+        "\\d",
+        "\\dd nodes",
+        "\\dp nodes",
+        "\\dS pg_am",
+        "\\conninfo",
+    ] {
+        psql(&product, &["-c", silent]);
+    }
+    let missing = psql_error(&product, &["-c", "\\d nowhere"]);
+    assert!(
+        missing.contains("Did not find any relation named \"nowhere\""),
+        "{missing}"
+    );
+}
+
+#[test]
+fn psycopg_gives_parameters_of_every_type() {
+    let (_folder, product) = product_with_data(&[]);
+    let Some(lines) = python(&product, "parameters", "", &Value::Null) else {
+        return;
+    };
+    let count = |condition: &str| {
+        product.sql_number(&format!("SELECT count(*) FROM interval_reads WHERE {condition}"))
+    };
+    let two = product.sql("SELECT meter_id FROM meters ORDER BY meter_id LIMIT 2");
+    let expected = [
+        json!([[42, "it's", true]]),
+        json!([[1.5, "-1.50", "2026-04-01"]]),
+        json!([["2026-04-01T00:30:00+05:30"]]),
+        json!([[count("interval_end = TIMESTAMP '2026-03-31T19:00:00Z'")]]),
+        json!([[count("day = '2026-04-01' AND import_wh >= 100")]]),
+        json!([[count("meter_id IN ('SD10006414', 'SD10017554')")]]),
+        json!([[count("meter_id = 'SD10006414'")]]),
+        json!([[product.sql_number("SELECT count(*) FROM nodes_as_of('2026-04-01T00:30:00+05:30')")]]),
+        json!(two),
+        json!([["nothing"]]),
+    ];
+    let said: Vec<Value> = lines
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn sqlalchemy_reflects_the_tables() {
+    let (_folder, product) = product_with_data(&[]);
+    let Some(lines) = python(&product, "reflection", "", &Value::Null) else {
+        return;
+    };
+    let tables: Vec<String> = serde_json::from_str(&lines[0]).unwrap();
+    assert_eq!(lines.len(), tables.len() + 2);
+    let columns = product.sql("SELECT table_name, column_name, nullable, about FROM table_columns");
+    for (table, line) in tables.iter().zip(&lines[1..]) {
+        let reflected: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(reflected["table"], json!(table));
+        assert!(
+            reflected["comment"]
+                .as_str()
+                .is_some_and(|comment| !comment.is_empty()),
+            "{line}"
+        );
+        let expected: Vec<_> = columns.iter().filter(|row| row[0] == json!(table)).collect();
+        let found = reflected["columns"].as_array().unwrap();
+        if !expected.is_empty() {
+            assert_eq!(found.len(), expected.len(), "{table}");
+        }
+        for (one, other) in expected.iter().zip(found) {
+            assert_eq!((&one[1], &one[2]), (&other[0], &other[2]), "{table}");
+            assert!(
+                other[3].as_str().unwrap().starts_with(one[3].as_str().unwrap()),
+                "{line}"
+            );
+        }
+    }
+    let sums = product.sql(
+        "SELECT meter_id, sum(import_wh) FROM interval_reads WHERE import_wh > 10 GROUP BY 1 ORDER BY 1",
+    );
+    assert_eq!(
+        serde_json::from_str::<Value>(lines.last().unwrap()).unwrap(),
+        json!(sums)
+    );
+}
+
+/// Statements that must not run, with the codes of their refusal in the simple and in the extended protocol.
+const REFUSED: &[(&str, &str, &str)] = &[
+    ("INSERT INTO nodes (node_id) VALUES ('x')", "25006", "25006"),
+    ("UPDATE nodes SET name = 'x'", "25006", "25006"),
+    ("DELETE FROM nodes", "25006", "25006"),
+    ("DROP TABLE nodes", "25006", "25006"),
+    ("CREATE TABLE x AS SELECT 1", "25006", "25006"),
+    (
+        "CREATE EXTERNAL TABLE x STORED AS CSV LOCATION '/etc/passwd'",
+        "25006",
+        "25006",
+    ),
+    ("SELECT * INTO x FROM nodes", "25006", "25006"),
+    (
+        "WITH x AS (INSERT INTO nodes VALUES ('x') RETURNING 1) SELECT * FROM x",
+        "25006",
+        "25006",
+    ),
+    ("COPY nodes TO STDOUT", "0A000", "0A000"),
+    ("COPY nodes FROM STDIN", "0A000", "0A000"),
+    (
+        "COPY (SELECT 1) TO '/tmp/gridtally-pg-test.csv'",
+        "0A000",
+        "0A000",
+    ),
+    (
+        "EXPLAIN ANALYZE COPY nodes TO '/tmp/gridtally-pg-test.csv'",
+        "0A000",
+        "0A000",
+    ),
+    ("SELECT * FROM read_csv('/etc/passwd')", "42501", "42501"),
+    ("SELECT * FROM pg_catalog.pg_ls_dir('/')", "42501", "42501"),
+    ("SELECT pg_read_file('/etc/passwd')", "42883", "42883"),
+    ("SELECT lo_import('/etc/passwd')", "42883", "42883"),
+    ("SELECT * FROM '/etc/passwd'", "42P01", "42P01"),
+    ("SELECT * FROM \"/etc/passwd\"", "42P01", "42P01"),
+    ("SELECT 1; DROP TABLE nodes", "25006", "25006"),
+    ("SELECT 1; SELECT 2", "ran", "42601"),
+    (
+        "BEGIN; COPY nodes TO '/tmp/gridtally-pg-test.csv'; COMMIT",
+        "0A000",
+        "0A000",
+    ),
+    ("SET datafusion.execution.batch_size = 1", "42704", "42704"),
+    ("SET work_mem = '100GB'", "42704", "42704"),
+    ("SET ROLE postgres", "42501", "42501"),
+    ("BEGIN READ WRITE", "25006", "25006"),
+    (
+        "DECLARE c CURSOR WITH HOLD FOR SELECT * FROM read_csv('/etc/passwd')",
+        "42501",
+        "42501",
+    ),
+    (
+        "SELECT set_config('statement_timeout', '0', false)",
+        "42883",
+        "42883",
+    ),
+];
+
+#[test]
+fn sql_1_what_is_not_reading_is_refused_in_both_protocols() {
+    let (_folder, product) = product_with_data(&[]);
+    let statements: Vec<&str> = REFUSED.iter().map(|(statement, ..)| *statement).collect();
+    let Some(lines) = python(&product, "refused", "", &json!(statements)) else {
+        return;
+    };
+    assert_eq!(lines.len(), REFUSED.len());
+    for ((statement, simple, extended), line) in REFUSED.iter().zip(&lines) {
+        assert_eq!(
+            serde_json::from_str::<Value>(line).unwrap(),
+            json!([simple, extended]),
+            "{statement}"
+        );
+    }
+    assert!(!Path::new("/tmp/gridtally-pg-test.csv").exists());
+    assert!(product.sql_number("SELECT count(*) FROM nodes") > 0);
+}
+
+#[test]
+fn errors_have_their_codes_and_places_and_limits_hold() {
+    let (_folder, product) = product_with_data(&[("sql.rows_max", "1000"), ("sql.deadline_seconds", "3")]);
+    let cases = [
+        ("SELECT * FROM nodes WHERE )", json!(["42601", 27])),
+        ("SELECT nowhere FROM nodes", json!(["42703", 8])),
+        ("SELECT * FROM nowhere", json!(["42P01", 15])),
+        ("SELECT nowhere(1)", json!(["42883", 8])),
+        (
+            "SELECT 1 / (import_wh - import_wh) FROM interval_reads",
+            json!(["22012", null]),
+        ),
+        ("SELECT CAST('x' AS INT) FROM nodes", json!(["22P02", null])),
+        ("SELECT name, count(*) FROM nodes", json!(["42803", null])),
+        ("SELECT * FROM dt_balance_as_of('soon')", json!(["22007", null])),
+        ("SELECT * FROM generate_series(1, 1000)", json!(["ran", 1000])),
+        ("SELECT * FROM generate_series(1, 1001)", json!(["54000", null])),
+        (LONG, json!(["57014", null])),
+        (
+            "SELECT array_agg(CAST(a.value * b.value AS TEXT) || ' of some length') FROM generate_series(1, 20000) a CROSS JOIN generate_series(1, 20000) b",
+            json!(["53200", null]),
+        ),
+    ];
+    let statements: Vec<&str> = cases.iter().map(|(statement, _)| *statement).collect();
+    let Some(lines) = python(&product, "limits", "", &json!(statements)) else {
+        return;
+    };
+    for ((statement, expected), line) in cases.iter().zip(&lines) {
+        let said: Value = serde_json::from_str(line).unwrap();
+        // A runaway query ends by whichever limit it meets first.
+        let either = expected[0] == "53200" && said[0] == "57014";
+        assert!(either || said[0] == expected[0], "{statement}: {said}");
+        if !expected[1].is_null() {
+            assert_eq!(said[1], expected[1], "{statement}");
+        }
+    }
+    assert_eq!(lines.last().unwrap(), "[\"after\", 1]");
+}
+
+/// Waits until no worker runs.
+fn wait_idle(product: &Product) {
+    let deadline = Instant::now() + PATIENCE;
+    while product.metric("gridtally_sql_queries_running") > 0.0 {
+        assert!(Instant::now() < deadline, "a worker still runs");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_cancelled_or_abandoned_query_ends_with_its_worker() {
+    if !have("psql") {
+        return;
+    }
+    let (_folder, product) = product_with_data(&[("sql.deadline_seconds", "600")]);
+    // Ctrl-C in psql.
+    let mut child = psql_command(&product, &["-c", LONG])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_busy(&product);
+    let interrupted = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(interrupted.success());
+    wait_idle(&product);
+    let output = child.wait_with_output().unwrap();
+    assert!(
+        text(&output.stderr).contains("canceling statement due to user request"),
+        "{}",
+        text(&output.stderr)
+    );
+    // A client that dies.
+    child = psql_command(&product, &["-c", LONG])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_busy(&product);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    wait_idle(&product);
+    if let Some(lines) = python(&product, "cancel", LONG, &Value::Null) {
+        assert_eq!(lines, ["57014", "1"]);
+    }
+    wait_idle(&product);
+    // A shorter time of the session's own.
+    let error = psql_error(&product, &["-c", "SET statement_timeout = '500ms'", "-c", LONG]);
+    assert!(error.contains("it took longer than"), "{error}");
+}
+
+#[test]
+fn settings_change_what_is_harmless() {
+    if !have("psql") {
+        return;
+    }
+    let (_folder, product) = product_with_data(&[]);
+    let said = psql(
+        &product,
+        &[
+            "-At",
+            "-c",
+            "SET TimeZone = 'Europe/Berlin'",
+            "-c",
+            "SHOW timezone",
+            "-c",
+            "SELECT max(interval_end) FROM interval_reads",
+        ],
+    );
+    let there: Vec<&str> = said.lines().collect();
+    assert_eq!(there[..2], ["SET", "Europe/Berlin"]);
+    assert!(there[2].ends_with("+02"), "{said}");
+    assert_eq!(psql(&product, &["-At", "-c", "SHOW server_version"]), "15.0\n");
+    assert!(psql(&product, &["-At", "-c", "SELECT version()"]).starts_with("PostgreSQL 15.0 (gridtally "));
+    assert_eq!(
+        psql(
+            &product,
+            &[
+                "-At",
+                "-c",
+                "SELECT current_database(), current_schema(), current_user, current_setting('TimeZone')"
+            ]
+        ),
+        "gridtally|public|auditor|Asia/Kolkata\n"
+    );
+    assert_eq!(
+        psql(
+            &product,
+            &[
+                "-At",
+                "-v",
+                "FETCH_COUNT=3",
+                "-c",
+                "SELECT value FROM generate_series(1, 10)"
+            ]
+        ),
+        "1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n"
+    );
+    assert_eq!(
+        psql(&product, &["-At", "-c", "SELECT 1 AS a; SELECT 2 AS b"]),
+        "1\n2\n"
+    );
+    let other = psql_error(&product, &["-d", "elsewhere", "-c", "SELECT 1"]);
+    assert!(other.contains("database \"elsewhere\" does not exist"), "{other}");
+    // Every query is told: who, what, rows, bytes, time.
+    psql(&product, &["-At", "-c", "SELECT 4711 FROM generate_series(1, 5)"]);
+    // It is told once its session has let go of it, which may be after the client has its answer.
+    let deadline = Instant::now() + PATIENCE;
+    let line = loop {
+        let told = product.errors();
+        if let Some(line) = told.lines().find(|line| line.contains("SELECT 4711")) {
+            break line.to_owned();
+        }
+        assert!(Instant::now() < deadline, "the query was not audited:\n{told}");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    for part in [
+        "gridtally::audit",
+        "pg",
+        "auditor",
+        "rows=5",
+        "bytes=",
+        "seconds=",
+        "done",
+    ] {
+        assert!(line.contains(part), "{part} in {line}");
+    }
+}
+
+#[test]
+fn garbage_never_brings_the_surface_down() {
+    if !have("psql") {
+        return;
+    }
+    let (_folder, mut product) = product_with_data(&[]);
+    let Some(_) = python(&product, "garbage", "4711", &Value::Null) else {
+        return;
+    };
+    assert!(product.is_running());
+    assert_eq!(
+        psql(&product, &["-At", "-c", "SELECT count(*) > 0 FROM nodes"]),
+        "t\n"
+    );
+    wait_idle(&product);
+}
