@@ -3,8 +3,11 @@
 #![allow(dead_code, reason = "every test binary uses its own part of this")]
 
 pub mod broker;
+pub mod browser;
+pub mod demo;
 pub mod publisher;
 pub mod receiver;
+pub mod relay;
 pub mod town;
 
 use std::{
