@@ -56,13 +56,14 @@ function useAsked<T>(key: string | null, run: (signal: AbortSignal) => Promise<T
   const [turn, setTurn] = useState(0);
   const tick = useTopic(topic);
   const busy = useRef(false);
+  const missed = useRef(false);
   const answered = useRef<string | null>(null);
   const wanted = useRef(key);
   wanted.current = key;
   useEffect(() => {
     if (key == null) return undefined;
-    // Of what only may have changed one question is enough at a time.
-    if (answered.current === key && busy.current) return undefined;
+    // Of what only may have changed one question is enough at a time; what changed meanwhile is asked for once it is answered.
+    if (answered.current === key && busy.current) { missed.current = true; return undefined; }
     const stop = new AbortController();
     let timer = 0;
     busy.current = true;
@@ -78,7 +79,10 @@ function useAsked<T>(key: string | null, run: (signal: AbortSignal) => Promise<T
         setState((before) => ({ key, data: before.key === key ? before.data : null, problem }));
         if (problem.status === 0 || problem.status === 503) timer = window.setTimeout(() => setTurn((now) => now + 1), RETRY_MS);
       },
-    ).finally(() => { busy.current = false; });
+    ).finally(() => {
+      busy.current = false;
+      if (missed.current) { missed.current = false; setTurn((now) => now + 1); }
+    });
     return () => { clearTimeout(timer); if (answered.current !== key) { stop.abort(); busy.current = false; } };
   }, [key, turn, tick]);
   const mine = state.key === key;
