@@ -21,18 +21,13 @@
 
 mod product;
 
-use std::{
-    io::{BufRead, BufReader},
-    path::Path,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
-};
+use std::{path::Path, time::Duration};
 
-use product::{BINARY, PATIENCE, Product, have, python, real_data};
+use product::{Product, demo::Demo, have, python, real_data};
 use serde_json::{Value, json};
 
 /// The page has everything that it asks for at the start.
-const FILLED: &str = "document.querySelectorAll('.skeleton').length === 0 && !!document.querySelector('#subject h1') \
+const FILLED: &str = "document.querySelectorAll('.skeleton, .ghost').length === 0 && !!document.querySelector('#subject h1') \
                       && !!document.querySelector('#quality dl') && !!document.querySelector('#tree [role=treeitem]') \
                       && document.querySelector('#live').dataset.state === 'live'";
 const DOCS_FILLED: &str = "document.querySelectorAll('main details').length > 10";
@@ -59,7 +54,7 @@ impl View<'_> {
             "rest_seconds": self.rest_seconds,
             "facts": {
                 "tiles": "[...document.querySelectorAll('.tile')].map((tile) => [tile.querySelector('h2').textContent, \
-                          tile.querySelector('strong').textContent.replace('\\u00a0', ' '), tile.querySelector('p').textContent])",
+                          tile.querySelector('strong').textContent.replaceAll('\\u00a0', ' '), tile.querySelector('p').textContent])",
                 "failed": "[...document.querySelectorAll('.notice.failed')].map((notice) => notice.textContent)",
                 "title": "(document.querySelector('#subject h1') ?? document.querySelector('h1')).textContent",
                 "flow": "[...document.querySelectorAll('svg.flow text.big')].map((text) => text.textContent)",
@@ -126,12 +121,11 @@ fn tiles_are_filled(seen: &Value) {
         assert!(note.trim().len() > 3, "{name}: no note");
     };
     check(0, "Without supply", " consumers");
-    check(1, "Reads", " a second");
-    check(2, "Loss today", " %");
-    check(3, "Completeness today", " %");
-    check(4, "Durable log", " records");
-    check(5, "In the tables", " ago");
-    check(6, "Network", "");
+    check(1, "Loss today", " %");
+    check(2, "Completeness today", " %");
+    check(5, "Reads", " /s");
+    check(6, "Behind", "s");
+    check(7, "Network", " DTs");
 }
 
 /// The real reads up to eight in the evening of their last day.
@@ -197,7 +191,10 @@ fn every_page_shows_the_real_reads_on_a_wall_and_on_a_telephone() {
             continue;
         }
         tiles_are_filled(seen);
-        assert_eq!(facts["clock"], "20:10:00 Sun 26 Apr · Asia/Kolkata");
+        assert!(
+            facts["clock"].as_str().unwrap().starts_with("20:10:00 "),
+            "{facts:#}"
+        );
         assert!(
             facts["quality"].as_str().unwrap().contains("Complete"),
             "{facts:#}"
@@ -214,11 +211,11 @@ fn every_page_shows_the_real_reads_on_a_wall_and_on_a_telephone() {
         let digits = if kwh < 100.0 { 2 } else { 1 };
         format!("{kwh:.digits$} kWh")
     };
-    let flow: Vec<&str> = seen[2]["facts"]["flow"]
+    let flow: Vec<String> = seen[2]["facts"]["flow"]
         .as_array()
         .unwrap()
         .iter()
-        .map(|text| text.as_str().unwrap())
+        .map(|text| text.as_str().unwrap().replace('\u{a0}', " "))
         .collect();
     assert_eq!(flow[0], energy("injected_wh"));
     assert_eq!(flow[1], energy("delivered_wh"));
@@ -227,76 +224,12 @@ fn every_page_shows_the_real_reads_on_a_wall_and_on_a_telephone() {
     assert_eq!(seen[4]["facts"]["title"], "SD-DT1");
 }
 
-/// `gridtally demo` on free ports.
-struct Demo {
-    child: Child,
-    server: String,
-}
-
-impl Demo {
-    /// Starts it, and waits until it says where it is.
-    fn start(folder: &Path) -> Self {
-        let mut child = Command::new(BINARY)
-            .args([
-                "demo",
-                "--mqtt-listen",
-                "127.0.0.1:0",
-                "--http-listen",
-                "127.0.0.1:0",
-                "--pg-listen",
-                "127.0.0.1:0",
-                "--data-dir",
-            ])
-            .arg(folder)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut said = BufReader::new(child.stdout.take().unwrap())
-            .lines()
-            .map_while(Result::ok);
-        let page = said.find_map(|line| Some(line.trim().strip_prefix("page")?.trim().to_owned()));
-        let server = page
-            .expect("the demo says where its page is")
-            .trim_end_matches('/')
-            .to_owned();
-        // The pipe stays open until the demo ends.
-        std::thread::spawn(move || said.for_each(drop));
-        Self { child, server }
-    }
-
-    /// Ctrl-C.
-    fn interrupt(mut self) -> (Option<i32>, Duration) {
-        let began = Instant::now();
-        let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-INT", &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
-        while self.child.try_wait().unwrap().is_none() {
-            assert!(began.elapsed() < PATIENCE, "still running after Ctrl-C");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        (self.child.wait().unwrap().code(), began.elapsed())
-    }
-}
-
-impl Drop for Demo {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 #[test]
 fn the_demo_moves_and_does_not_jump() {
     let folder = tempfile::tempdir().unwrap();
     let demo = Demo::start(folder.path());
     // Filled once the first checkpoint is in the tables, half a minute after the start.
-    let until = format!("{FILLED} && document.querySelector('#tiles').textContent.includes('ago')");
+    let until = format!("{FILLED} && document.querySelector('#tiles').textContent.includes('old')");
     let view = View {
         name: "demo",
         path: "/",
@@ -309,7 +242,7 @@ fn the_demo_moves_and_does_not_jump() {
         let seen = &seen[0];
         is_sound(seen, &demo.server);
         tiles_are_filled(seen);
-        let rate: Vec<&str> = seen["facts"]["tiles"][1][1]
+        let rate: Vec<&str> = seen["facts"]["tiles"][5][1]
             .as_str()
             .unwrap()
             .split(' ')

@@ -23,6 +23,8 @@ use crate::{metrics, problem::KINDS, routes};
         routes::nodes::ranking,
         routes::nodes::one,
         routes::nodes::children,
+        routes::places::get,
+        routes::consumers::list,
         routes::balance::get,
         routes::quality::get,
         routes::outages::list,

@@ -18,8 +18,9 @@ use crate::{
     parameters::short,
     problem::{self, Problem},
     routes::{
-        balance, compensation, edits, explanation, import, interruptions, nodes, operations, outages, page,
-        public, quality, quarantine, reliability, revenue, sql, stream, summary, webhooks,
+        balance, compensation, consumers, edits, explanation, import, interruptions, nodes, operations,
+        outages, page, places, public, quality, quarantine, reliability, revenue, sql, stream, summary,
+        webhooks,
     },
 };
 
@@ -31,8 +32,14 @@ type Route = (&'static str, Duration, MethodRouter<App>);
 
 /// Every route.
 fn routes(deadline: Duration) -> Vec<Route> {
-    let mut routes = compensation_routes(deadline);
-    routes.extend([
+    let mut routes = routes_that_read(deadline);
+    routes.extend(routes_that_act(deadline));
+    routes
+}
+
+/// What looks at the network, its balances, outages and compensation.
+fn routes_that_read(deadline: Duration) -> Vec<Route> {
+    vec![
         ("/api/v1/summary", deadline, get(summary::get)),
         ("/api/v1/nodes", deadline, get(nodes::list)),
         ("/api/v1/nodes/ranking", deadline, get(nodes::ranking)),
@@ -42,10 +49,11 @@ fn routes(deadline: Duration) -> Vec<Route> {
         ("/api/v1/nodes/{id}/reliability", deadline, get(reliability::get)),
         ("/api/v1/nodes/{id}/revenue", deadline, get(revenue::of_node)),
         ("/api/v1/feeders/{id}/revenue", deadline, get(revenue::of_feeder)),
+        ("/api/v1/places", deadline, get(places::get)),
+        ("/api/v1/consumers", deadline, get(consumers::list)),
         ("/api/v1/data-quality", deadline, get(quality::get)),
         ("/api/v1/outages", deadline, get(outages::list)),
         ("/api/v1/outages/{id}", deadline, get(outages::one)),
-        ("/api/v1/outages/{id}/cause", NO_DEADLINE, post(outages::cause)),
         (
             "/api/v1/public/outages",
             deadline,
@@ -56,7 +64,35 @@ fn routes(deadline: Duration) -> Vec<Route> {
             deadline,
             get(interruptions::of_consumer),
         ),
+        (
+            "/api/v1/consumers/{id}/compensation",
+            deadline,
+            get(compensation::of_consumer),
+        ),
+        ("/api/v1/compensation/entries", deadline, get(compensation::list)),
+        (
+            "/api/v1/compensation/entries/{id}/explanation",
+            deadline,
+            get(explanation::get),
+        ),
         ("/api/v1/stream", deadline, get(stream::get)),
+    ]
+}
+
+/// What takes words and files in, runs queries, serves the pages and whoever runs the platform.
+fn routes_that_act(deadline: Duration) -> Vec<Route> {
+    vec![
+        ("/api/v1/outages/{id}/cause", NO_DEADLINE, post(outages::cause)),
+        (
+            "/api/v1/compensation/acknowledgements",
+            NO_DEADLINE,
+            post(compensation::acknowledge),
+        ),
+        (
+            "/api/v1/compensation/approvals",
+            NO_DEADLINE,
+            post(compensation::approvals::approve),
+        ),
         ("/api/v1/sql", NO_DEADLINE, post(sql::post)),
         ("/api/v1/import/{kind}", NO_DEADLINE, post(import::post)),
         ("/api/v1/quarantine", deadline, get(quarantine::list)),
@@ -82,34 +118,6 @@ fn routes(deadline: Duration) -> Vec<Route> {
         ("/docs", deadline, get(page::docs)),
         ("/", deadline, get(page::index)),
         ("/ui/{file}", deadline, get(page::file)),
-    ]);
-    routes
-}
-
-/// Those of compensation.
-fn compensation_routes(deadline: Duration) -> Vec<Route> {
-    vec![
-        (
-            "/api/v1/consumers/{id}/compensation",
-            deadline,
-            get(compensation::of_consumer),
-        ),
-        ("/api/v1/compensation/entries", deadline, get(compensation::list)),
-        (
-            "/api/v1/compensation/entries/{id}/explanation",
-            deadline,
-            get(explanation::get),
-        ),
-        (
-            "/api/v1/compensation/acknowledgements",
-            NO_DEADLINE,
-            post(compensation::acknowledge),
-        ),
-        (
-            "/api/v1/compensation/approvals",
-            NO_DEADLINE,
-            post(compensation::approvals::approve),
-        ),
     ]
 }
 

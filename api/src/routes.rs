@@ -2,6 +2,7 @@
 
 pub(crate) mod balance;
 pub(crate) mod compensation;
+pub(crate) mod consumers;
 pub(crate) mod edits;
 pub(crate) mod explanation;
 pub(crate) mod import;
@@ -10,6 +11,7 @@ pub(crate) mod nodes;
 pub(crate) mod operations;
 pub(crate) mod outages;
 pub(crate) mod page;
+pub(crate) mod places;
 pub(crate) mod public;
 pub(crate) mod quality;
 pub(crate) mod quarantine;

@@ -1,6 +1,7 @@
 """Looks at pages in Debian's chromium through the DevTools protocol (over its pipe: no port, no package), in real time.
 
-page.py PLAN.json   prints one JSON document a view, with what the page shows and what it did to show it.
+page.py PLAN.json         prints one JSON document a view, with what the page shows and what it did to show it.
+page.py CHROMIUM PROFILE  one page, led by hand: a JSON step a line on standard input, a JSON answer a line on standard output (`STEPS`).
 
 PLAN: {"chromium": program, "profile": empty folder, "views": [{"name", "url", "width", "height", "scheme" ("light" or "dark"),
 "until": expression that is true when the page is ready, "rest_seconds": how long it is watched after that,
@@ -157,7 +158,119 @@ def look(browser, view):
     return {"name": view["name"], "ready": ready, "complaints": found, "hosts": hosts, "facts": facts, "jumps": jumps}
 
 
+# Keys by name: code, Windows key code, text.
+KEYS = {
+    "Enter": ("Enter", 13, "\r"), "Escape": ("Escape", 27, ""), "Tab": ("Tab", 9, ""), " ": ("Space", 32, " "),
+    "ArrowLeft": ("ArrowLeft", 37, ""), "ArrowUp": ("ArrowUp", 38, ""), "ArrowRight": ("ArrowRight", 39, ""), "ArrowDown": ("ArrowDown", 40, ""),
+    "Home": ("Home", 36, ""), "End": ("End", 35, ""),
+}
+MODIFIERS = {"Alt": 1, "Control": 2, "Meta": 4, "Shift": 8}
+# Serious and critical findings of axe-core, with the elements concerned.
+AXE = """
+axe.run(document, { resultTypes: ['violations'] }).then((found) => found.violations
+  .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+  .map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.slice(0, 4).map(({ html, any }) => html.slice(0, 160) + ' ' + (any[0]?.message ?? '')).join(' | ')}`))
+"""
+
+
+class Led:
+    """One page, led step by step."""
+
+    def __init__(self, browser):
+        self.browser = browser
+        target = browser.call("Target.createTarget", url="about:blank")["targetId"]
+        self.session = browser.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            browser.call(f"{domain}.enable", self.session)
+        browser.call("Page.addScriptToEvaluateOnNewDocument", self.session, source=WATCH)
+
+    def step_size(self, size):
+        """[width, height, "light" or "dark"]"""
+        width, height, scheme = size
+        narrow = width < 600
+        self.browser.call("Emulation.setDeviceMetricsOverride", self.session, width=width, height=height, deviceScaleFactor=2 if narrow else 1, mobile=narrow)
+        self.browser.call("Emulation.setEmulatedMedia", self.session, features=[{"name": "prefers-color-scheme", "value": scheme}])
+
+    def step_go(self, url):
+        self.browser.call("Page.navigate", self.session, url=url)
+
+    def step_until(self, expression):
+        """Waits until it is true; false after a while."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while (ready := value(self.browser, self.session, expression)) is not True and time.monotonic() < end:
+            self.browser.watch(0.1)
+        return ready
+
+    def step_value(self, expression):
+        return value(self.browser, self.session, expression)
+
+    def step_click(self, css):
+        """A real click of the mouse on the middle of an element."""
+        if self.step_until(f"!!document.querySelector({json.dumps(css)})") is not True:
+            return f"nothing is {css}"
+        place = self.step_value(f"""(() => {{ const element = document.querySelector({json.dumps(css)}); element.scrollIntoView({{ block: 'center' }});
+            const box = element.getBoundingClientRect(); return [box.left + box.width / 2, box.top + box.height / 2]; }})()""")
+        for kind, held in (("mouseMoved", 0), ("mousePressed", 1), ("mouseReleased", 0)):
+            self.browser.call("Input.dispatchMouseEvent", self.session, type=kind, x=place[0], y=place[1], button="left" if kind != "mouseMoved" else "none", buttons=held, clickCount=1)
+        return None
+
+    def step_drag(self, where):
+        """[css, from, to]: drags along an element, shares of its width."""
+        css, start, end = where
+        box = self.step_value(f"""(() => {{ const element = document.querySelector({json.dumps(css)}); element.scrollIntoView({{ block: 'center' }});
+            const box = element.getBoundingClientRect(); return [box.left, box.top, box.width, box.height]; }})()""")
+        point = lambda share: {"x": box[0] + box[2] * share, "y": box[1] + box[3] / 2}
+        self.browser.call("Input.dispatchMouseEvent", self.session, type="mouseMoved", button="none", **point(start))
+        self.browser.call("Input.dispatchMouseEvent", self.session, type="mousePressed", button="left", buttons=1, clickCount=1, **point(start))
+        for part in range(1, 9):
+            self.browser.call("Input.dispatchMouseEvent", self.session, type="mouseMoved", button="left", buttons=1, **point(start + (end - start) * part / 8))
+        self.browser.call("Input.dispatchMouseEvent", self.session, type="mouseReleased", button="left", buttons=0, clickCount=1, **point(end))
+
+    def step_key(self, name):
+        """A key, as `Enter` or `Control+k`."""
+        *held, key = name.split("+") if name != "+" else [name]
+        code, number, text = KEYS.get(key, (f"Key{key.upper()}", ord(key.upper()[:1]), key))
+        modifiers = sum(MODIFIERS[one] for one in held)
+        said = {} if modifiers & ~8 or not text else {"text": text}
+        for kind in ("keyDown", "keyUp"):
+            self.browser.call("Input.dispatchKeyEvent", self.session, type=kind, key=key, code=code, windowsVirtualKeyCode=number, modifiers=modifiers, **(said if kind == "keyDown" else {}))
+
+    def step_type(self, text):
+        self.browser.call("Input.insertText", self.session, text=text)
+
+    def step_shot(self, file):
+        picture = self.browser.call("Page.captureScreenshot", self.session)
+        with open(file, "wb") as out:
+            out.write(base64.b64decode(picture["data"]))
+
+    def step_axe(self, file):
+        """Serious and critical findings; `file`: axe-core."""
+        with open(file, encoding="utf-8") as script:
+            self.browser.call("Runtime.evaluate", self.session, expression=script.read())
+        return value(self.browser, self.session, AXE)
+
+    def step_complaints(self, _):
+        """What console and network said since the last time, and the hosts that were asked."""
+        found, hosts = complaints([event for event in self.browser.events if event.get("sessionId") == self.session])
+        self.browser.events.clear()
+        return {"found": found, "hosts": hosts}
+
+
+def lead(chromium, profile):
+    browser = Browser(chromium, profile)
+    try:
+        page = Led(browser)
+        for line in sys.stdin:
+            (name, argument), = json.loads(line).items()
+            print(json.dumps({"answer": getattr(page, f"step_{name}")(argument)}), flush=True)
+    finally:
+        browser.end()
+
+
 def main():
+    if len(sys.argv) == 3:
+        lead(*sys.argv[1:])
+        return
     with open(sys.argv[1], encoding="utf-8") as file:
         plan = json.load(file)
     browser = Browser(plan["chromium"], plan["profile"])

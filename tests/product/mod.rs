@@ -3,9 +3,12 @@
 #![allow(dead_code, reason = "every test binary uses its own part of this")]
 
 pub mod broker;
+pub mod browser;
+pub mod demo;
 pub mod psql;
 pub mod publisher;
 pub mod receiver;
+pub mod relay;
 pub mod town;
 
 use std::{

@@ -1,6 +1,8 @@
 //! GET /compensation/entries, POST /compensation/acknowledgements: the billing feed; `approvals`: what two people say of it first.
 //! GET /consumers/{id}/compensation: what one consumer is owed.
 
+use std::collections::BTreeSet;
+
 use axum::{
     Json,
     body::Bytes,
@@ -14,6 +16,7 @@ use gridtally_engine::{
         Paise,
         ledger::{EntryId, Status},
     },
+    outage::{Interruption, OutageId},
     world::compensation::{FeedEntry, FeedQuery},
 };
 use gridtally_schemas::{
@@ -391,6 +394,54 @@ fn may_acknowledge(world: &World, word: &Acknowledgement) -> Result<(), Problem>
         return Err(Problem::new(problem::NOT_ACKNOWLEDGEABLE, detail));
     }
     Ok(())
+}
+
+/// What an outage has led to.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OutageCompensation {
+    /// Consumers with an entry.
+    consumers: usize,
+    /// Sum of all entries, INR.
+    #[schema(example = "4200.00")]
+    total_inr: String,
+    /// Of it, what still accrues, INR.
+    accruing_inr: String,
+    /// The entry with the greatest amount. Null: there is none.
+    largest_entry_id: Option<String>,
+}
+
+impl OutageCompensation {
+    /// Of the consumers whom an outage interrupted.
+    pub(crate) fn of(world: &World, id: &OutageId, interruptions: &[&Interruption]) -> Self {
+        let consumers: BTreeSet<&ConsumerId> = interruptions
+            .iter()
+            .map(|interruption| &interruption.consumer)
+            .collect();
+        let is_of_it = |held: &FeedEntry| held.entry.content.default.outage_id() == Some(id.as_str());
+        let (mut owed, mut total, mut accruing) = (0, 0_i64, 0_i64);
+        let mut largest: Option<(i64, String)> = None;
+        for consumer in consumers {
+            let entries = world.compensation_of(consumer);
+            let mut entries = entries.into_iter().filter(is_of_it).peekable();
+            owed += usize::from(entries.peek().is_some());
+            for held in entries {
+                let paise = held.entry.content.amount.0;
+                total = total.saturating_add(paise);
+                if held.standing.status == Status::Accruing {
+                    accruing = accruing.saturating_add(paise);
+                }
+                if largest.as_ref().is_none_or(|(most, _)| paise > *most) {
+                    largest = Some((paise, held.entry.entry_id.to_string()));
+                }
+            }
+        }
+        Self {
+            consumers: owed,
+            total_inr: Paise(total).to_string(),
+            accruing_inr: Paise(accruing).to_string(),
+            largest_entry_id: largest.map(|(_, id)| id),
+        }
+    }
 }
 
 /// What one consumer is owed.

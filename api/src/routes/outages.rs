@@ -20,7 +20,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{interruptions::InterruptionRow, nodes};
+use super::{
+    compensation::{OutageCompensation, accrues},
+    interruptions::InterruptionRow,
+    nodes,
+};
 use crate::{
     app::App,
     form::{self, Column, Holds, Table},
@@ -194,6 +198,8 @@ pub(crate) struct OutageDetail {
     interruptions_total: usize,
     /// They, by begin and consumer; 1,000 at most.
     interruptions: Vec<InterruptionRow>,
+    /// What consumers are owed for it, as it stands now. Null: no regulation is configured, or the outage stands no more.
+    compensation: Option<OutageCompensation>,
     /// Its published versions, oldest first; the newest 1,000 at most.
     history: Vec<OutageVersionRow>,
     /// Of a cancelled one: the outage that (most of) what stood here goes on under. Null: it stands, or goes on under none.
@@ -424,6 +430,7 @@ fn detail(world: &World, zone: &Zone, id: &OutageId) -> Option<OutageDetail> {
         evidence: serde_json::to_value(&view.outage.evidence).unwrap_or_default(),
         announced,
         causes: causes_at(world, zone, &view.outage.node),
+        compensation: accrues(world).then(|| OutageCompensation::of(world, id, &of_outage)),
         interruptions_total: of_outage.len(),
         interruptions: of_outage
             .into_iter()
@@ -459,6 +466,7 @@ fn former(world: &World, zone: &Zone, id: &OutageId) -> Option<OutageDetail> {
         causes: node.map(|node| causes_at(world, zone, &node)).unwrap_or_default(),
         interruptions_total: 0,
         interruptions: Vec::new(),
+        compensation: None,
         outage: OutageRow::published(world, zone, (id, former.version), former.values),
         history: Vec::new(),
         continued_as: successor.map(|id| id.to_string()),

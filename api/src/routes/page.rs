@@ -1,10 +1,10 @@
-//! The page, the description of the API, and their files. All are part of the binary.
+//! The page, the description of the API, and their files. All are part of the binary: `build.rs` builds them from `ui/`.
 
 use std::sync::LazyLock;
 
 use axum::{
     extract::Path,
-    http::HeaderMap,
+    http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
 
@@ -14,59 +14,84 @@ use crate::{
     problem::{self, Problem},
 };
 
-/// Files under `/ui/`: name, media type, content.
-const FILES: [(&str, &str, &str); 12] = [
-    (
-        "page.css",
-        "text/css; charset=utf-8",
-        include_str!("../../ui/page.css"),
-    ),
-    (
-        "explanation.css",
-        "text/css; charset=utf-8",
-        include_str!("../../ui/explanation.css"),
-    ),
-    ("page.js", JAVASCRIPT, include_str!("../../ui/page.js")),
-    ("api.js", JAVASCRIPT, include_str!("../../ui/api.js")),
-    ("chart.js", JAVASCRIPT, include_str!("../../ui/chart.js")),
-    ("docs.js", JAVASCRIPT, include_str!("../../ui/docs.js")),
-    ("flow.js", JAVASCRIPT, include_str!("../../ui/flow.js")),
-    ("format.js", JAVASCRIPT, include_str!("../../ui/format.js")),
-    ("node.js", JAVASCRIPT, include_str!("../../ui/node.js")),
-    ("sql.js", JAVASCRIPT, include_str!("../../ui/sql.js")),
-    ("tree.js", JAVASCRIPT, include_str!("../../ui/tree.js")),
-    ("icon.svg", "image/svg+xml", include_str!("../../ui/icon.svg")),
-];
+/// Files of the page by name.
+const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/page_files.rs"));
+/// What an explanation of compensation is read and printed with; it needs no script.
+const EXPLANATION: (&str, &[u8]) = ("explanation.css", include_bytes!("../../ui/explanation.css"));
 
-const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
+/// A file with a digest of its content in its name never changes.
+const KEPT: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
 static OPENAPI: LazyLock<String> = LazyLock::new(openapi::document);
 
+fn find(name: &str) -> Option<&'static [u8]> {
+    let all = FILES.iter().chain(std::iter::once(&EXPLANATION));
+    all.into_iter()
+        .find(|(file, _)| *file == name)
+        .map(|(_, content)| *content)
+}
+
+fn media_type(name: &str) -> &'static str {
+    match name.rsplit('.').next() {
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        Some("html") => HTML,
+        Some(_) | None => "application/octet-stream",
+    }
+}
+
+/// Whether a name is of the build's making, with a digest of eight letters before its ending.
+fn has_digest(name: &str) -> bool {
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    stem.rsplit_once('-').is_some_and(|(_, digest)| digest.len() == 8)
+        && (name.ends_with(".js") || name.ends_with(".css"))
+}
+
+fn page(name: &str, headers: &HeaderMap) -> Response {
+    tagged(headers, HTML, find(name).unwrap_or_default().to_vec())
+}
+
 /// The page.
 pub(crate) async fn index(headers: HeaderMap) -> Response {
-    tagged(&headers, HTML, include_str!("../../ui/index.html").into())
+    page("index.html", &headers)
 }
 
 /// A page to read about the API and to try it.
 pub(crate) async fn docs(headers: HeaderMap) -> Response {
-    tagged(&headers, HTML, include_str!("../../ui/docs.html").into())
+    page("docs.html", &headers)
 }
 
 /// A file of the pages.
 pub(crate) async fn file(Path(name): Path<String>, headers: HeaderMap) -> Response {
-    match FILES.iter().find(|(file, _, _)| *file == name) {
-        Some((_, media_type, content)) => tagged(&headers, media_type, (*content).into()),
-        None => Problem::new(
-            problem::UNKNOWN_ROUTE,
-            format!("the pages have no file `{}`", crate::parameters::short(&name)),
-        )
-        .into_response(),
+    let Some(content) = find(&name) else {
+        let why = format!("the pages have no file `{}`", crate::parameters::short(&name));
+        return Problem::new(problem::UNKNOWN_ROUTE, why).into_response();
+    };
+    let mut response = tagged(&headers, media_type(&name), content.to_vec());
+    if has_digest(&name) {
+        response.headers_mut().insert(header::CACHE_CONTROL, KEPT);
     }
+    response
 }
 
 /// The description of the API (OpenAPI 3.1).
 #[utoipa::path(get, path = "/openapi.json", tag = "Operations", responses((status = 200, description = "This document.", body = serde_json::Value)))]
 pub(crate) async fn openapi(headers: HeaderMap) -> Response {
     tagged(&headers, "application/json", OPENAPI.as_bytes().to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_files_named_by_their_content_may_be_kept() {
+        assert!(has_digest("index-2TotG2Iq.js"));
+        assert!(has_digest("format-w5awMQSg.css"));
+        assert!(!has_digest("icon.svg"));
+        assert!(!has_digest("explanation.css"));
+        assert!(!has_digest("index.html"));
+    }
 }

@@ -227,6 +227,52 @@ async fn nodes_are_found_by_id_and_name_a_page_at_a_time() {
 }
 
 #[tokio::test]
+async fn places_are_nodes_with_coordinates_from_the_top_down() {
+    let instance = Instance::full().await;
+    let none = instance.get("/api/v1/places").await.json();
+    check(
+        &none,
+        &json!({ "places": [], "dts_not_placed": 1, "left_out": 0 }),
+    );
+    let nodes = "node_id,kind,parent_id,name,lat,lon,valid_from\n\
+        F1,feeder,D1,Town,19.1,72.8,2026-02-01T00:00:00+05:30\n\
+        T1,dt,F1,Bazaar,19.2,72.9,2026-02-01T00:00:00+05:30\n";
+    instance.import("nodes", nodes).await;
+    let all = instance.get("/api/v1/places?day=2026-04-01").await.json();
+    let feeder = json!({ "node_id": "F1", "kind": "feeder", "name": "Town", "parent_id": "D1", "lat": 19.1, "lon": 72.8 });
+    check(&all["places"][0], &feeder);
+    check(
+        &all["places"][1],
+        &json!({ "node_id": "T1", "parent_id": "F1", "lat": 19.2, "attention": "unknown" }),
+    );
+    let one = instance.get("/api/v1/places?limit=1").await.json();
+    assert_eq!(one["places"].as_array().unwrap().len(), 1);
+    assert_eq!(one["left_out"], 1);
+    let under = instance.get("/api/v1/places?under=T1").await.json();
+    assert_eq!(under["places"].as_array().unwrap().len(), 1);
+    assert_eq!(instance.get("/api/v1/places?under=T9").await.status, 404);
+}
+
+#[tokio::test]
+async fn consumers_are_found_by_the_begin_of_their_own_or_their_meters_number() {
+    let instance = Instance::full().await;
+    let found = instance.get("/api/v1/consumers?q=u").await.json();
+    assert_eq!(found["consumers"].as_array().unwrap().len(), 2);
+    let first = json!({ "consumer_id": "U1", "meter_id": "C1", "node_id": "T1", "node_name": "Bazaar", "supply": "LT", "sanctioned_load_kw": 2.0 });
+    check(&found["consumers"][0], &first);
+    let by_meter = instance.get("/api/v1/consumers?q=c2").await.json();
+    check(&by_meter["consumers"][0], &json!({ "consumer_id": "U2" }));
+    let one = instance.get("/api/v1/consumers?q=U&limit=1").await.json();
+    assert_eq!(
+        (one["consumers"].as_array().unwrap().len(), &one["more"]),
+        (1, &json!(true))
+    );
+    let nobody = instance.get("/api/v1/consumers?q=X").await.json();
+    assert_eq!(nobody, json!({ "consumers": [], "more": false }));
+    assert_eq!(instance.get("/api/v1/consumers").await.status, 400);
+}
+
+#[tokio::test]
 async fn a_node_comes_with_the_way_to_it() {
     let instance = Instance::full().await;
     let node = instance.get("/api/v1/nodes/T1?day=2026-04-01").await.json();

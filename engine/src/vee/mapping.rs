@@ -413,9 +413,10 @@ fn count(changes: &Changes) -> usize {
     changes.iter().flatten().count()
 }
 
-/// Whether the odds of one correlation exceed those of another by so much, per cent; both per mille.
+/// Whether the odds of one correlation exceed those of another, or of none at all, by so much, per cent; both per mille. Where a feeder has
+/// few DTs, what moves less than its whole seems to move against those that move more.
 fn exceeds(one: i64, other: i64, by_pct: i64) -> bool {
-    let (one, other) = (one.clamp(-999, 999), other.clamp(-999, 999));
+    let (one, other) = (one.clamp(-999, 999), other.clamp(0, 999));
     (1_000 + one) * (1_000 - other) * 100 >= (1_000 - one) * (1_000 + other) * (100 + by_pct)
 }
 

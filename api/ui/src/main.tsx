@@ -1,0 +1,13 @@
+import 'uplot/dist/uPlot.min.css';
+import './base.css';
+import './layout.css';
+import './views.css';
+
+import { render } from 'preact';
+
+import { App } from './app';
+import { begin } from './live';
+
+const root = document.getElementById('page');
+if (root) render(<App />, root);
+void begin();

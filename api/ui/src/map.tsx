@@ -1,0 +1,144 @@
+// The network where coordinates exist: no tiles, no other host. Lines join what belongs to one feeder; they are not the wires' route.
+
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+
+import { atNode } from './address';
+import { path, useAsk } from './api';
+import { count, many, percent, WORDS } from './format';
+import { Failed, Ghost } from './parts';
+import type { Place, Places } from './types';
+
+interface Point extends Place { x: number; y: number }
+interface Box { x: number; y: number; width: number; height: number }
+
+const MARGIN = 26;
+const ZOOM_MAX = 24;
+
+// Metres east and south of the middle, so that shapes are true at any latitude.
+function project(places: Place[]): Point[] {
+  const middle = places.reduce((sum, { lat }) => sum + lat, 0) / Math.max(1, places.length);
+  const shrink = Math.cos((middle * Math.PI) / 180);
+  return places.map((place) => ({ ...place, x: place.lon * 111320 * shrink, y: -place.lat * 110540 }));
+}
+
+// What belongs to a feeder, joined by shortest lines from the feeder on (Prim).
+function lines(points: Point[]): [Point, Point, string][] {
+  const byId = new Map(points.map((point) => [point.node_id, point]));
+  const groups = new Map<string, Point[]>();
+  for (const point of points) if (point.parent_id && byId.has(point.parent_id)) groups.set(point.parent_id, [...(groups.get(point.parent_id) ?? []), point]);
+  const found: [Point, Point, string][] = [];
+  for (const [id, below] of groups) {
+    const top = byId.get(id)!;
+    if (top.kind !== 'feeder' || below.length > 400) { for (const point of below) found.push([top, point, id]); continue; }
+    const joined = new Map(below.map((point) => [point, { from: top, far: (point.x - top.x) ** 2 + (point.y - top.y) ** 2 }]));
+    while (joined.size) {
+      let next: Point | null = null;
+      for (const [point, { far }] of joined) if (!next || far < joined.get(next)!.far) next = point;
+      if (!next) break;
+      found.push([joined.get(next)!.from, next, id]);
+      joined.delete(next);
+      for (const [point, held] of joined) {
+        const far = (point.x - next.x) ** 2 + (point.y - next.y) ** 2;
+        if (far < held.far) joined.set(point, { from: next, far });
+      }
+    }
+  }
+  return found;
+}
+
+function around(points: Point[], wide: number, high: number): Box {
+  const [xs, ys] = [points.map(({ x }) => x), points.map(({ y }) => y)];
+  const [left, top] = [Math.min(...xs), Math.min(...ys)];
+  const [across, down] = [Math.max(200, Math.max(...xs) - left), Math.max(200, Math.max(...ys) - top)];
+  const scale = Math.max(across / (wide - 2 * MARGIN), down / (high - 2 * MARGIN));
+  const [width, height] = [wide * scale, high * scale];
+  return { x: left + across / 2 - width / 2 - (across === 200 ? 100 : 0), y: top + down / 2 - height / 2 - (down === 200 ? 100 : 0), width, height };
+}
+
+const SHAPES: Record<string, (size: number) => string> = {
+  watch: (size) => `M0 ${-1.25 * size}L${1.2 * size} ${0.95 * size}H${-1.2 * size}z`,
+  investigate: (size) => `M0 ${-1.45 * size}L${1.45 * size} 0 0 ${1.45 * size} ${-1.45 * size} 0z`,
+  negative: (size) => `M${-1.4 * size} ${-0.6 * size}H${1.4 * size}V${0.6 * size}H${-1.4 * size}z`,
+};
+
+export function NetworkMap({ under, day, high: asked, out, selected }: { under: string | null; day: string | null; high: number; out?: Map<string, number>; selected?: string | null }) {
+  const high = matchMedia('(min-width: 2200px)').matches ? asked * 1.4 : asked;
+  const found = useAsk<Places>(path('places', { under, day }), 'slow');
+  const frame = useRef<HTMLDivElement>(null);
+  const [wide, setWide] = useState(700);
+  const [zoom, setZoom] = useState({ by: 1, x: 0, y: 0 });
+  const [pointed, setPointed] = useState<Point | null>(null);
+  const drag = useRef<{ x: number; y: number; from: { x: number; y: number }; moved: boolean } | null>(null);
+  useEffect(() => {
+    const element = frame.current;
+    if (!element) return undefined;
+    const watch = new ResizeObserver(() => setWide(element.clientWidth));
+    watch.observe(element);
+    setWide(element.clientWidth);
+    return () => watch.disconnect();
+  }, [found.data == null]);
+  useEffect(() => setZoom({ by: 1, x: 0, y: 0 }), [under]);
+  const points = useMemo(() => project(found.data?.places ?? []), [found.data]);
+  const joins = useMemo(() => lines(points), [points]);
+  if (found.problem && !found.data) return <Failed problem={found.problem} again={found.again} />;
+  if (!found.data) return <Ghost high={high} />;
+  if (!points.length) {
+    return <p class="notice">No node here has coordinates. With <code class="inline">lat</code> and <code class="inline">lon</code> in nodes.csv they stand on this map: <code class="inline">gridtally import nodes.csv</code>.</p>;
+  }
+  const whole = around(points, wide, high - 14);
+  const pixel = whole.width / wide / zoom.by;
+  const box = { width: whole.width / zoom.by, height: (whole.height * high) / (high - 14) / zoom.by, x: whole.x + whole.width / 2 + zoom.x - whole.width / zoom.by / 2, y: whole.y + whole.height / 2 + zoom.y - whole.height / zoom.by / 2 };
+  const change = (factor: number) => setZoom((now) => ({ ...now, by: Math.min(ZOOM_MAX, Math.max(1, now.by * factor)), ...(now.by * factor <= 1 ? { x: 0, y: 0 } : {}) }));
+  const base = points.length > 600 ? 2.2 : points.length > 150 ? 3 : 4;
+  const size = (point: Point) => pixel * (point.kind === 'dt' ? base : base + 0.5);
+  const order: Record<string, number> = { normal: 0, unknown: 1, watch: 2, negative: 3, investigate: 4 };
+  const dts = points.filter(({ kind }) => kind === 'dt').sort((a, b) => (order[a.attention] ?? 0) - (order[b.attention] ?? 0));
+  const stations = points.filter(({ kind }) => kind === 'substation');
+  const feeders = points.filter(({ kind }) => kind === 'feeder');
+  const colour = new Map(feeders.map((feeder) => [feeder.node_id, feeder.attention]));
+  const move = (event: PointerEvent) => {
+    if (!drag.current) return;
+    const [dx, dy] = [event.clientX - drag.current.x, event.clientY - drag.current.y];
+    if (Math.abs(dx) + Math.abs(dy) > 4) drag.current.moved = true;
+    setZoom((now) => ({ ...now, x: drag.current!.from.x - dx * pixel, y: drag.current!.from.y - dy * pixel }));
+  };
+  const worse = dts.filter(({ attention }) => attention === 'investigate' || attention === 'watch').length;
+  return (
+    <div class="map" ref={frame} style={{ height: `${high}px` }}>
+      <svg width={wide} height={high} viewBox={`${box.x} ${box.y} ${box.width} ${box.height}`} role="img" data-zoomed={zoom.by > 1 ? '' : undefined}
+        aria-label={`Map of ${many(points.length, 'node')}, of which ${many(worse, 'DT asks', 'DTs ask')} for attention. The tree lists the same nodes.`}
+        onPointerDown={(event) => { if (zoom.by > 1) drag.current = { x: event.clientX, y: event.clientY, from: { x: zoom.x, y: zoom.y }, moved: false }; }}
+        onPointerMove={move} onPointerUp={() => { setTimeout(() => { drag.current = null; }); }} onPointerLeave={() => { drag.current = null; setPointed(null); }} onDblClick={() => change(2)}>
+        {joins.map(([from, to, feeder]) => (
+          <path key={`${from.node_id} ${to.node_id}`} class={pointed && (pointed.node_id === feeder || pointed.parent_id === feeder) ? 'join lit' : 'join'} data-attention={colour.get(feeder)} d={`M${from.x} ${from.y}L${to.x} ${to.y}`} stroke-width={pixel * 1.2} />
+        ))}
+        {dts.map((point) => {
+          const shape = SHAPES[point.attention]?.(size(point));
+          const common = {
+            class: 'spot', 'data-attention': point.attention, onPointerEnter: () => setPointed(point),
+            onClick: () => { if (!drag.current?.moved) location.hash = atNode(point.node_id); },
+          };
+          return (
+            <g key={point.node_id} transform={`translate(${point.x} ${point.y})`}>
+              {out?.has(point.node_id) && <circle class="dark" r={size(point) + 5 * pixel} stroke-width={2 * pixel} />}
+              {point.node_id === selected && <circle class="here" r={size(point) + 5 * pixel} stroke-width={1.5 * pixel} />}
+              {shape ? <path {...common} d={shape} /> : <circle {...common} r={size(point)} stroke-width={pixel * 1.4} />}
+            </g>
+          );
+        })}
+        {[...feeders.filter(({ node_id }) => out?.has(node_id)), ...stations].map((point) => (
+          <g key={point.node_id} transform={`translate(${point.x} ${point.y})`}>
+            {out?.has(point.node_id) && <circle class="dark" r={11 * pixel} stroke-width={2 * pixel} />}
+            <rect class="station" x={-5 * pixel} y={-5 * pixel} width={10 * pixel} height={10 * pixel} stroke-width={1.5 * pixel} onPointerEnter={() => setPointed(point)} onClick={() => { location.hash = atNode(point.node_id); }} />
+            {point.kind === 'substation' && stations.length <= 24 && <text x={9 * pixel} y={4 * pixel} font-size={11 * pixel} stroke-width={3 * pixel}>{point.name.replace(/ 33\/11 kV substation$/, '')}</text>}
+          </g>
+        ))}
+      </svg>
+      <div class="map-buttons"><button type="button" aria-label="Zoom in" onClick={() => change(1.6)}>+</button><button type="button" aria-label="Zoom out" disabled={zoom.by <= 1} onClick={() => change(1 / 1.6)}>−</button></div>
+      <p class="map-words" aria-live="off">
+        {pointed ? `${pointed.name}: loss ${percent(pointed.loss_pct)}, ${WORDS[pointed.attention]}${out?.get(pointed.node_id) ? `, ${many(out.get(pointed.node_id)!, 'consumer')} without supply` : ''}`
+          : `Lines join what hangs on one feeder; they are not the wires.${found.data.left_out ? ` ${count(found.data.left_out)} nodes are left out: choose a node below.` : ''}${found.data.dts_not_placed ? ` ${many(found.data.dts_not_placed, 'DT has', 'DTs have')} no coordinates.` : ''}`}
+      </p>
+    </div>
+  );
+}

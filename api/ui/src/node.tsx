@@ -1,0 +1,247 @@
+// The view of one node: where does the energy go?
+
+import { go, href } from './address';
+import { nodePath, path, useAsk, useSql, type Row } from './api';
+import { dailyQuery, dailyRow, intervalQuery, intervalRow, publishes, versionsQuery } from './asof';
+import { Chart } from './chart';
+import { Flow } from './flow';
+import { band, count, dayOf, dayPlus, dayText, decimal, energyText, hundredths, kindName, lasting, lossText, minuteText, percent, plural, uncertain, when, withOffset } from './format';
+import { NetworkMap } from './map';
+import { Block, Choice, Coverage, Facts, Failed, Ghost, Glyph, Loss, LossBar, Notice, State, Trust, useOrder } from './parts';
+import type { Balance, BalanceRow, Figures, NodeDetail, NodeRow, Resolution, Summary } from './types';
+
+// Name, days, and length of a row.
+const RANGES: Record<string, [string, number, Resolution]> = {
+  '24h': ['24 h', 1, 'interval'], '48h': ['48 h', 2, 'interval'], '7d': ['7 days', 7, 'interval'], '31d': ['31 days', 31, 'day'], '12m': ['12 months', 366, 'month'],
+};
+
+export interface Place {
+  node: string;
+  day: string | null;
+  asOf: string | null;
+  facts: Summary;
+}
+
+function spanOf(at: URLSearchParams, { facts, asOf }: Place): { from: string; to: string; resolution: Resolution; range: string } {
+  const range = RANGES[at.get('range') ?? ''] ? at.get('range')! : '48h';
+  const [, days, resolution] = RANGES[range]!;
+  const [from, until] = [at.get('from'), at.get('to')];
+  if (from && until) return { from, to: until, resolution: 'interval', range };
+  const end = asOf ?? facts.now;
+  if (resolution === 'interval') {
+    // To the quarter, so that the question stays the same for a while.
+    const now = Math.ceil(Date.parse(end) / 9e5) * 9e5;
+    return { from: withOffset(now - days * 864e5), to: withOffset(now), resolution, range };
+  }
+  const last = dayPlus(dayOf(end), 1);
+  return { from: dayPlus(last, -days), to: last, resolution, range };
+}
+
+// The balance over a span: live, or as it stood.
+function useBalance(at: URLSearchParams, place: Place, detail: NodeDetail | null) {
+  const span = spanOf(at, place);
+  const { node, asOf } = place;
+  const live = useAsk<Balance>(asOf ? null : nodePath(node, '/balance', { resolution: span.resolution, from: span.from, to: span.to }), 'tick');
+  const kind = detail?.kind ?? null;
+  const byInterval = span.resolution === 'interval' && publishes(kind);
+  const query = !asOf || !detail ? null
+    : byInterval && publishes(kind) ? intervalQuery(kind, node, span, asOf) : dailyQuery([node], { from: dayOf(span.from), to: dayOf(span.to) }, asOf);
+  const stood = useSql(query);
+  if (!asOf) return { ...live, span };
+  const rows = (stood.data ?? []).map((row) => (byInterval && publishes(kind) ? intervalRow(kind, row) : dailyRow(row)));
+  const data: Balance | null = stood.data && detail ? {
+    node: detail, resolution: byInterval ? 'interval' : 'day', from: span.from, to: span.to, zone: place.facts.zone,
+    coverage_threshold_pct: place.facts.coverage_threshold_pct, total: totalOf(rows, detail), rows,
+  } : null;
+  return { data, old: stood.old, problem: stood.problem, again: stood.again, span };
+}
+
+function totalOf(rows: BalanceRow[], like: Figures): Figures {
+  const sum = (of: (row: BalanceRow) => number | null) => rows.reduce((all, row) => all + (of(row) ?? 0), 0);
+  const [loss, injected] = [sum((row) => row.loss_wh), sum((row) => (row.loss_shown ? row.injected_wh : 0))];
+  const whole = rows.length > 0 && rows.every((row) => row.loss_shown) && injected > 0;
+  return { ...like, input_wh: sum((row) => row.input_wh), loss_wh: loss, loss_pct: whole ? (100 * loss) / injected : null, loss_shown: whole, loss_low_pct: null, loss_high_pct: null };
+}
+
+export function NodeView({ at, place, detail, ask }: { at: URLSearchParams; place: Place; detail: NodeDetail | null; ask: { problem: Parameters<typeof Failed>[0]['problem'] | null; again: () => void } }) {
+  const balance = useBalance(at, place, detail);
+  const day = detail?.day ?? null;
+  const split = useAsk<Balance>(!place.asOf && day ? nodePath(place.node, '/balance', { resolution: 'day', from: day, to: dayPlus(day, 1) }) : null, 'tick');
+  const stood = useSql(place.asOf && day ? dailyQuery([place.node], { from: day, to: day }, place.asOf) : null);
+  if (ask.problem && !detail) return <Failed problem={ask.problem} again={ask.again} />;
+  if (!detail) return <Ghost high={640} />;
+  const then = place.asOf ? (stood.data?.[0] ? dailyRow(stood.data[0]) : null) : null;
+  const figures: Figures = place.asOf ? then ?? { ...detail, loss_shown: false, loss_pct: null, loss_low_pct: null, loss_high_pct: null, injected_wh: null, attention: 'unknown', coverage_pct: null, not_shown_because: 'nothing was published of this day then' } : detail;
+  const ofDay = place.asOf ? then : split.data?.rows.at(-1) ?? null;
+  const zoomed = at.get('from') != null && at.get('to') != null;
+  const threshold = place.facts.coverage_threshold_pct;
+  return (
+    <>
+      <Head detail={detail} figures={figures} />
+      <div class="pair">
+        <Block title={`Energy, ${dayText(detail.day)}`} aside={<Trusted of={figures} row={ofDay} threshold={threshold} />}>
+          <Flow of={figures} split={ofDay ? { ht: ofDay.ht_loss_wh, lt: ofDay.lt_loss_wh } : null} />
+          {!figures.loss_shown && figures.coverage_pct != null && <p class="notice">The loss is not shown as one number: {figures.not_shown_because}.</p>}
+        </Block>
+      </div>
+      <Block title="Loss over time" class="over-time" aside={<>
+        <p>{balance.data?.rows.length ? `over the span: ${balance.data.total.loss_shown || balance.data.total.loss_low_pct != null ? `loss ${lossText(balance.data.total)}, ` : ''}input ${energyText(balance.data.total.input_wh)}` : ''}</p>
+        <div class="ranges">
+          <Choice label="Span of the chart" now={zoomed ? '' : balance.span.range} of={Object.entries(RANGES).map(([key, [text]]) => [key, text])}
+            pick={(range) => go({ range, from: null, to: null, at: null })} />
+          {zoomed && <button type="button" aria-pressed="true" onClick={() => go({ from: null, to: null })}>zoomed ×</button>}
+        </div>
+      </>}>
+        {balance.problem && !balance.data ? <Failed problem={balance.problem} again={balance.again} />
+          : balance.data ? <Chart balance={balance.data} chosen={at.get('at')} choose={(chosen) => go({ at: chosen }, true)}
+            zoom={(span) => go(span ? { from: withOffset(span[0] * 1000), to: withOffset(span[1] * 1000) } : { from: null, to: null })} /> : <Ghost high={330} />}
+        <Keys />
+      </Block>
+      {at.get('at') && <Interval node={detail} end={at.get('at')!} rows={balance.data?.rows ?? []} threshold={threshold} />}
+      {detail.children > 0 && <Below at={at} place={place} detail={detail} />}
+      {!place.asOf && <Supply node={place.node} />}
+      {detail.kind !== 'dt' && <Block title="Where it is"><NetworkMap under={place.node} day={place.day} high={280} /></Block>}
+    </>
+  );
+}
+
+const Trusted = ({ of, row, threshold }: { of: Figures; row: BalanceRow | null; threshold: number }) => (
+  <p>
+    <Trust pct={of.coverage_pct} threshold={threshold} />{' '}
+    {of.coverage_pct == null ? '' : `${percent(of.coverage_pct)} of reads here`}
+    {of.loss_shown && uncertain(of) && of.loss_low_pct != null ? `, ${band(of.loss_low_pct, of.loss_high_pct)} whatever the missing meters carried` : ''}
+    {row ? ` · ${row.status}${row.version ? `, version ${row.version}` : ''}` : ''}
+  </p>
+);
+
+function Head({ detail, figures }: { detail: NodeDetail; figures: Figures }) {
+  const facts = [
+    detail.kind === 'dt' ? 'distribution transformer' : kindName(detail.kind), detail.children ? `${count(detail.children)} below` : null,
+    detail.capacity_kva ? `${count(detail.capacity_kva)} kVA` : null, detail.area_class, detail.allowable_loss_pct != null ? `target ${percent(detail.allowable_loss_pct)}` : null,
+  ];
+  return (
+    <div>
+      <div class="title"><Glyph kind={detail.kind} /><h1>{detail.name}</h1><span class="id">{detail.node_id}</span><State of={figures.attention} /></div>
+      <p class="facts">{facts.filter(Boolean).map((fact) => <span key={fact}>{fact}</span>)}</p>
+    </div>
+  );
+}
+
+export const Keys = () => (
+  <div class="keys" aria-hidden="true">
+    <span><i class="k-loss" />loss, left scale</span><span><i class="k-band" />band in which it lies</span><span><i class="k-unsure" />not shown as a number</span>
+    <span><i class="k-input" />input, right scale</span><span><i class="k-low" />coverage below the threshold</span>
+  </div>
+);
+
+// One interval closely: its figures, and every version that was published.
+function Interval({ node, end, rows, threshold }: { node: NodeDetail; end: string; rows: BalanceRow[]; threshold: number }) {
+  const row = rows.find((one) => one.interval_end != null && Date.parse(one.interval_end) === Date.parse(end));
+  const kind = node.kind;
+  const versions = useSql<Row>(publishes(kind) ? versionsQuery(kind, node.node_id, end) : null, 'slow');
+  return (
+    <Block id="interval" class="close" title={`Interval to ${when(end)}`} aside={<button type="button" onClick={() => go({ at: null }, true)} aria-label="Close this interval">×</button>}>
+      {row && <Facts of={[
+        ['Loss', <><Loss of={row} /> <State of={row.attention} /></>], ['Lost', energyText(row.loss_wh)], ['Came in', energyText(row.injected_wh ?? row.input_wh)], ['Delivered', energyText(row.delivered_wh)],
+        ['Meters', <>{count(row.meters_reported)} of {count(row.meters_expected)}{row.meters_estimated ? `, ${count(row.meters_estimated)} estimated` : ''}</>], ['Coverage', <Coverage of={row} threshold={threshold} />],
+        ...(row.dt_total != null ? [['DTs metered', `${count(row.dt_metered)} of ${count(row.dt_total)}`] as [string, string]] : []),
+        ['Status', row.version ? `${row.status}, version ${row.version}` : `${row.status}, not published yet`],
+      ]} />}
+      {!publishes(kind) && <p class="facts">Above the feeders an interval is the sum of its feeders and has no versions of its own.</p>}
+      {versions.problem && <Failed problem={versions.problem} again={versions.again} />}
+      {versions.data && versions.data.length > 0 && (
+        <div class="scroll" tabIndex={0} role="region" aria-label="Versions of this interval">
+          <table>
+            <caption>Every version that was published</caption>
+            <thead><tr><th class="number" scope="col">Version</th><th scope="col">Published</th><th class="number" scope="col">Loss</th><th class="number" scope="col">Lost</th><th class="number" scope="col">Coverage</th><th scope="col">Status</th><th scope="col">Reason</th></tr></thead>
+            <tbody>{versions.data.map((version) => (
+              <tr key={String(version['version'])}>
+                <td class="number">{String(version['version'])}</td><td><a href={href({ as_of: String(version['published_at']) })} title="As it stood then">{when(String(version['published_at']))}</a></td>
+                <td class="number">{percent(version['loss_pct'] as number | null)}</td><td class="number">{energyText(version['loss_wh'] as number | null)}</td><td class="number">{percent(version['coverage_pct'] as number | null)}</td>
+                <td>{String(version['status'])}</td><td>{String(version['reason'] ?? 'first')}</td>
+              </tr>
+            ))}</tbody>
+          </table>
+        </div>
+      )}
+      {versions.data?.length === 0 && <p class="facts">Not published yet: tables are brought up to date with each checkpoint.</p>}
+      {publishes(kind) && versions.old && !versions.problem && <Ghost lines={2} />}
+    </Block>
+  );
+}
+
+const BELOW: Record<string, string> = { children: 'Directly below', feeder: 'Worst feeders', dt: 'Worst DTs' };
+
+function Below({ at, place, detail }: { at: URLSearchParams; place: Place; detail: NodeDetail }) {
+  const deep = detail.kind !== 'feeder' && detail.kind !== 'dt';
+  const asked = at.get('below') ?? 'children';
+  const which = deep && BELOW[asked] ? asked : 'children';
+  const day = place.day;
+  const found = useAsk<{ nodes: NodeRow[]; not_ranked?: number }>(
+    which === 'children' ? nodePath(place.node, '/children', { day }) : path('nodes/ranking', { kind: which, under: place.node, day, top: 50 }), place.asOf ? null : 'tick');
+  const nodes = found.data?.nodes ?? [];
+  const stood = useSql(place.asOf && nodes.length ? dailyQuery(nodes.slice(0, 500).map((row) => row.node_id), { from: detail.day, to: detail.day }, place.asOf) : null);
+  const then = new Map((stood.data ?? []).map((row) => [String(row['node_id']), dailyRow(row)]));
+  const rows = place.asOf ? nodes.map((row) => ({ ...row, ...(then.get(row.node_id) ?? { loss_shown: false, loss_pct: null, loss_wh: null, input_wh: null, delivered_wh: null, loss_low_pct: null, loss_high_pct: null, attention: 'unknown' as const, coverage_pct: null }) })) : nodes;
+  const [ordered, again] = useOrder(rows, (row) => row.node_id, `${place.node} ${which} ${day ?? ''}`);
+  const threshold = place.facts.coverage_threshold_pct;
+  return (
+    <Block title={which === 'children' ? `${count(rows.length)} ${plural(rows[0]?.kind, rows.length)} below, ${dayText(detail.day)}` : `${BELOW[which]}, ${dayText(detail.day)}`} aside={<div class="ranges">
+      {deep && <Choice label="Which nodes" now={which} of={Object.entries(BELOW)} pick={(below) => go({ below: below === 'children' ? null : below }, true)} />}
+      <button type="button" onClick={again}>Worst first</button>
+    </div>}>
+      {found.problem && !found.data ? <Failed problem={found.problem} again={found.again} /> : found.data ? <NodeTable rows={ordered.slice(0, 500)} threshold={threshold} /> : <Ghost lines={6} />}
+      {rows.length > 500 && <p class="facts">The 500 worst are shown; /api/v1/nodes gives all.</p>}
+      {found.data?.not_ranked ? <p class="facts">{count(found.data.not_ranked)} more have no loss to show (coverage or a missing meter) and are not ranked.</p> : null}
+    </Block>
+  );
+}
+
+export function NodeTable({ rows, threshold }: { rows: NodeRow[]; threshold: number }) {
+  if (!rows.length) return <Notice>Nothing to rank yet: a balance appears once the meters at the head have reported.</Notice>;
+  return (
+    <div class="scroll">
+      <table class="nodes">
+        <thead><tr>
+          <th scope="col">Name</th><th scope="col" class="number">Loss</th><th class="less" scope="col"><span class="hidden">Loss as a bar</span></th><th scope="col" class="number less">Lost</th>
+          <th scope="col" class="number less">Input</th><th scope="col" class="number optional">Delivered</th><th scope="col" class="number">Coverage</th><th scope="col">State</th>
+        </tr></thead>
+        <tbody>{rows.map((row) => (
+          <tr key={row.node_id}>
+            <td class="node"><a href={href({ node: row.node_id, from: null, to: null, at: null })} title={row.node_id}><Glyph kind={row.kind} /><span>{row.name}</span></a></td>
+            <td class="number"><Loss of={row} /></td><td class="less"><LossBar of={row} /></td>
+            <td class={row.loss_wh == null ? 'number null less' : 'number less'}>{energyText(row.loss_wh)}</td><td class="number less">{energyText(row.input_wh)}</td>
+            <td class="number optional">{energyText(row.delivered_wh)}</td><td class="number"><Coverage of={row} threshold={threshold} /></td><td><State of={row.attention} /></td>
+          </tr>
+        ))}</tbody>
+      </table>
+    </div>
+  );
+}
+
+interface Indices { month: string; basis: string; med: string; consumers_served: number; saifi: number | null; saidi_minutes: number | null; maifi: number | null; caidi_minutes: number | null }
+
+// Reliability of supply by month: each consumer's own interruptions beside what the feeder alone shows.
+function Supply({ node }: { node: string }) {
+  const found = useAsk<{ months: Indices[] }>(nodePath(node, '/reliability', { med: 'included' }), 'slow');
+  const months = [...new Set((found.data?.months ?? []).map((row) => row.month))].sort().reverse().slice(0, 6);
+  if (!months.length) return null;
+  const of = (month: string, basis: string) => found.data?.months.find((row) => row.month === month && row.basis === basis);
+  return (
+    <Block title="Supply by month" aside={<a href={href({ view: 'outages' })}>Outages here</a>}>
+      <div class="scroll"><table>
+        <thead><tr><th scope="col">Month</th><th scope="col" class="number">SAIDI, minutes</th><th scope="col" class="number">SAIFI</th><th scope="col" class="number less">CAIDI</th><th scope="col" class="number less">MAIFI</th><th scope="col" class="number">SAIDI by feeder</th><th scope="col" class="number less">Consumers</th></tr></thead>
+        <tbody>{months.map((month) => {
+          const [own, feeder] = [of(month, 'consumer'), of(month, 'feeder')];
+          return (
+            <tr key={month}>
+              <td>{dayText(month).split(' ')[2]} {month.slice(0, 4)}</td><td class="number">{decimal(own?.saidi_minutes)}</td><td class="number">{hundredths(own?.saifi)}</td>
+              <td class="number less">{lasting(own?.caidi_minutes)}</td><td class="number less">{hundredths(own?.maifi)}</td><td class="number">{decimal(feeder?.saidi_minutes)}</td><td class="number less">{count(own?.consumers_served)}</td>
+            </tr>
+          );
+        })}</tbody>
+      </table></div>
+    </Block>
+  );
+}
+export const minuteOf = minuteText;

@@ -1,0 +1,80 @@
+// A plain chart of series over time, for usage and for results of queries.
+
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import uPlot from 'uplot';
+
+import { civil, dayOf, dayText, minuteText, zoneName } from './format';
+
+export interface Series {
+  name: string;
+  values: (number | null)[];
+  columns?: boolean;
+}
+
+const COLOURS = ['accent', 'watch-fill', 'negative-fill', 'faint'];
+
+// `x`: seconds since 1970, in order. `text` says a value with its unit. `civilDays`: they are days, the same in every zone.
+export function Plot({ x, series, text, label, civilDays = false, high = 220 }: { x: number[]; series: Series[]; text: (value: number) => string; label: string; civilDays?: boolean; high?: number }) {
+  const place = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot | null>(null);
+  const [at, setAt] = useState<number | null>(null);
+  const data = (): uPlot.AlignedData => [x, ...series.map(({ values }) => values)];
+  const shape = `${series.map(({ name, columns }) => `${name} ${columns}`).join('|')} ${civilDays}`;
+  useLayoutEffect(() => {
+    const element = place.current;
+    if (!element) return undefined;
+    const style = getComputedStyle(element);
+    const colour = (name: string) => () => style.getPropertyValue(`--${name}`).trim();
+    const font = `${Math.round(parseFloat(style.fontSize) * 0.86)}px ${style.fontFamily}`;
+    const axis: uPlot.Axis = { stroke: colour('soft'), font, grid: { stroke: colour('line'), width: 1 }, ticks: { show: false } };
+    const bars = uPlot.paths.bars?.({ size: [0.8, 40] });
+    const times = (_: uPlot, splits: number[]) => splits.map((split) => {
+      if (civilDays) return dayText(new Date(split * 1000).toISOString().slice(0, 10)).slice(4);
+      const local = civil(split * 1000);
+      return local.slice(11, 16) === '00:00' ? dayText(local.slice(0, 10)).slice(4) : local.slice(11, 16);
+    });
+    const made = new uPlot({
+      width: element.clientWidth, height: high, legend: { show: false }, padding: [8, 8, 0, 0],
+      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), civilDays ? 'Etc/UTC' : zoneName()),
+      cursor: { drag: { setScale: true, x: true, y: false }, y: false },
+      scales: { y: { range: (_, least, most) => [Math.min(0, least ?? 0), Math.max(1e-9, (most ?? 1) * 1.06)] } },
+      axes: [{ ...axis, size: 28, space: 60, grid: { show: false }, values: times }, { ...axis, size: 76, values: (_, splits) => splits.map(text) }],
+      series: [{}, ...series.map(({ columns }, index): uPlot.Series => ({
+        stroke: colour(COLOURS[index % COLOURS.length]!), width: columns ? 0 : 1.5, points: { show: false },
+        ...(columns && bars ? { paths: bars, fill: colour(COLOURS[index % COLOURS.length]!) } : {}),
+      }))],
+      hooks: { setCursor: [(u) => setAt(u.cursor.idx ?? null)] },
+    }, data(), element);
+    plot.current = made;
+    const watch = new ResizeObserver(() => { if (element.clientWidth) made.setSize({ width: element.clientWidth, height: high }); });
+    watch.observe(element);
+    const scheme = matchMedia('(prefers-color-scheme: dark)');
+    const repaint = () => made.redraw(false, true);
+    scheme.addEventListener('change', repaint);
+    return () => { watch.disconnect(); scheme.removeEventListener('change', repaint); made.destroy(); plot.current = null; };
+  }, [shape]);
+  useEffect(() => { plot.current?.setData(data()); }, [x, series]);
+  const keys = (event: KeyboardEvent) => {
+    const step = { ArrowLeft: -1, ArrowRight: 1, Home: -1e9, End: 1e9 }[event.key];
+    if (step == null || !x.length) return;
+    event.preventDefault();
+    const next = Math.min(x.length - 1, Math.max(0, (at ?? x.length) + step));
+    plot.current?.setCursor({ left: plot.current.valToPos(x[next] ?? 0, 'x'), top: 10 });
+    setAt(next);
+  };
+  const time = (seconds: number) => {
+    if (civilDays) return dayText(new Date(seconds * 1000).toISOString().slice(0, 10));
+    const iso = new Date(seconds * 1000).toISOString();
+    return `${dayText(dayOf(iso))} ${minuteText(iso)}`;
+  };
+  const here = at == null ? undefined : x[at];
+  return (
+    <div class="chart">
+      <div class="readout" aria-live="polite">
+        {here == null ? <span>{series.map(({ name }) => name).join(' · ')}</span>
+          : <><b>{time(here)}</b>{series.map(({ name, values }) => <span key={name}>{name} <b>{at == null || values[at] == null ? '–' : text(values[at]!)}</b></span>)}</>}
+      </div>
+      <div class="plain-plot" style={{ height: `${high}px` }} ref={place} tabIndex={0} role="group" aria-label={`${label}. Arrow keys step through it.`} onKeyDown={keys} />
+    </div>
+  );
+}

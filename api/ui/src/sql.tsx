@@ -1,0 +1,179 @@
+// The SQL console: one reading statement on the published tables; tables and columns with what they mean; rows as a table or a chart.
+
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+
+import { go } from './address';
+import { ask, Problem, response, sql, useSql } from './api';
+import { clockText, count, hundredths, many } from './format';
+import { Choice, Failed, Ghost } from './parts';
+import { Plot } from './plot';
+import type { Cell, SqlResult } from './types';
+
+const ROWS_SHOWN = 500;
+const BARS_SHOWN = 40;
+
+const EXAMPLES: [string, string][] = [
+  ['Worst DTs by energy lost', 'SELECT dt_id, SUM(loss_wh) AS loss_wh, SUM(injected_wh) AS injected_wh\nFROM dt_balance\nGROUP BY dt_id\nORDER BY loss_wh DESC NULLS LAST LIMIT 10'],
+  ['Loss of a feeder over time', "SELECT interval_end, loss_pct, coverage_pct\nFROM feeder_balance\nWHERE loss_pct IS NOT NULL\n  AND feeder_id = (SELECT MIN(feeder_id) FROM feeder_balance)\nORDER BY interval_end"],
+  ['Children sum to their parent (BAL-1)', "SELECT n.parent_id, b.day, SUM(b.total_loss_wh) AS of_children_wh, MAX(p.total_loss_wh) AS of_parent_wh\nFROM node_balance_daily b\nJOIN nodes n ON n.node_id = b.node_id AND n.valid_to IS NULL\nJOIN node_balance_daily p ON p.node_id = n.parent_id AND p.day = b.day\nWHERE n.kind <> 'dt'\nGROUP BY 1, 2 ORDER BY 2 DESC, 1 LIMIT 50"],
+  ['Every version of a balance', "SELECT feeder_id, interval_end, version, published_at, reason, loss_pct\nFROM feeder_balance_history\nORDER BY version DESC, interval_end DESC LIMIT 50"],
+  ['What stood published an instant ago', "SELECT node_id, day, loss_pct, coverage_pct, version\nFROM node_balance_daily_as_of('2026-04-02T00:00:00+05:30')\nORDER BY loss_pct DESC NULLS LAST LIMIT 20"],
+  ['Reads by quality', 'SELECT quality, method, COUNT(*) AS reads\nFROM interval_reads\nGROUP BY 1, 2 ORDER BY 3 DESC'],
+  ['Outages by scope and cause', 'SELECT scope, class, cause, COUNT(*) AS outages, SUM(consumers_affected) AS consumers\nFROM outages\nGROUP BY 1, 2, 3 ORDER BY 5 DESC'],
+  ['Compensation by standard', 'SELECT regulation, standard, clause, status, SUM(amount_inr) AS inr\nFROM compensation_entries\nGROUP BY 1, 2, 3, 4 ORDER BY 5 DESC'],
+  ['Arrival of reads (AMISP service levels)', 'SELECT day, 100.0 * by_8h / expected AS by_8h_pct, 100.0 * by_12h / expected AS by_12h_pct, missing\nFROM read_completeness r JOIN nodes n ON n.node_id = r.node_id\nWHERE n.kind = \'discom\' AND expected > 0 ORDER BY day'],
+];
+
+interface Column { table_name: string; column_name: string; data_type: string; unit: string; about: string; nullable: boolean; null_means: string }
+
+export function SqlConsole({ at }: { at: URLSearchParams }) {
+  const asked = at.get('q') ?? EXAMPLES[0]![1];
+  const [query, setQuery] = useState(asked);
+  const [result, setResult] = useState<{ of: string; seconds: number; data: SqlResult } | null>(null);
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const [busy, setBusy] = useState(false);
+  const editor = useRef<HTMLTextAreaElement>(null);
+  const stop = useRef<AbortController | null>(null);
+  const shape = at.get('as') === 'chart' ? 'chart' : 'table';
+  useEffect(() => { setQuery(asked); }, [asked]);
+  useEffect(() => () => stop.current?.abort(), []);
+  const run = async (fresh: boolean, text = query) => {
+    stop.current?.abort();
+    stop.current = new AbortController();
+    setBusy(true);
+    setProblem(null);
+    go({ q: text === EXAMPLES[0]![1] ? null : text }, true);
+    const started = performance.now();
+    try {
+      if (fresh) await ask('/api/v1/checkpoint', { method: 'POST' });
+      const data = await sql(text, stop.current.signal);
+      setResult({ of: text, seconds: (performance.now() - started) / 1000, data });
+    } catch (error) {
+      if (error instanceof Problem) setProblem(error);
+    }
+    setBusy(false);
+  };
+  const insert = (word: string) => {
+    const box = editor.current;
+    if (!box) return;
+    const [from, to] = [box.selectionStart, box.selectionEnd];
+    setQuery(query.slice(0, from) + word + query.slice(to));
+    requestAnimationFrame(() => { box.focus(); box.setSelectionRange(from + word.length, from + word.length); });
+  };
+  const download = async () => {
+    if (!result) return;
+    try {
+      const answer = await response('/api/v1/sql', { method: 'POST', body: JSON.stringify({ query: result.of, format: 'csv' }), headers: { 'content-type': 'application/json', accept: 'text/csv' } });
+      const link = document.createElement('a');
+      link.href = URL.createObjectURL(await answer.blob());
+      link.download = 'gridtally.csv';
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+    } catch (error) { if (error instanceof Problem) setProblem(error); }
+  };
+  return (
+    <div class="console">
+      <Schema insert={insert} />
+      <section class="query" aria-label="Query">
+        <div class="title"><h1>SQL</h1><span class="id">read-only, on published tables</span></div>
+        <form id="sql" onSubmit={(event) => { event.preventDefault(); void run(false); }}>
+          <label class="example">Example <select onChange={(event) => { const text = EXAMPLES[Number(event.currentTarget.value)]?.[1]; if (text) { setQuery(text); void run(false, text); } }}>
+            {EXAMPLES.map(([name, text], index) => <option key={name} value={index} selected={text === query}>{name}</option>)}
+            {!EXAMPLES.some(([, text]) => text === query) && <option value="-1" selected>your own</option>}
+          </select></label>
+          <textarea id="query" ref={editor} rows={Math.min(16, Math.max(5, query.split('\n').length + 1))} spellcheck={false} aria-label="SQL query" value={query} onInput={(event) => setQuery(event.currentTarget.value)}
+            onKeyDown={(event) => { if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) { event.preventDefault(); void run(false); } }} />
+          <div class="actions">
+            <button type="submit" class="primary" disabled={busy}>Run <kbd>Ctrl ↵</kbd></button>
+            <button type="button" id="publish" disabled={busy} title="Publishes what is applied, then runs" onClick={() => void run(true)}>Publish first, then run</button>
+            {busy && <button type="button" onClick={() => { stop.current?.abort(); setBusy(false); }}>Stop</button>}
+            <button type="button" id="download" disabled={!result} onClick={() => void download()}>CSV</button>
+            <Choice label="Show rows as" now={shape} of={[['table', 'Table'], ['chart', 'Chart']]} pick={(as) => go({ as: as === 'chart' ? 'chart' : null }, true)} />
+            <span id="answered" role="status">{busy ? 'running…' : result ? `${many(result.data.rows.length, 'row')}${result.data.truncated ? ', cut at the limit' : ''} in ${hundredths(result.seconds)} s · as published ${clockText(result.data.published_at)}` : ''}</span>
+          </div>
+        </form>
+        {problem && <Failed problem={problem} />}
+        <div id="answer" tabIndex={0} role="region" aria-label="Result of the query">
+          {result ? shape === 'chart' ? <AsChart data={result.data} /> : <AsTable data={result.data} /> : !problem && <p class="facts">Rows appear here. Each query runs in a process of its own with limits of memory, rows and time.</p>}
+        </div>
+      </section>
+    </div>
+  );
+}
+
+function Schema({ insert }: { insert: (word: string) => void }) {
+  const columns = useSql<Column>('SELECT table_name, column_name, data_type, unit, about, nullable, null_means FROM table_columns');
+  const [filter, setFilter] = useState('');
+  const tables = useMemo(() => {
+    const found = new Map<string, Column[]>();
+    for (const column of columns.data ?? []) found.set(column.table_name, [...(found.get(column.table_name) ?? []), column]);
+    const text = filter.toLowerCase();
+    return [...found].filter(([name, all]) => !text || name.includes(text) || all.some((column) => column.column_name.includes(text)));
+  }, [columns.data, filter]);
+  return (
+    <aside class="schema" aria-label="Tables and columns">
+      <header><h2>Tables</h2><input type="search" placeholder="Filter" aria-label="Filter tables and columns" value={filter} onInput={(event) => setFilter(event.currentTarget.value)} /></header>
+      {columns.problem && !columns.data ? <Failed problem={columns.problem} again={columns.again} /> : !columns.data ? <Ghost lines={10} /> : tables.map(([name, all]) => (
+        <details key={name} open={filter.length > 2}>
+          <summary>{name} <span>{count(all.length)}</span></summary>
+          <ul>
+            {all.map((column) => (
+              <li key={column.column_name}>
+                <button type="button" onClick={() => insert(column.column_name)}>{column.column_name}</button> <small>{column.unit || short(column.data_type)}</small>
+                <p>{column.about}{column.nullable && column.null_means ? `. Null: ${column.null_means}` : ''}</p>
+              </li>
+            ))}
+          </ul>
+          <p><button type="button" onClick={() => insert(name)}>insert name</button> <button type="button" onClick={() => insert(`${name}_history`)}>history</button></p>
+        </details>
+      ))}
+      <p class="facts">{'{table}'} is the newest version per key, {'{table}'}_history every version, {'{table}'}_as_of('time') what stood published then.</p>
+    </aside>
+  );
+}
+const short = (type: string) => ({ Utf8: 'text', Int64: 'whole', Int32: 'whole', Int16: 'whole', Float64: 'number', Float32: 'number', Boolean: 'yes or no', Date32: 'day', Binary: 'bytes' })[type] ?? (type.startsWith('Timestamp') ? 'time' : type.startsWith('Decimal') ? 'decimal' : type.toLowerCase());
+
+const isNumber = (type: string) => /int|float|double|decimal|numeric|real/i.test(type);
+const isTime = (type: string) => /timestamp|date/i.test(type);
+function shown(value: Cell): string {
+  if (value == null) return 'null';
+  if (typeof value === 'object') return JSON.stringify(value);
+  return typeof value === 'number' && Number.isInteger(value) ? count(value) : String(value);
+}
+
+function AsTable({ data: { columns, rows } }: { data: SqlResult }) {
+  return (
+    <>
+      <table>
+        <thead><tr>{columns.map((column) => <th key={column.name} scope="col" class={isNumber(column.type) ? 'number' : undefined}>{column.name}<small>{column.type}</small></th>)}</tr></thead>
+        <tbody>{rows.slice(0, ROWS_SHOWN).map((row, index) => <tr key={index}>{row.map((value, place) => <td key={place} class={[isNumber(columns[place]?.type ?? '') ? 'number' : '', value == null ? 'null' : ''].join(' ').trim() || undefined}>{shown(value)}</td>)}</tr>)}</tbody>
+      </table>
+      {!rows.length && <p class="notice">No rows. Tables hold what was published; “Publish first, then run” brings them up to now.</p>}
+      {rows.length > ROWS_SHOWN && <p class="notice">The first {ROWS_SHOWN} rows; CSV has all.</p>}
+    </>
+  );
+}
+
+// Numbers over the first time or day; else the first number by the first text.
+function AsChart({ data: { columns, rows } }: { data: SqlResult }) {
+  const [time, text] = [columns.findIndex(({ type }) => isTime(type)), columns.findIndex(({ type }) => !isNumber(type) && !isTime(type))];
+  const numbers = columns.flatMap(({ type }, place) => (isNumber(type) ? [place] : []));
+  const first = numbers[0];
+  const number = (value: Cell | undefined) => (value == null ? null : Number(value));
+  if (first == null || !rows.length) return <p class="notice">A chart needs rows with a number, over a time or by a name.</p>;
+  if (time >= 0) {
+    const sorted = [...rows].filter((row) => row[time] != null).sort((a, b) => Date.parse(String(a[time])) - Date.parse(String(b[time])));
+    const civilDays = /date/i.test(columns[time]?.type ?? '');
+    return <Plot high={320} label="Result of the query" civilDays={civilDays} x={sorted.map((row) => Date.parse(String(row[time])) / 1000)} text={(value) => hundredths(value).replace(/\.00$/, '')}
+      series={numbers.slice(0, 4).map((place) => ({ name: columns[place]?.name ?? '', values: sorted.map((row) => number(row[place])) }))} />;
+  }
+  const most = Math.max(...rows.slice(0, BARS_SHOWN).map((row) => Math.abs(number(row[first]) ?? 0)), 1e-9);
+  return (
+    <table class="bars">
+      <caption>{columns[first]?.name} by {text >= 0 ? columns[text]?.name : 'row'}</caption>
+      <tbody>{rows.slice(0, BARS_SHOWN).map((row, index) => (
+        <tr key={index}><th scope="row">{text >= 0 ? shown(row[text] ?? null) : index + 1}</th><td><i style={{ width: `${(100 * Math.abs(number(row[first]) ?? 0)) / most}%` }} /></td><td class="number">{shown(row[first] ?? null)}</td></tr>
+      ))}</tbody>
+    </table>
+  );
+}
