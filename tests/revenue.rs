@@ -52,7 +52,8 @@ fn files(folder: &Path) {
          D,discom,,,{since}\nZ,zone,D,12,{since}\nF1,feeder,Z,,{since}\nF2,feeder,Z,,{since}\nT1,dt,F1,,{since}\nT2,dt,F2,,{since}\n"
     );
     let meters = format!(
-        "meter_id,role,node_id,interval_minutes,valid_from\nMF1,feeder,F1,15,{since}\nA,consumer,,15,{since}\nB,consumer,,15,{since}\n"
+        "meter_id,role,node_id,interval_minutes,multiplier,valid_from\nMF1,feeder,F1,15,1,{since}\nA,consumer,,15,,{since}\n\
+         B,consumer,,15,,{since}\n"
     );
     let connections = format!(
         "consumer_id,meter_id,node_id,category,supply,phases,metering,valid_from\n\
@@ -103,16 +104,14 @@ fn check(product: &Product) {
 
     // SQL says the same of the newest version.
     let rows = product.sql(
-        "SELECT eif_kwh, sold_kwh, billed_inr, tri, ari, audit FROM feeder_revenue_monthly \
+        "SELECT eif_kwh, sold_kwh, tri, ari, billed_inr, audit FROM feeder_revenue_monthly \
          WHERE feeder_id = 'F1' AND month = '2026-04-01'",
     );
     assert_eq!(rows.len(), 1);
-    for (at, name) in ["eif_kwh", "sold_kwh", "billed_inr", "tri", "ari"]
-        .into_iter()
-        .enumerate()
-    {
-        assert_eq!(rows[0][at], april[name], "{name}");
+    for (at, name) in ["eif_kwh", "sold_kwh", "tri", "ari"].into_iter().enumerate() {
+        assert_eq!(rows[0][at].as_f64(), april[name].as_f64(), "{name}");
     }
+    assert_eq!(rows[0][4], april["billed_inr"]);
     assert_eq!(rows[0][5], "technical_and_commercial");
 
     // The zone is the sum of its feeders; the money of F2 has no input to stand against.

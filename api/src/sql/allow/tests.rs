@@ -107,8 +107,8 @@ const REFUSED: &[(&str, &str)] = &[
         "table function read_csv is refused",
     ),
     (
-        "SELECT * FROM feeder_revenue_monthly_as_of('2026-05-01')",
-        "table function feeder_revenue_monthly_as_of is refused",
+        "SELECT * FROM nowhere_as_of('2026-05-01')",
+        "table function nowhere_as_of is refused",
     ),
     (
         "SELECT * FROM _as_of('2026-05-01')",

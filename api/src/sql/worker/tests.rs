@@ -366,9 +366,9 @@ fn errors_say_what_is_wrong() {
             "not found",
         ),
         (
-            "SELECT * FROM feeder_revenue_monthly_as_of('2026-05-01')",
+            "SELECT * FROM nowhere_as_of('2026-05-01')",
             FailureKind::Plan,
-            "feeder_revenue_monthly_as_of is refused",
+            "nowhere_as_of is refused",
         ),
     ] {
         let answer = ask(&root, query);

@@ -1,6 +1,9 @@
 //! Random histories: what meters, people, master data and their corrections say around a midnight.
 
-use std::io::Write as _;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Write as _,
+};
 
 use gridtally_schemas::{
     ConsumerId, Day, IntervalMinutes, IntervalRead, MeterId, Multiplier, PowerEvent, Publish, RegisterRead,
@@ -380,11 +383,65 @@ pub(crate) fn history_of(length: std::ops::Range<usize>) -> impl Strategy<Value 
             let late = i64::from(at % 5 == 2) * 40 * HOUR + i64::from(at % 5 == 3) * 70 * HOUR;
             NOW.plus(i64::try_from(at).unwrap() + if is_early { -40 * HOUR } else { late })
         };
-        all.into_iter()
-            .enumerate()
-            .map(|(at, said)| (received(at, &said), said))
-            .collect()
+        let told = all.into_iter().enumerate();
+        without_words_between(told.map(|(at, said)| (received(at, &said), said)).collect())
     })
+}
+
+/// Leaves out repetitions of a master row of whose key something else is said too. What is said again unchanged is not written, so that a
+/// nightly import does not grow the tables; where a row recorded between the two comes only after a restart, it stands (README, limits).
+fn without_words_between(mut told: Told) -> Told {
+    let mut words: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let all: Vec<MasterRows> = told
+        .iter()
+        .filter_map(|(_, said)| {
+            let Said::Master(rows) = said else { return None };
+            Some(rows.clone())
+        })
+        .collect();
+    for rows in &all {
+        for (key, row) in keyed(rows) {
+            words.entry(key).or_default().insert(row);
+        }
+    }
+    let mut said_before: BTreeSet<String> = BTreeSet::new();
+    for (_, said) in &mut told {
+        let Said::Master(rows) = said else { continue };
+        let mut keep = keyed(rows).into_iter().map(|(key, row)| {
+            let is_first = said_before.insert(row);
+            is_first || words[&key].len() == 1
+        });
+        let mut keep = || keep.next().unwrap();
+        match rows {
+            MasterRows::Nodes(rows) => rows.retain(|_| keep()),
+            MasterRows::Meters(rows) => rows.retain(|_| keep()),
+            MasterRows::Connections(rows) => rows.retain(|_| keep()),
+        }
+    }
+    told
+}
+
+/// Key and text of each row.
+fn keyed(rows: &MasterRows) -> Vec<(String, String)> {
+    match rows {
+        MasterRows::Nodes(rows) => rows
+            .iter()
+            .map(|row| (format!("{} {}", row.node_id, row.valid_from), format!("{row:?}")))
+            .collect(),
+        MasterRows::Meters(rows) => rows
+            .iter()
+            .map(|row| (format!("{} {}", row.meter_id, row.valid_from), format!("{row:?}")))
+            .collect(),
+        MasterRows::Connections(rows) => rows
+            .iter()
+            .map(|row| {
+                (
+                    format!("{} {:?} {}", row.consumer_id, row.meter_id, row.valid_from),
+                    format!("{row:?}"),
+                )
+            })
+            .collect(),
+    }
 }
 
 pub(crate) fn bytes_of((at, said): &(UtcMicros, Said)) -> Vec<u8> {
