@@ -148,17 +148,3 @@ pub(crate) fn whole_day(world: &World, day: Day) -> Option<Sums> {
             Some(total)
         })
 }
-
-/// Whether `node` is `top` or below it at an instant.
-pub(crate) fn is_at_or_below(world: &World, node: NodeIx, top: NodeIx, now: UtcMicros) -> bool {
-    let mut next = Some(node);
-    let mut steps = 0;
-    while let Some(index) = next.filter(|_| steps < 2 * NodeKind::ALL.len()) {
-        if index == top {
-            return true;
-        }
-        next = world.network.parent_at(index, now);
-        steps += 1;
-    }
-    false
-}

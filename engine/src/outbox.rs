@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use arrow::{
     array::{
-        ArrayRef, BinaryArray, Date32Array, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch,
-        StringArray, TimestampMicrosecondArray, UInt8Array, new_null_array,
+        ArrayRef, BinaryArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int32Array,
+        Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt8Array, new_null_array,
     },
     datatypes::SchemaRef,
     error::ArrowError,
@@ -245,6 +245,13 @@ impl Columns {
 
     pub(crate) fn number(self, name: &str, values: impl Iterator<Item = Option<f64>>) -> Self {
         self.set(name, Arc::new(values.collect::<Float64Array>()))
+    }
+
+    /// Money of paise. Sets the schema's own precision and scale, which hold every `i64`.
+    pub(crate) fn money(self, name: &str, paise: impl Iterator<Item = Option<i64>>) -> Self {
+        let array: Decimal128Array = paise.map(|paise| paise.map(i128::from)).collect();
+        let array = array.with_data_type(table::ColumnType::Money.arrow());
+        self.set(name, Arc::new(array))
     }
 
     pub(crate) fn time(self, name: &str, values: impl Iterator<Item = Option<UtcMicros>>) -> Self {

@@ -365,7 +365,7 @@ fn rank(world: &World, wanted: &Wanted, at: Instant) -> Result<(Vec<NodeRow>, us
         .nodes()
         .filter(|(_, node)| node.kind() == Some(wanted.kind))
     {
-        if under.is_some_and(|top| !look::is_at_or_below(world, index, top, at.now)) {
+        if under.is_some_and(|top| !world.network.is_at_or_below(index, top, at.now)) {
             continue;
         }
         let Some(sums) = world.node_day(index, wanted.day) else {

@@ -28,7 +28,6 @@ use super::{
 use crate::{
     app::App,
     form::{self, Column, Holds, Table},
-    look,
     parameters::{Parameters, short},
     problem::{self, Problem},
 };
@@ -353,7 +352,7 @@ fn select(world: &World, now: UtcMicros, wanted: &Wanted) -> Result<Vec<OutageVi
             .as_ref()
             .is_none_or(|status| status.contains(&outage.status))
             && was_on(view, wanted.within)
-            && top.is_none_or(|top| place.is_some_and(|node| look::is_at_or_below(world, node, top, now)))
+            && top.is_none_or(|top| place.is_some_and(|node| world.network.is_at_or_below(node, top, now)))
     };
     Ok(world.outages().filter(is_wanted).collect())
 }

@@ -121,7 +121,7 @@ pub(crate) async fn get(
     parameters.finish()?;
     let places = app.engine.read(|world| {
         let top = under.as_ref().map(|id| nodes::find(world, id)).transpose()?;
-        let inside = |index| top.is_none_or(|top| look::is_at_or_below(world, index, top, at.now));
+        let inside = |index| top.is_none_or(|top| world.network.is_at_or_below(index, top, at.now));
         let known = world.network.nodes().filter(|(_, node)| node.kind().is_some());
         let (mut placed, others): (Vec<_>, Vec<_>) = known
             .filter(|(index, _)| inside(*index))

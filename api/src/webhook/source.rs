@@ -14,7 +14,7 @@ use gridtally_engine::{
 use gridtally_schemas::{UtcMicros, Zone};
 use ring::digest;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::routes::compensation::EntryRow;
 
@@ -125,40 +125,65 @@ impl OutageNotices {
         let kind = kind_of(&row.values.status);
         let (about, values) = (row.id.to_string(), row.values);
         let id = id_of("outage", &about, row.version);
-        let event = json!({
-            "specversion": "1.0",
-            "id": id,
-            "source": self.source,
-            "type": kind,
-            "subject": about,
-            "time": text(row.published_at),
-            "datacontenttype": "application/json",
-            "sequence": row.sequence.to_string(),
-            "data": {
-                "outage_id": about,
-                "version": row.version,
-                "reason": row.reason,
-                "node_id": values.node_id,
-                "scope": values.scope,
-                "class": values.class,
-                "status": values.status,
-                "cause": values.cause,
-                "fault_type": values.fault_type,
-                "force_majeure": values.force_majeure,
-                "started_at": text(values.started_at),
-                "ended_at": values.ended_at.map(text),
-                "etr": values.etr.map(text),
-                "etr_basis": values.etr_basis,
-                "etr_outages": values.etr_outages,
-                "consumers_affected": values.consumers_affected,
-                "published_at": text(row.published_at),
-            },
+        let data = json!({
+            "outage_id": about,
+            "version": row.version,
+            "reason": row.reason,
+            "node_id": values.node_id,
+            "scope": values.scope,
+            "class": values.class,
+            "status": values.status,
+            "cause": values.cause,
+            "fault_type": values.fault_type,
+            "force_majeure": values.force_majeure,
+            "started_at": text(values.started_at),
+            "ended_at": values.ended_at.map(text),
+            "etr": values.etr.map(text),
+            "etr_basis": values.etr_basis,
+            "etr_outages": values.etr_outages,
+            "consumers_affected": values.consumers_affected,
+            "published_at": text(row.published_at),
         });
-        Notice {
+        let told = Told {
             sequence: row.sequence,
             id,
             kind,
             about,
+            time: text(row.published_at),
+        };
+        told.notice(&self.source, &data)
+    }
+}
+
+/// What a notice says beside its data.
+struct Told {
+    sequence: i64,
+    id: String,
+    kind: &'static str,
+    about: String,
+    /// When it was published, RFC 3339.
+    time: String,
+}
+
+impl Told {
+    /// The notice, as a CloudEvents 1.0 event of `source`.
+    fn notice(self, source: &str, data: &Value) -> Notice {
+        let event = json!({
+            "specversion": "1.0",
+            "id": self.id,
+            "source": source,
+            "type": self.kind,
+            "subject": self.about,
+            "time": self.time,
+            "datacontenttype": "application/json",
+            "sequence": self.sequence.to_string(),
+            "data": data,
+        });
+        Notice {
+            sequence: self.sequence,
+            id: self.id,
+            kind: self.kind,
+            about: self.about,
             body: event.to_string().into_bytes(),
         }
     }
@@ -248,24 +273,14 @@ impl CompensationNotices {
                 hands: row.hands,
             },
         );
-        let event = json!({
-            "specversion": "1.0",
-            "id": id,
-            "source": self.source,
-            "type": kind,
-            "subject": about,
-            "time": time,
-            "datacontenttype": "application/json",
-            "sequence": sequence.to_string(),
-            "data": entry,
-        });
-        Notice {
+        let told = Told {
             sequence,
             id,
             kind,
             about,
-            body: event.to_string().into_bytes(),
-        }
+            time,
+        };
+        told.notice(&self.source, &json!(entry))
     }
 }
 

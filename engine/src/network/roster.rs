@@ -200,6 +200,18 @@ impl Network {
 }
 
 impl Network {
+    /// A node and those above it at an instant, nearest first. Bounded: where rows name a cycle it gives nodes again.
+    pub fn at_and_above(&self, node: NodeIx, instant: UtcMicros) -> impl Iterator<Item = NodeIx> {
+        let line = std::iter::successors(Some(node), move |below| self.parent_at(*below, instant));
+        line.take(LEVELS_MAX)
+    }
+
+    /// Whether a node is `top` or below it at an instant.
+    #[must_use]
+    pub fn is_at_or_below(&self, node: NodeIx, top: NodeIx, instant: UtcMicros) -> bool {
+        self.at_and_above(node, instant).any(|above| above == top)
+    }
+
     /// The nodes above one at an instant, nearest first.
     #[must_use]
     pub fn ancestors_at(&self, node: NodeIx, instant: UtcMicros) -> Vec<NodeIx> {

@@ -463,10 +463,7 @@ pub(crate) fn bills_batch(
     rows: &[(BillingRow, Origin)],
     stamp: Stamp<'_>,
 ) -> Result<RecordBatch, ArrowError> {
-    let money = |of: fn(&BillingRow) -> Option<i64>| {
-        let paise: Decimal128Array = rows.iter().map(|(row, _)| of(row).map(i128::from)).collect();
-        paise.with_precision_and_scale(18, 2)
-    };
+    let money = |of: fn(&BillingRow) -> Option<i64>| rows.iter().map(move |(row, _)| of(row));
     Columns::new(&table::BILLING, rows.len())
         .text(
             "consumer_id",
@@ -478,11 +475,11 @@ pub(crate) fn bills_batch(
             rows.iter()
                 .map(|(row, _)| Some(crate::balance::ratio(row.billed_wh, 1_000))),
         )
-        .set("billed_inr", Arc::new(money(|row| Some(row.billed_paise))?))
-        .set("fixed_inr", Arc::new(money(|row| row.fixed_paise)?))
-        .set("arrears_inr", Arc::new(money(|row| row.arrears_paise)?))
-        .set("subsidy_inr", Arc::new(money(|row| row.subsidy_paise)?))
-        .set("collected_inr", Arc::new(money(|row| row.collected_paise)?))
+        .money("billed_inr", money(|row| Some(row.billed_paise)))
+        .money("fixed_inr", money(|row| row.fixed_paise))
+        .money("arrears_inr", money(|row| row.arrears_paise))
+        .money("subsidy_inr", money(|row| row.subsidy_paise))
+        .money("collected_inr", money(|row| row.collected_paise))
         .time(
             "recorded_at",
             rows.iter().map(|(_, origin)| Some(origin.received_at)),

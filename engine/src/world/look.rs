@@ -127,15 +127,6 @@ impl World {
         let places = own.into_iter().chain(connections.map(|row| &row.node_id));
         places
             .filter_map(|id| self.network.find_node(id.as_str()))
-            .any(|place| {
-                let mut above = Some(place);
-                for _ in 0..crate::network::LEVELS_MAX {
-                    if above == Some(node) {
-                        return true;
-                    }
-                    above = above.and_then(|below| self.network.parent_at(below, instant));
-                }
-                false
-            })
+            .any(|place| self.network.is_at_or_below(place, node, instant))
     }
 }

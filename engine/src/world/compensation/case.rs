@@ -13,7 +13,7 @@ use crate::{
         regulation::Regulation,
         rule::Decision,
     },
-    network::{LEVELS_MAX, Recorded},
+    network::{NodeIx, Recorded},
     outage::{Interruption, OutageId},
     world::OutageView,
 };
@@ -130,14 +130,9 @@ impl World {
     }
 
     fn recorded_nodes(&self, node: &NodeId, at: UtcMicros) -> Vec<Recorded<NodeRow>> {
-        let mut nodes: Vec<Recorded<NodeRow>> = Vec::new();
-        let mut node = self.network.find_node(node.as_str());
-        while nodes.len() < LEVELS_MAX
-            && let Some(held) = node.and_then(|node| self.network.node(node)?.history.recorded_at(at))
-        {
-            nodes.push(held.clone());
-            node = node.and_then(|node| self.network.parent_at(node, at));
-        }
-        nodes
+        let node = self.network.find_node(node.as_str()).into_iter();
+        let line = node.flat_map(|node| self.network.at_and_above(node, at));
+        let recorded = |node: NodeIx| self.network.node(node)?.history.recorded_at(at).cloned();
+        line.map_while(recorded).collect()
     }
 }

@@ -20,7 +20,7 @@ use crate::{
         in_force::InForce,
         rule::RuleBook,
     },
-    network::{LEVELS_MAX, NodeIx},
+    network::NodeIx,
     outage::{self, Class, Interruption, OutageId},
     world::outage::{OutageView, picture::above},
 };
@@ -187,15 +187,9 @@ impl World {
 
     /// The area class of a node at an instant: its own, else that of the nearest node above that has one.
     fn area_at(&self, node: &NodeId, at: UtcMicros) -> Option<AreaClass> {
-        let mut node = self.network.find_node(node.as_str());
-        for _ in 0..LEVELS_MAX {
-            let entry = self.network.node(node?)?;
-            if let Some(area) = entry.history.at(at).and_then(|row| row.area_class) {
-                return Some(area);
-            }
-            node = node.and_then(|node| self.network.parent_at(node, at));
-        }
-        None
+        let node = self.network.find_node(node.as_str())?;
+        let mut line = self.network.at_and_above(node, at);
+        line.find_map(|node| self.network.node(node)?.history.at(at)?.area_class)
     }
 
     /// The regulations in force where a consumer hangs by its newest row.

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::{
-    array::{Decimal128Array, RecordBatch},
-    error::ArrowError,
-};
+use arrow::{array::RecordBatch, error::ArrowError};
 use gridtally_schemas::{
     Day,
     table::{self, TableSchema},
@@ -81,9 +78,6 @@ impl DueEntries {
         let rows = &self.0;
         let contents = || rows.iter().map(|row| &row.entry.content);
         let grounds = || contents().map(|content| &content.grounds);
-        let paise: Decimal128Array = contents()
-            .map(|content| Some(i128::from(content.amount.0)))
-            .collect();
         let due_by: arrow::array::Date32Array = rows.iter().map(|row| row.due_by.map(|day| day.0)).collect();
         let signed = |number: u64| i64::try_from(number).ok();
         let batch = Columns::new(&table::COMPENSATION_ENTRIES, rows.len())
@@ -104,7 +98,7 @@ impl DueEntries {
                 "default_minutes",
                 grounds().map(|grounds| grounds.default_minutes),
             )
-            .set("amount_inr", Arc::new(paise.with_precision_and_scale(18, 2)?))
+            .money("amount_inr", contents().map(|content| Some(content.amount.0)))
             .set("due_by", Arc::new(due_by))
             .text(
                 "status",

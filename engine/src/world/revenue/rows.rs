@@ -98,11 +98,6 @@ impl Hash for RevenueValues {
     }
 }
 
-fn inr(paise: impl Iterator<Item = Option<i64>>) -> Result<Arc<Decimal128Array>, ArrowError> {
-    let paise: Decimal128Array = paise.map(|paise| paise.map(i128::from)).collect();
-    Ok(Arc::new(paise.with_precision_and_scale(18, 2)?))
-}
-
 fn kwh(wh: Option<i64>) -> Option<f64> {
     wh.map(|wh| ratio(wh, 1_000))
 }
@@ -127,7 +122,7 @@ pub(in crate::world) fn batch(
     }
     for (at, name) in PAISE.into_iter().enumerate() {
         let amounts = each().map(|values| values.paise.get(at).copied().flatten());
-        columns = columns.set(name, inr(amounts)?);
+        columns = columns.money(name, amounts);
     }
     columns
         .whole("version", rows.iter().map(|row| Some(row.version.version)))
@@ -143,16 +138,16 @@ pub(crate) fn accounts_batch(
 ) -> Result<RecordBatch, ArrowError> {
     let rows: Vec<(&DiscomAccountsRow, &Origin)> = rows.iter().map(|(row, origin)| (row, origin)).collect();
     let each = || rows.iter().map(|(row, _)| *row);
-    let money = |of: fn(&DiscomAccountsRow) -> Option<i64>| inr(each().map(of));
+    let money = |of: fn(&DiscomAccountsRow) -> Option<i64>| each().map(of);
     let columns = Columns::new(&table::DISCOM_ACCOUNTS, rows.len())
         .text("year", each().map(|row| Some(row.year.to_string())))
         .number("sales_kwh", each().map(|row| kwh(Some(row.sales_wh))))
-        .set("power_purchase_inr", money(|row| Some(row.power_purchase_paise))?)
-        .set("om_inr", money(|row| Some(row.om_paise))?)
-        .set("depreciation_inr", money(|row| Some(row.depreciation_paise))?)
-        .set("interest_inr", money(|row| Some(row.interest_paise))?)
-        .set("revenue_inr", money(|row| Some(row.revenue_paise))?)
-        .set("subsidy_inr", money(|row| row.subsidy_paise)?);
+        .money("power_purchase_inr", money(|row| Some(row.power_purchase_paise)))
+        .money("om_inr", money(|row| Some(row.om_paise)))
+        .money("depreciation_inr", money(|row| Some(row.depreciation_paise)))
+        .money("interest_inr", money(|row| Some(row.interest_paise)))
+        .money("revenue_inr", money(|row| Some(row.revenue_paise)))
+        .money("subsidy_inr", money(|row| row.subsidy_paise));
     recorded(columns, &rows, stamp).finish()
 }
 
