@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     compensation::calendar::{Period, financial_year},
-    network::{LEVELS_MAX, NodeIx},
+    network::{Node, NodeIx},
     outbox::Origin,
     revenue::{Billed, FeederMonth, Grounds, Input, Realised, Total, median, year_of},
     state::Quarter,
@@ -55,6 +55,8 @@ pub(super) struct Revenue {
     /// Accounts by year, with when the row that stands was recorded.
     accounts: BTreeMap<FinancialYear, (UtcMicros, DiscomAccountsRow)>,
     published: HashMap<(NodeIx, Day), Published>,
+    /// Months of a feeder whose bills changed.
+    rebilled: BTreeSet<(NodeIx, Day)>,
     /// What may differ from the table.
     unpublished: BTreeSet<(NodeIx, Day)>,
     /// The last month of which it was noted that it is over.
@@ -62,13 +64,14 @@ pub(super) struct Revenue {
 }
 
 impl Revenue {
-    /// Notes that bills of a feeder's month changed: its financial year's other months are compared with it, and the next year's rates
-    /// are carried on from it.
-    fn note_bills(&mut self, feeder: NodeIx, month: Day) {
-        let mut next = year_of(month);
-        for _ in 0..24 {
-            self.unpublished.insert((feeder, next));
-            next = Period::Month.after(next);
+    /// Spreads changes of bills: a month's financial year compares its other months with it, and the next year's rates are carried on from
+    /// it.
+    fn spread_rebilled(&mut self) {
+        for (feeder, month) in std::mem::take(&mut self.rebilled) {
+            let months =
+                std::iter::successors(Some(year_of(month)), |month| Some(Period::Month.after(*month)));
+            self.unpublished
+                .extend(months.take(24).map(|month| (feeder, month)));
         }
     }
 
@@ -76,9 +79,7 @@ impl Revenue {
         self.unpublished.extend(self.published.keys());
         let billed = self.billed.iter();
         let months = billed.flat_map(|(feeder, months)| months.keys().map(|month| (*feeder, *month)));
-        for (feeder, month) in months.collect::<Vec<_>>() {
-            self.note_bills(feeder, month);
-        }
+        self.rebilled.extend(months);
     }
 
     fn count(&mut self, feeder: NodeIx, month: Day, billed: &Billed, sign: i64) {
@@ -88,7 +89,7 @@ impl Revenue {
         if sums.bills == 0 {
             months.remove(&month);
         }
-        self.note_bills(feeder, month);
+        self.rebilled.insert((feeder, month));
     }
 
     fn billed(&self, feeder: NodeIx, month: Day) -> Option<Billed> {
@@ -163,9 +164,7 @@ impl World {
             changed.extend(now.keys().map(|month| (feeder, *month)));
             revenue.billed.insert(feeder, now);
         }
-        for (feeder, month) in changed {
-            revenue.note_bills(feeder, month);
-        }
+        revenue.rebilled.extend(changed);
         // Loss targets are master data too.
         let published = revenue.published.keys().filter(|(_, month)| *month >= from);
         revenue.unpublished.extend(published.copied().collect::<Vec<_>>());
@@ -224,27 +223,15 @@ impl World {
 
     /// The feeder that a node is, or hangs on, at an instant.
     fn feeder_at(&self, node: NodeIx, at: UtcMicros) -> Option<NodeIx> {
-        let mut node = Some(node);
-        for _ in 0..LEVELS_MAX {
-            if self.network.node(node?)?.kind() == Some(NodeKind::Feeder) {
-                return node;
-            }
-            node = node.and_then(|node| self.network.parent_at(node, at));
-        }
-        None
+        let is_feeder =
+            |node: &NodeIx| self.network.node(*node).and_then(Node::kind) == Some(NodeKind::Feeder);
+        self.network.at_and_above(node, at).find(is_feeder)
     }
 
     /// The loss target of a node at an instant: its own, else that of the nearest node above that has one.
     fn allowable_loss_at(&self, node: NodeIx, at: UtcMicros) -> Option<f64> {
-        let mut node = Some(node);
-        for _ in 0..LEVELS_MAX {
-            let row = self.network.node(node?)?.history.at(at);
-            if let Some(target) = row.and_then(|row| row.allowable_loss_pct) {
-                return Some(target);
-            }
-            node = node.and_then(|node| self.network.parent_at(node, at));
-        }
-        None
+        let mut line = self.network.at_and_above(node, at);
+        line.find_map(|node| self.network.node(node)?.history.at(at)?.allowable_loss_pct)
     }
 
     fn feeder_input(&self, feeder: NodeIx, month: Day) -> Input {
@@ -341,23 +328,12 @@ impl World {
                     .zone
                     .start_of(Period::Month.after(view.month))
                     .plus(-1);
-                if self.is_at_or_below(feeder, node, last) {
+                if self.network.is_at_or_below(feeder, node, last) {
                     totals.entry(view.month).or_default().add(&view.figures);
                 }
             }
         }
         totals
-    }
-
-    fn is_at_or_below(&self, node: NodeIx, top: NodeIx, at: UtcMicros) -> bool {
-        let mut next = Some(node);
-        for _ in 0..LEVELS_MAX {
-            if next == Some(top) {
-                return true;
-            }
-            next = next.and_then(|node| self.network.parent_at(node, at));
-        }
-        false
     }
 
     /// Cost of supply and revenue realised in each year whose accounts are known.
@@ -378,6 +354,7 @@ impl World {
             }
         }
         self.note_over();
+        self.revenue.spread_rebilled();
         for (feeder, month) in std::mem::take(&mut self.revenue.unpublished) {
             let mut published = self
                 .revenue
