@@ -28,7 +28,9 @@ use std::{
 };
 
 use product::{
-    BINARY, PATIENCE, Product, have,
+    BINARY, PATIENCE, Product,
+    certificate::self_signed,
+    have,
     psql::{LONG, NOW, product_with_data, psql_command, psql_error, text, wait_busy},
 };
 
@@ -59,42 +61,11 @@ fn more_sessions_than_allowed_are_told_so() {
     }
 }
 
-/// A certificate of 127.0.0.1 with its key.
+/// Paths of a certificate that signs itself and of its key.
 fn certificate(folder: &Path, name: &str) -> (String, String) {
-    let file = |ending: &str| {
-        folder
-            .join(format!("{name}.{ending}"))
-            .to_str()
-            .unwrap()
-            .to_owned()
-    };
-    let (certificate, key) = (file("crt"), file("key"));
-    let output = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-            "-nodes",
-            "-days",
-            "2",
-        ])
-        .args([
-            "-subj",
-            "/CN=127.0.0.1",
-            "-addext",
-            "subjectAltName=IP:127.0.0.1",
-            "-out",
-            &certificate,
-            "-keyout",
-            &key,
-        ])
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    (certificate, key)
+    let made = self_signed(folder, name);
+    let path = |path: &Path| path.to_str().unwrap().to_owned();
+    (path(&made.certificate), path(&made.key))
 }
 
 /// What `gridtally pg-password` prints.

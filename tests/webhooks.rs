@@ -29,7 +29,9 @@ use std::{
 };
 
 use product::{
-    Product, fixed_port, python,
+    Product,
+    certificate::{Certificate, self_signed},
+    fixed_port, python,
     receiver::{Answer, Receiver, Request},
     town::{self, FAILED, RESTORED, all_of, draw, master_data, say},
 };
@@ -374,34 +376,7 @@ fn a_receiver_over_tls_is_told_only_when_its_certificate_is_trusted() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
-    let made = std::process::Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-            "-nodes",
-            "-days",
-            "2",
-        ])
-        .args([
-            "-subj",
-            "/CN=sms",
-            "-addext",
-            "subjectAltName=IP:127.0.0.1",
-            "-addext",
-            "basicConstraints=critical,CA:FALSE",
-        ])
-        .arg("-keyout")
-        .arg(&key)
-        .arg("-out")
-        .arg(&certificate)
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let Certificate { certificate, key } = self_signed(folder.path(), "sms");
     let paths = [certificate.to_str().unwrap(), key.to_str().unwrap()];
     let Some(mut command) = product::python_command("https_receiver.py", &paths) else {
         return;

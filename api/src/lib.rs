@@ -32,5 +32,5 @@ mod traffic;
 pub mod webhook;
 
 pub use app::{ApiSettings, ApiState};
-pub use pg::{PgSettings, PgTls, PgTlsError, Verifier, serve_pg};
+pub use pg::{PgSettings, Verifier, serve_pg};
 pub use server::{ServeError, serve};

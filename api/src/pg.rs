@@ -15,7 +15,6 @@ use std::{
     collections::BTreeMap,
     future::Future,
     io,
-    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicI32, Ordering},
@@ -23,21 +22,13 @@ use std::{
     time::Duration,
 };
 
+use crate::sql::Sql;
+use gridtally_ingest::tls::Tls;
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
     task::JoinSet,
 };
-use tokio_rustls::{
-    TlsAcceptor,
-    rustls::{
-        ServerConfig,
-        crypto::ring,
-        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-    },
-};
-
-use crate::sql::Sql;
 
 mod connection;
 mod cursor;
@@ -69,65 +60,7 @@ pub struct PgSettings {
     /// Who may ask, each with a verifier of its password. Empty: everybody.
     pub users: Vec<(String, Verifier)>,
     /// Certificate and key; `None`: TLS is not spoken.
-    pub tls: Option<PgTls>,
-}
-
-/// A certificate with its key.
-#[derive(Clone)]
-pub struct PgTls(TlsAcceptor);
-
-impl std::fmt::Debug for PgTls {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("PgTls(…)")
-    }
-}
-
-/// Why a certificate cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum PgTlsError {
-    /// A file cannot be read, or holds something else.
-    #[error("{} holds no {what} (PEM): {reason}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What it should hold.
-        what: &'static str,
-        /// Why.
-        reason: String,
-    },
-    /// Certificate and key cannot be used, or not together.
-    #[error("certificate and key cannot be used together")]
-    Pair(#[from] tokio_rustls::rustls::Error),
-}
-
-impl PgTls {
-    /// Reads a certificate chain and its key, PEM each.
-    ///
-    /// # Errors
-    /// [`PgTlsError`] when a file is something else, or the key is not the certificate's.
-    pub fn load(certificate: &Path, key: &Path) -> Result<Self, PgTlsError> {
-        let bad = |path: &Path, what| {
-            let path = path.to_owned();
-            move |error: &dyn std::fmt::Display| PgTlsError::File {
-                path,
-                what,
-                reason: error.to_string(),
-            }
-        };
-        let chain = CertificateDer::pem_file_iter(certificate)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|error| bad(certificate, "certificate")(&error))?;
-        if chain.is_empty() {
-            return Err(bad(certificate, "certificate")(&"there is none in it"));
-        }
-        let private = PrivateKeyDer::from_pem_file(key).map_err(|error| bad(key, "private key")(&error))?;
-        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_single_cert(chain, private)?;
-        config.alpn_protocols = vec![b"postgresql".to_vec()];
-        Ok(Self(TlsAcceptor::from(Arc::new(config))))
-    }
+    pub tls: Option<Tls>,
 }
 
 /// What all connections share.

@@ -46,7 +46,7 @@ async fn serve_until(
     shutdown: BoxFuture<'_, ()>,
 ) -> Result<(), ServeError> {
     let (end, ending) = watch::channel(false);
-    let connections_max = state.settings.connections_max;
+    let (connections_max, tls) = (state.settings.connections_max, state.settings.tls.clone());
     let app = App::new(state, ending.clone());
     let hub = tokio::spawn(stream::run(app.clone()));
     let service = router::router(app).into_make_service_with_connect_info::<Connection>();
@@ -55,7 +55,7 @@ async fn serve_until(
         let _ = told.wait_for(|ending| *ending).await;
     };
     let serving =
-        axum::serve(Bounded::new(listener, connections_max), service).with_graceful_shutdown(graceful);
+        axum::serve(Bounded::new(listener, tls, connections_max), service).with_graceful_shutdown(graceful);
     let mut serving = std::pin::pin!(std::future::IntoFuture::into_future(serving));
     let outcome = tokio::select! {
         outcome = &mut serving => outcome,

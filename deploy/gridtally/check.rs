@@ -30,6 +30,16 @@ fn configuration(args: &ConfigArgs) -> Result<(), Failure> {
         println!("gateway {}: {} meters enrolled", gateway.id, gateway.meters.len());
     }
     let plan = serve::Plan::of(&config)?;
+    let asks = plan.mqtt.config.publishers.asks();
+    println!(
+        "publishers: {}",
+        match (asks, plan.mqtt.config.publishers.with_key()) {
+            (false, _) => "anybody may publish as anybody".to_owned(),
+            (true, keys) if config.text_if_set("mqtt.client_authorities").is_some() =>
+                format!("by certificate, and {keys} by key"),
+            (true, keys) => format!("{keys} by key"),
+        }
+    );
     for line in plan.engine.settings.compensation.in_force.lines() {
         println!("compensation: {line}");
     }

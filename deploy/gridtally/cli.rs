@@ -40,6 +40,11 @@ pub(crate) enum Command {
     CheckConfig(CheckArgs),
     /// Read a password on standard input, and print the verifier that [[pg.users]] of the configuration keeps instead.
     PgPassword,
+    /// Make a key for a meter or gateway that publishes, and print it with the entry of the configuration that keeps its hash.
+    MqttKey {
+        /// Id of the meter or gateway; it is the user name that goes with the key.
+        name: String,
+    },
     /// Answers one ad-hoc query on standard input and output; started by the server.
     #[command(hide = true)]
     SqlWorker,

@@ -1,8 +1,10 @@
 //! Talking to a running instance over HTTP.
 
-use std::{io::Read, time::Duration};
+use std::{io::Read, sync::Arc, time::Duration};
 
 use serde_json::Value;
+use tokio_rustls::rustls::crypto::ring;
+use ureq::tls::{RootCerts, TlsConfig};
 
 use crate::exit::Failure;
 
@@ -21,10 +23,17 @@ pub(crate) struct Answer {
 }
 
 impl Client {
-    /// For the instance at `server`, such as `http://127.0.0.1:8080`.
+    /// For the instance at `server`, such as `http://127.0.0.1:8080`. Over TLS its certificate must be of an authority that this machine
+    /// trusts, or of one in the file that `SSL_CERT_FILE` names.
     pub(crate) fn new(server: &str) -> Self {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
+            .tls_config(
+                TlsConfig::builder()
+                    .root_certs(RootCerts::PlatformVerifier)
+                    .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
+                    .build(),
+            )
             .timeout_connect(Some(Duration::from_secs(10)))
             .user_agent(concat!("gridtally/", env!("CARGO_PKG_VERSION")))
             .build();

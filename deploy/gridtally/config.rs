@@ -138,6 +138,16 @@ impl fmt::Debug for WebhookEntry {
     }
 }
 
+/// Who may publish by MQTT with a key.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PublisherEntry {
+    /// Id of the meter or gateway, which is its user name.
+    pub(crate) name: String,
+    /// SHA-256 of its key, in hexadecimal digits, as `gridtally mqtt-key` prints it.
+    pub(crate) key_sha256: String,
+}
+
 /// Who may ask by PostgreSQL's protocol.
 #[derive(Clone, PartialEq, Eq, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -161,6 +171,8 @@ pub(crate) struct Config {
     values: BTreeMap<&'static str, (String, Origin)>,
     /// `[[ingest.gateways]]` of the file.
     pub(crate) gateways: Vec<GatewayEntry>,
+    /// `[[mqtt.publishers]]` of the file.
+    pub(crate) publishers: Vec<PublisherEntry>,
     /// `[[vee.categories]]` of the file.
     pub(crate) vee_categories: Vec<CategoryLimits>,
     /// `[[regulations]]` of the file.
@@ -196,6 +208,7 @@ impl Config {
         let mut config = Self {
             values: defaults.collect(),
             gateways: Vec::new(),
+            publishers: Vec::new(),
             vee_categories: Vec::new(),
             regulations: Vec::new(),
             file: sources.file.map(Path::to_owned),
@@ -241,6 +254,11 @@ impl Config {
             self.gateways = gateways
                 .try_into()
                 .map_err(|error: toml::de::Error| form("ingest.gateways", error.message()))?;
+        }
+        if let Some(publishers) = take_list(&mut table, "mqtt", "publishers") {
+            self.publishers = publishers
+                .try_into()
+                .map_err(|error: toml::de::Error| form("mqtt.publishers", error.message()))?;
         }
         if let Some(codes) = take_list(&mut table, "events", "codes") {
             self.event_codes = codes

@@ -97,7 +97,7 @@ fn fresh_folder(path: &Path) -> Result<PathBuf, Failure> {
 async fn play(plan: Plan, fleet: Fleet, network: PathBuf, time: TimeLapse) -> Result<(), Failure> {
     let instance = Instance::start(plan).await?;
     let endpoints = instance.endpoints;
-    let server = format!("http://{}", endpoints.http);
+    let server = instance.url();
     let imported = tokio::task::spawn_blocking(move || import::all(&[network], &server)).await;
     imported.map_err(|source| Failure::work("the import was given up", source))??;
     greet(&instance, &fleet);
@@ -119,8 +119,9 @@ fn greet(instance: &Instance, fleet: &Fleet) {
         fleet.config().consumers,
         fleet.feeder_count()
     );
-    println!("  page    http://{}/", endpoints.http);
-    println!("  API     http://{}/docs", endpoints.http);
+    let server = instance.url();
+    println!("  page    {server}/");
+    println!("  API     {server}/docs");
     println!("  MQTT    {}", endpoints.mqtt);
     if let Some(pg) = endpoints.pg {
         println!("  SQL     psql -h {} -p {} -d gridtally", pg.ip(), pg.port());

@@ -13,6 +13,9 @@ use crate::exit::Failure;
 pub(crate) struct Endpoints {
     /// MQTT endpoint.
     pub(crate) mqtt: SocketAddr,
+    /// The same with TLS; left out: off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mqtt_tls: Option<SocketAddr>,
     /// API and page.
     pub(crate) http: SocketAddr,
     /// SQL by PostgreSQL's protocol; left out: off.

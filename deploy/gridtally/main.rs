@@ -16,6 +16,7 @@ mod endpoints;
 mod exit;
 mod explain;
 mod import;
+mod mqtt_key;
 mod pg_password;
 mod presets;
 mod quarantine;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Some(Command::Simulate(args)) => simulate::run(&args),
         Some(Command::WhatIf(args)) => what_if::run(&args),
         Some(Command::CheckConfig(args)) => check::run(&args),
+        Some(Command::MqttKey { name }) => mqtt_key::run(&name),
         Some(Command::PgPassword) => pg_password::run(),
         Some(Command::SqlWorker) => {
             return gridtally_api::sql::worker::run(std::io::stdin(), std::io::stdout().lock());

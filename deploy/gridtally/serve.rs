@@ -14,7 +14,7 @@ use std::{
 
 use gridtally_api::webhook::WebhookSettings;
 use gridtally_engine::{EngineConfig, Settings, Upkeep};
-use gridtally_ingest::{gate::Enrolment, log::LogConfig, mqtt::MqttConfig, subscribe::SubscribeConfig};
+use gridtally_ingest::{gate::Enrolment, log::LogConfig, subscribe::SubscribeConfig, tls::Tls};
 use gridtally_schemas::{Clock, GatewayId, MeterId, Zone};
 use serde_json::Value;
 
@@ -27,7 +27,9 @@ use crate::{
 };
 
 mod compensation;
+mod http;
 mod instance;
+mod mqtt;
 mod outage;
 mod pg;
 mod revenue;
@@ -48,11 +50,9 @@ pub(crate) struct Plan {
     pub(crate) clock: Clock,
     pub(crate) log: LogConfig,
     pub(crate) engine: EngineConfig,
-    pub(crate) mqtt_listen: SocketAddr,
-    pub(crate) mqtt: MqttConfig,
-    pub(crate) http_listen: SocketAddr,
+    pub(crate) mqtt: mqtt::MqttPlan,
+    pub(crate) http: http::HttpPlan,
     pub(crate) pg: Option<pg::PgPlan>,
-    pub(crate) import_bytes_max: u64,
     pub(crate) subscribe: Option<SubscribeConfig>,
     pub(crate) enrolment: Enrolment,
     pub(crate) sql: SqlPlan,
@@ -90,11 +90,9 @@ impl Plan {
         Ok(Self {
             log: log_config(config, &data_dir)?,
             engine: engine_config(config, &zone)?,
-            mqtt_listen: guarded(config, "mqtt.listen", "mqtt.open")?,
-            mqtt: mqtt_config(config)?,
-            http_listen: guarded(config, "http.listen", "http.open")?,
+            mqtt: mqtt::plan(config)?,
+            http: http::plan(config)?,
             pg: pg::plan(config)?,
-            import_bytes_max: config.whole("http.import_bytes_max", 1_024..=1 << 50)?,
             subscribe: subscribe_config(config)?,
             enrolment: enrolment(config)?,
             sql: SqlPlan {
@@ -122,18 +120,42 @@ fn guarded(config: &Config, listen: &'static str, open: &'static str) -> Result<
     if loopback || config.get::<bool>(open)? {
         return Ok(address);
     }
-    let (why, how) = if listen == "pg.listen" {
-        ("it gives out what it has", "with [[pg.users]] and a certificate")
-    } else {
-        (
+    let (why, how) = match listen {
+        "pg.listen" => ("it gives out what it has", "with [[pg.users]] and a certificate"),
+        "mqtt.listen" => (
+            "anybody on the way can read and change what comes",
+            "in a network of its own; better is mqtt.tls_listen",
+        ),
+        "mqtt.tls_listen" => (
+            "publishers are not authenticated",
+            "or, better, mqtt.client_authorities or [[mqtt.publishers]]",
+        ),
+        _ => (
             "callers are not authenticated",
             "behind a proxy that authenticates",
-        )
+        ),
     };
     Err(config.refuse(
         listen,
         format!("{why}, so listening beyond loopback needs {open} = true, {how}"),
     ))
+}
+
+/// Certificate and key of a listener: both or neither, and never silently neither.
+fn tls(
+    config: &Config,
+    certificate: &'static str,
+    key: &'static str,
+    protocols: &[&[u8]],
+) -> Result<Option<Tls>, ConfigError> {
+    match (config.text_if_set(certificate), config.text_if_set(key)) {
+        (None, None) => Ok(None),
+        (Some(chain), Some(private)) => Tls::load(Path::new(chain), Path::new(private), None, protocols)
+            .map(Some)
+            .map_err(|error| config.refuse(certificate, crate::exit::chain(&error))),
+        (Some(_), None) => Err(config.refuse(key, "the certificate needs its key")),
+        (None, Some(_)) => Err(config.refuse(certificate, "the key needs its certificate")),
+    }
 }
 
 fn log_config(config: &Config, data_dir: &Path) -> Result<LogConfig, ConfigError> {
@@ -187,15 +209,6 @@ fn engine_config(config: &Config, zone: &Zone) -> Result<EngineConfig, ConfigErr
             versions_kept: config.seconds("tables.versions_kept_hours", 1..=720)? * 3_600,
         },
         ..EngineConfig::default()
-    })
-}
-
-fn mqtt_config(config: &Config) -> Result<MqttConfig, ConfigError> {
-    Ok(MqttConfig {
-        connections_max: config.count("mqtt.connections_max", 1..=1_000_000)?,
-        packet_bytes_max: config.count("mqtt.packet_bytes_max", 1_024..=64 << 20)?,
-        connect_timeout: config.seconds("mqtt.connect_seconds_max", 1..=600)?,
-        ..MqttConfig::default()
     })
 }
 
@@ -298,8 +311,12 @@ fn greet(instance: &Instance) {
     let endpoints = instance.endpoints;
     println!("gridtally {}", env!("CARGO_PKG_VERSION"));
     println!("  MQTT    {}   QoS 1: PUBACK means synced", endpoints.mqtt);
-    println!("  page    http://{}/", endpoints.http);
-    println!("  API     http://{}/docs", endpoints.http);
+    if let Some(tls) = endpoints.mqtt_tls {
+        println!("  MQTT    {tls}   the same with TLS");
+    }
+    let server = instance.url();
+    println!("  page    {server}/");
+    println!("  API     {server}/docs");
     if let Some(pg) = endpoints.pg {
         println!(
             "  SQL     psql -h {} -p {} -d gridtally   ({})",
@@ -312,7 +329,7 @@ fn greet(instance: &Instance) {
     if endpoints.http.ip().is_loopback() {
         println!("  access is open: loopback only, callers are not authenticated");
     }
-    println!("next: gridtally import FOLDER --server http://{}", endpoints.http);
+    println!("next: gridtally import FOLDER --server {server}");
 }
 
 /// Imports files into the data folder itself, and publishes them.

@@ -16,7 +16,7 @@ use gridtally_schemas::{
     wire::{self, DecodeError, Encoding},
 };
 
-use crate::{log::Appender, metrics::IngestMetrics};
+use crate::{log::Appender, metrics::IngestMetrics, publisher::Identity};
 
 #[cfg(test)]
 mod tests;
@@ -70,6 +70,8 @@ pub struct Arrival<'a> {
     pub payload: &'a [u8],
     /// When it was received.
     pub received_at: UtcMicros,
+    /// Who its connection speaks for.
+    pub identity: &'a Identity,
 }
 
 /// What becomes of a publish.
@@ -89,6 +91,14 @@ pub enum NotYours {
     /// The topic is none of the contract's.
     #[error("nobody publishes there")]
     Topic(#[source] TopicError),
+    /// A connection publishes as somebody else.
+    #[error("who is {identity} publishes as {publisher}")]
+    OtherName {
+        /// Its names.
+        identity: String,
+        /// The publisher of the topic, such as `meter:M1`.
+        publisher: String,
+    },
     /// A meter speaks for another.
     #[error("meter {publisher} speaks for meter {named}")]
     OtherMeter {
@@ -121,6 +131,12 @@ pub fn judge(
         Ok(topic) => topic.publisher,
         Err(error) => return Verdict::NotYours(NotYours::Topic(error)),
     };
+    if !arrival.identity.is(&publisher) {
+        return Verdict::NotYours(NotYours::OtherName {
+            identity: arrival.identity.to_string(),
+            publisher: publisher.to_string(),
+        });
+    }
     let encoding = Encoding::detect(arrival.content_type, arrival.payload);
     if let Err(error) = wire::decode(encoding, arrival.payload, &publisher, publish) {
         publish.clear();

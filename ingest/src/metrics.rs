@@ -63,6 +63,10 @@ counters! {
     connections,
     /// Connections refused because connections_max were open.
     connections_refused,
+    /// Connections refused because they did not say who they are, or wrongly.
+    connections_unauthorized,
+    /// TLS handshakes that failed: no TLS, no common version, or a certificate that is not trusted.
+    tls_failed,
     /// Connections whose session was taken over by a newer one with the same client id.
     connections_taken_over,
     /// Connections ended because they sent no CONNECT in time, fell silent beyond their keep-alive, or did not read.

@@ -19,13 +19,18 @@
 //! | silent for 1.5 keep-alives | DISCONNECT 0x8D | connection closed |
 //! | same client id connects again | DISCONNECT 0x8E to the old | connection closed |
 //! | shutdown | what is owed, then DISCONNECT 0x8B | what is owed, then closed |
+//! | did not say who it is, though all must | CONNACK 0x87 | CONNACK 0x05 |
+//! | name and key do not belong together | CONNACK 0x86 | CONNACK 0x04 |
 //! | `connections_max` open | CONNACK 0x89 | CONNACK 0x03 |
 //!
 //! What a client may not expect. *Sessions*: none outlives its connection; session present is always 0, and an MQTT 5 client
 //! that asks for expiry is told 0. A client sends unacknowledged publishes again by itself, and the engine's merge makes
 //! duplicates harmless; for QoS 2 packet ids are remembered within the connection only, so that across connections it is
 //! at least once. *Wills* are read and ignored (there is no subscriber). *Retain* is announced as not available, and a publish
-//! that sets it is taken like any other. *User name and password* are read and ignored.
+//! that sets it is taken like any other. *User name and password* are read and ignored where no publisher has a key.
+//!
+//! Who may publish as whom: see [`crate::publisher`]. With TLS the handshake has its own `connect_timeout`, before that of CONNECT; sockets of
+//! both kinds share the bounds, and a client id that comes back by the other is the same session.
 //!
 //! Limits: see [`MqttConfig`]. An idle connection holds no buffer; one in the middle of a packet holds at most `packet_bytes_max`.
 //!
@@ -44,7 +49,7 @@ use tokio::{
     time::{Instant, sleep, timeout, timeout_at},
 };
 
-use crate::{gate::Gate, log::LogError, metrics::Tally};
+use crate::{gate::Gate, log::LogError, metrics::Tally, publisher::Publishers, tls::Tls};
 
 mod answer;
 mod connection;
@@ -81,6 +86,37 @@ pub struct MqttConfig {
     pub keep_alive_max: Duration,
     /// Longest time for which an ending connection waits to send what it owes. Default 5 s.
     pub drain_timeout: Duration,
+    /// Who may publish as whom. Default: anybody, as anybody.
+    pub publishers: Arc<Publishers>,
+}
+
+/// Where clients come in.
+#[derive(Debug)]
+pub struct Entrances {
+    /// Without TLS.
+    pub plain: TcpListener,
+    /// With TLS.
+    pub tls: Option<(TcpListener, Tls)>,
+}
+
+impl From<TcpListener> for Entrances {
+    fn from(plain: TcpListener) -> Self {
+        Self { plain, tls: None }
+    }
+}
+
+impl Entrances {
+    /// The next connection, and whether it is to speak TLS.
+    async fn accept(&self) -> (io::Result<TcpStream>, Option<Tls>) {
+        let only = |accepted: io::Result<(TcpStream, _)>| accepted.map(|(stream, _)| stream);
+        let Some((listener, tls)) = &self.tls else {
+            return (only(self.plain.accept().await), None);
+        };
+        tokio::select! {
+            accepted = self.plain.accept() => (only(accepted), None),
+            accepted = listener.accept() => (only(accepted), Some(tls.clone())),
+        }
+    }
 }
 
 impl Default for MqttConfig {
@@ -95,6 +131,7 @@ impl Default for MqttConfig {
             write_timeout: Duration::from_secs(10),
             keep_alive_max: Duration::from_secs(3_600),
             drain_timeout: Duration::from_secs(5),
+            publishers: Arc::default(),
         }
     }
 }
@@ -135,17 +172,17 @@ const DESCRIPTORS_RESERVED: usize = 256;
 /// # Errors
 /// [`MqttError`].
 pub async fn run(
-    listener: TcpListener,
+    entrances: impl Into<Entrances>,
     config: MqttConfig,
     gate: Gate,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), MqttError> {
-    run_until(listener, config, gate, Box::pin(shutdown)).await
+    run_until(entrances.into(), config, gate, Box::pin(shutdown)).await
 }
 
 /// Not generic, and so compiled here once instead of in every crate that runs an endpoint.
 async fn run_until(
-    listener: TcpListener,
+    entrances: Entrances,
     config: MqttConfig,
     gate: Gate,
     shutdown: Pin<Box<dyn Future<Output = ()> + Send + '_>>,
@@ -163,8 +200,8 @@ async fn run_until(
         tasks: JoinSet::new(),
         turning_away: Arc::new(Semaphore::new(TURNED_AWAY_AT_ONCE)),
     };
-    let failure = endpoint.accept_until(&listener, shutdown).await;
-    drop(listener);
+    let failure = endpoint.accept_until(&entrances, shutdown).await;
+    drop(entrances);
     let cause = if failure.is_some() {
         Cause::LogFailed
     } else {
@@ -193,7 +230,7 @@ impl Endpoint {
     /// Accepts connections; gives what the log failed of, or nothing when it was told to shut down.
     async fn accept_until(
         &mut self,
-        listener: &TcpListener,
+        entrances: &Entrances,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Option<Arc<LogError>> {
         let mut synced = self.shared.gate.appender.subscribe();
@@ -207,8 +244,8 @@ impl Endpoint {
                 () = &mut shutdown => return None,
                 changed = synced.changed(), if log_open => log_open = changed.is_ok(),
                 Some(ended) = self.tasks.join_next() => self.note(&ended),
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => self.admit(stream),
+                (accepted, tls) = entrances.accept() => match accepted {
+                    Ok(stream) => self.admit(stream, tls),
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");
                         sleep(ACCEPT_PAUSE).await;
@@ -218,19 +255,27 @@ impl Endpoint {
         }
     }
 
-    fn admit(&mut self, stream: TcpStream) {
+    fn admit(&mut self, stream: TcpStream, tls: Option<Tls>) {
         // Without it, acknowledgements would wait for each other. Only slower if it fails.
         let _ = stream.set_nodelay(true);
         if let Some(place) = self.doors.enter() {
             let shared = Arc::clone(&self.shared);
-            self.tasks.spawn(connection::serve(stream, place, shared));
+            match tls {
+                None => self.tasks.spawn(connection::serve((stream, None), place, shared)),
+                Some(tls) => self
+                    .tasks
+                    .spawn(connection::serve_tls(stream, tls, place, shared)),
+            };
             return;
         }
         self.shared.gate.metrics.add(&Tally {
             connections_refused: 1,
             ..Tally::default()
         });
-        if let Ok(permit) = Arc::clone(&self.turning_away).try_acquire_owned() {
+        // To be told so by TLS would cost a handshake.
+        if tls.is_none()
+            && let Ok(permit) = Arc::clone(&self.turning_away).try_acquire_owned()
+        {
             self.tasks.spawn(async move {
                 let _ = timeout(TURN_AWAY_TIMEOUT, handshake::turn_away(stream)).await;
                 drop(permit);

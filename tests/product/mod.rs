@@ -4,6 +4,7 @@
 
 pub mod broker;
 pub mod browser;
+pub mod certificate;
 pub mod demo;
 pub mod psql;
 pub mod publisher;

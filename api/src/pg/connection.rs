@@ -114,7 +114,7 @@ async fn start(stream: TcpStream, peer: SocketAddr, shared: &Shared) -> io::Resu
             Ok(Start::Tls) => match (stream, &shared.settings.tls) {
                 (Stream::Plain(mut plain), Some(tls)) => {
                     plain.write_all(b"S").await?;
-                    stream = Stream::Tls(Box::new(tls.0.accept(plain).await?));
+                    stream = Stream::Tls(Box::new(tls.acceptor().accept(plain).await?));
                 }
                 (mut other, _) => {
                     other.write_all(b"N").await?;

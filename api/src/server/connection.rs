@@ -1,4 +1,5 @@
-//! A connection with bounds: how many there are, how long one may be silent, how long its peer may not read.
+//! A connection with bounds: how many there are, how long one may be silent, how long its peer may not read. With TLS its handshake is
+//! part of the first read, so that it neither holds up others nor escapes these bounds.
 
 use std::{
     future::Future,
@@ -17,12 +18,14 @@ use axum::{
     extract::connect_info::Connected,
     serve::{IncomingStream, Listener},
 };
+use gridtally_ingest::tls::Tls;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, Sleep, sleep_until},
 };
+use tokio_rustls::{Accept, server::TlsStream};
 
 /// A connection on which no request is open is closed after this: half-open ones and those kept alive for nothing.
 const IDLE: Duration = Duration::from_secs(30);
@@ -57,13 +60,15 @@ impl Drop for Open {
 #[derive(Debug)]
 pub(super) struct Bounded {
     listener: TcpListener,
+    tls: Option<Tls>,
     permits: Arc<Semaphore>,
 }
 
 impl Bounded {
-    pub(super) fn new(listener: TcpListener, connections_max: usize) -> Self {
+    pub(super) fn new(listener: TcpListener, tls: Option<Tls>, connections_max: usize) -> Self {
         Self {
             listener,
+            tls,
             permits: Arc::new(Semaphore::new(connections_max)),
         }
     }
@@ -81,7 +86,11 @@ impl Listener for Bounded {
             let (stream, address) = Listener::accept(&mut self.listener).await;
             // Small answers go out at once.
             let _ = stream.set_nodelay(true);
-            return (Stream::new(stream, permit), address);
+            let bytes = match &self.tls {
+                None => Bytes::Plain(stream),
+                Some(tls) => Bytes::Arriving(Box::new(tls.acceptor().accept(stream))),
+            };
+            return (Stream::new(bytes, permit), address);
         }
     }
 
@@ -96,10 +105,56 @@ impl Connected<IncomingStream<'_, Bounded>> for Connection {
     }
 }
 
-/// A connection's bytes.
+/// A connection's bytes, with or without TLS.
+enum Bytes {
+    Plain(TcpStream),
+    /// In the middle of the handshake.
+    Arriving(Box<Accept<TcpStream>>),
+    Tls(Box<TlsStream<TcpStream>>),
+    /// The handshake failed.
+    Failed,
+}
+
+impl std::fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Plain(_) => "Plain",
+            Self::Arriving(_) => "Arriving",
+            Self::Tls(_) => "Tls",
+            Self::Failed => "Failed",
+        })
+    }
+}
+
+/// What can be read from and written to once the handshake is over.
+trait Ready: AsyncRead + AsyncWrite + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Unpin> Ready for T {}
+
+impl Bytes {
+    /// The bytes themselves; the handshake goes on until they are there.
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Pin<&mut dyn Ready>>> {
+        if let Self::Arriving(accept) = self {
+            *self = match ready!(Pin::new(accept).poll(context)) {
+                Ok(stream) => Self::Tls(Box::new(stream)),
+                Err(error) => {
+                    *self = Self::Failed;
+                    return Poll::Ready(Err(error));
+                }
+            };
+        }
+        match self {
+            Self::Plain(stream) => Poll::Ready(Ok(Pin::new(stream))),
+            Self::Tls(stream) => Poll::Ready(Ok(Pin::new(&mut **stream))),
+            Self::Arriving(_) => Poll::Pending,
+            Self::Failed => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+}
+
+/// A connection.
 #[derive(Debug)]
 pub(super) struct Stream {
-    stream: TcpStream,
+    bytes: Bytes,
     connection: Connection,
     reading: Pin<Box<Sleep>>,
     writing: Option<Pin<Box<Sleep>>>,
@@ -107,10 +162,10 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    fn new(stream: TcpStream, permit: OwnedSemaphorePermit) -> Self {
+    fn new(bytes: Bytes, permit: OwnedSemaphorePermit) -> Self {
         let reading = Box::pin(sleep_until(Instant::now() + IDLE));
         Self {
-            stream,
+            bytes,
             connection: Connection::default(),
             reading,
             writing: None,
@@ -140,7 +195,12 @@ impl AsyncRead for Stream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if let Poll::Ready(outcome) = Pin::new(&mut this.stream).poll_read(context, buffer) {
+        let read = match this.bytes.poll_ready(context) {
+            Poll::Ready(Ok(bytes)) => bytes.poll_read(context, buffer),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Pending,
+        };
+        if let Poll::Ready(outcome) = read {
             // Single bytes do not count as progress of a request head: only a request that was taken up does.
             if this.connection.open.load(Ordering::Relaxed) > 0 {
                 this.progressed();
@@ -163,7 +223,12 @@ impl AsyncRead for Stream {
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        match Pin::new(&mut this.stream).poll_write(context, bytes) {
+        let written = match this.bytes.poll_ready(context) {
+            Poll::Ready(Ok(stream)) => stream.poll_write(context, bytes),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Pending,
+        };
+        match written {
             Poll::Ready(outcome) => {
                 this.progressed();
                 Poll::Ready(outcome)
@@ -173,11 +238,15 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+        ready!(self.get_mut().bytes.poll_ready(context))?.poll_flush(context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+        match &mut self.get_mut().bytes {
+            Bytes::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Bytes::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+            Bytes::Arriving(_) | Bytes::Failed => Poll::Ready(Ok(())),
+        }
     }
 
     fn poll_write_vectored(
@@ -186,7 +255,12 @@ impl AsyncWrite for Stream {
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        match Pin::new(&mut this.stream).poll_write_vectored(context, bytes) {
+        let written = match this.bytes.poll_ready(context) {
+            Poll::Ready(Ok(stream)) => stream.poll_write_vectored(context, bytes),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Pending,
+        };
+        match written {
             Poll::Ready(outcome) => {
                 this.progressed();
                 Poll::Ready(outcome)
@@ -196,6 +270,6 @@ impl AsyncWrite for Stream {
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        matches!(self.bytes, Bytes::Plain(_))
     }
 }

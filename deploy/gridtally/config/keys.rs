@@ -65,6 +65,36 @@ pub(crate) const KEYS: &[Key] = &[
         "true: listen for MQTT beyond loopback although publishers are not authenticated",
     ),
     key(
+        "mqtt.tls_listen",
+        "GRIDTALLY_MQTT_TLS_LISTEN",
+        "",
+        "address of the MQTT endpoint with TLS, such as 0.0.0.0:8883; port 0 picks a free one; empty: off",
+    ),
+    key(
+        "mqtt.tls_certificate",
+        "GRIDTALLY_MQTT_TLS_CERTIFICATE",
+        "",
+        "its certificate chain (PEM)",
+    ),
+    key(
+        "mqtt.tls_key",
+        "GRIDTALLY_MQTT_TLS_KEY",
+        "",
+        "its private key (PEM)",
+    ),
+    key(
+        "mqtt.client_authorities",
+        "GRIDTALLY_MQTT_CLIENT_AUTHORITIES",
+        "",
+        "certificates (PEM) of who certifies meters and gateways; with them every publisher must show a certificate, or a key of [[mqtt.publishers]]",
+    ),
+    key(
+        "mqtt.client_revocations",
+        "GRIDTALLY_MQTT_CLIENT_REVOCATIONS",
+        "",
+        "their revocation lists (PEM); empty: nothing is revoked",
+    ),
+    key(
         "mqtt.connections_max",
         "GRIDTALLY_MQTT_CONNECTIONS_MAX",
         "50000",
@@ -93,6 +123,24 @@ pub(crate) const KEYS: &[Key] = &[
         "GRIDTALLY_HTTP_OPEN",
         "false",
         "true: listen for HTTP beyond loopback although callers are not authenticated",
+    ),
+    key(
+        "http.tls_certificate",
+        "GRIDTALLY_HTTP_TLS_CERTIFICATE",
+        "",
+        "certificate chain (PEM) of API and page; with one, they speak TLS and nothing else",
+    ),
+    key(
+        "http.tls_key",
+        "GRIDTALLY_HTTP_TLS_KEY",
+        "",
+        "its private key (PEM)",
+    ),
+    key(
+        "http.hosts",
+        "GRIDTALLY_HTTP_HOSTS",
+        "",
+        "names under which API and page are reached beside addresses and localhost, with commas; asked by another name they do not answer",
     ),
     key(
         "http.import_bytes_max",

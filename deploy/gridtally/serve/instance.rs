@@ -21,7 +21,8 @@ use gridtally_ingest::{
     gate::Gate,
     log::Log,
     metrics::IngestMetrics,
-    mqtt, subscribe,
+    mqtt::{self, Entrances},
+    subscribe,
 };
 use serde_json::Value;
 use tokio::{
@@ -78,6 +79,8 @@ pub(crate) struct Instance {
     data_dir: PathBuf,
     /// Where it listens.
     pub(crate) endpoints: Endpoints,
+    /// `http`, or with TLS `https`.
+    scheme: &'static str,
     end_ingest: watch::Sender<bool>,
     end_http: watch::Sender<bool>,
     ingest: JoinSet<Result<(), Failure>>,
@@ -141,10 +144,18 @@ impl Instance {
     pub(crate) async fn start(plan: Plan) -> Result<Self, Failure> {
         let core = Core::start(&plan).await?;
         let http_runtime = super::runtime_named("http")?;
-        let mqtt_listener = bind(plan.mqtt_listen, "MQTT")?;
+        let entrances = Entrances {
+            plain: bind(plan.mqtt.listen, "MQTT")?,
+            tls: match &plan.mqtt.tls {
+                Some((address, tls)) => {
+                    Some((bind(*address, "MQTT with TLS (mqtt.tls_listen)")?, tls.clone()))
+                }
+                None => None,
+            },
+        };
         let http_listener = {
             let _on = http_runtime.enter();
-            bind(plan.http_listen, "HTTP")?
+            bind(plan.http.listen, "HTTP")?
         };
         let pg_listener = match &plan.pg {
             Some(pg) => {
@@ -157,7 +168,12 @@ impl Instance {
             None => None,
         };
         let endpoints = Endpoints {
-            mqtt: local(&mqtt_listener)?,
+            mqtt: local(&entrances.plain)?,
+            mqtt_tls: entrances
+                .tls
+                .as_ref()
+                .map(|(listener, _)| local(listener))
+                .transpose()?,
             http: local(&http_listener)?,
             pg: pg_listener
                 .as_ref()
@@ -167,7 +183,7 @@ impl Instance {
         let pg_access = access(pg_listener.as_ref().map(|(_, settings)| settings));
         let metrics = Arc::new(IngestMetrics::default());
         let (end_ingest, ending) = watch::channel(false);
-        let ingest = ways_in(&plan, &core, (mqtt_listener, &metrics), &ending);
+        let ingest = ways_in(&plan, &core, (entrances, &metrics), &ending);
         let (end_http, ending) = watch::channel(false);
         let mut notices = JoinSet::new();
         let webhooks = webhooks(&plan, &core, (&mut notices, &ending))?;
@@ -186,6 +202,7 @@ impl Instance {
             core,
             data_dir: plan.data_dir,
             endpoints,
+            scheme: if plan.http.tls.is_some() { "https" } else { "http" },
             end_ingest,
             end_http,
             ingest,
@@ -200,6 +217,11 @@ impl Instance {
     /// Folder of log and tables.
     pub(crate) fn data_dir(&self) -> &Path {
         &self.data_dir
+    }
+
+    /// Where API and page are.
+    pub(crate) fn url(&self) -> String {
+        format!("{}://{}", self.scheme, self.endpoints.http)
     }
 
     /// Who may ask by PostgreSQL's protocol.
@@ -305,7 +327,7 @@ async fn serve_pg(
 fn ways_in(
     plan: &Plan,
     core: &Core,
-    (listener, metrics): (TcpListener, &Arc<IngestMetrics>),
+    (entrances, metrics): (Entrances, &Arc<IngestMetrics>),
     ending: &watch::Receiver<bool>,
 ) -> JoinSet<Result<(), Failure>> {
     let gate = Gate {
@@ -315,9 +337,9 @@ fn ways_in(
         metrics: Arc::clone(metrics),
     };
     let mut ingest = JoinSet::new();
-    let (config, end, of_mqtt) = (plan.mqtt.clone(), told(ending.clone()), gate.clone());
+    let (config, end, of_mqtt) = (plan.mqtt.config.clone(), told(ending.clone()), gate.clone());
     ingest.spawn(async move {
-        let ended = mqtt::run(listener, config, of_mqtt, end).await;
+        let ended = mqtt::run(entrances, config, of_mqtt, end).await;
         ended.map_err(|source| Failure::work("the MQTT endpoint ended", source))
     });
     if let Some(config) = plan.subscribe.clone() {
@@ -411,7 +433,9 @@ fn api_state(
         clock: plan.clock.clone(),
         webhooks,
         settings: ApiSettings {
-            import_bytes_max: plan.import_bytes_max,
+            import_bytes_max: plan.http.import_bytes_max,
+            hosts: plan.http.hosts.clone(),
+            tls: plan.http.tls.clone(),
             upload_dir,
             ..ApiSettings::default()
         },

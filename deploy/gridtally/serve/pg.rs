@@ -1,8 +1,8 @@
 //! SQL by PostgreSQL's protocol, from configuration.
 
-use std::{collections::BTreeSet, net::SocketAddr, path::Path};
+use std::{collections::BTreeSet, net::SocketAddr};
 
-use gridtally_api::{PgSettings, PgTls, Verifier};
+use gridtally_api::{PgSettings, Verifier};
 
 use crate::config::{Config, ConfigError};
 
@@ -24,7 +24,7 @@ pub(super) fn plan(config: &Config) -> Result<Option<PgPlan>, ConfigError> {
             connections_max: config.count("pg.connections_max", 1..=10_000)?,
             idle: config.seconds("pg.idle_seconds", 1..=604_800)?,
             users: users(config)?,
-            tls: tls(config)?,
+            tls: super::tls(config, "pg.tls_certificate", "pg.tls_key", &[b"postgresql"])?,
         },
     }))
 }
@@ -49,20 +49,6 @@ fn users(config: &Config) -> Result<Vec<(String, Verifier)>, ConfigError> {
         users.push((user.name.clone(), verifier));
     }
     Ok(users)
-}
-
-/// Certificate and key: both or neither, and never silently neither.
-fn tls(config: &Config) -> Result<Option<PgTls>, ConfigError> {
-    let certificate = config.text_if_set("pg.tls_certificate");
-    let key = config.text_if_set("pg.tls_key");
-    match (certificate, key) {
-        (None, None) => Ok(None),
-        (Some(certificate), Some(key)) => PgTls::load(Path::new(certificate), Path::new(key))
-            .map(Some)
-            .map_err(|error| config.refuse("pg.tls_certificate", crate::exit::chain(&error))),
-        (Some(_), None) => Err(config.refuse("pg.tls_key", "the certificate needs its key")),
-        (None, Some(_)) => Err(config.refuse("pg.tls_certificate", "the key needs its certificate")),
-    }
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ fn judged(topic: &str, payload: &[u8], enrolment: &Enrolment) -> (Verdict, Publi
     let (mut publish, mut record) = (Publish::default(), b"left over".to_vec());
     publish.begin_meter("LEFT").unwrap();
     let arrival = Arrival {
+        identity: &Identity::Anybody,
         topic,
         content_type: None,
         payload,

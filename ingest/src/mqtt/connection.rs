@@ -9,6 +9,7 @@ use std::{future::Future, io, mem, sync::Arc, time::Duration};
 use gridtally_schemas::UtcMicros;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
     sync::watch,
     time::{Instant, Sleep, sleep_until, timeout},
 };
@@ -26,6 +27,8 @@ use crate::{
     gate::{self, Arrival, Verdict},
     log::{AppendError, Position},
     metrics::Tally,
+    publisher::{Identity, names_of},
+    tls::Tls,
 };
 
 /// Room for one read, bytes: some 400 small publishes.
@@ -89,14 +92,50 @@ impl From<io::Error> for Lost {
     }
 }
 
-/// Serves one connection until it ends.
-pub(super) async fn serve<S>(mut stream: S, mut place: Place, shared: Arc<Shared>)
-where
+/// Agrees on TLS, and serves the connection until it ends. A client without a certificate is a client without names.
+pub(super) async fn serve_tls(stream: TcpStream, tls: Tls, place: Place, shared: Arc<Shared>) {
+    let control = place.control();
+    let accepted = tokio::select! {
+        cause = control.ended() => {
+            shared.gate.metrics.add(&Ending::Told(cause).count());
+            return;
+        }
+        accepted = timeout(shared.config.connect_timeout, tls.acceptor().accept(stream)) => accepted,
+    };
+    drop(tls);
+    match accepted {
+        Ok(Ok(stream)) => {
+            let shown = stream
+                .get_ref()
+                .1
+                .peer_certificates()
+                .and_then(|chain| chain.first());
+            let names = shown.map(|certificate| names_of(certificate));
+            serve((stream, names), place, shared).await;
+        }
+        Ok(Err(error)) => {
+            tracing::debug!(number = place.number(), %error, "no TLS");
+            shared.gate.metrics.add(&Tally {
+                tls_failed: 1,
+                ..Tally::default()
+            });
+        }
+        Err(_) => shared.gate.metrics.add(&Ending::Silent.count()),
+    }
+}
+
+/// Serves one connection, with the names in its certificate, until it ends.
+pub(super) async fn serve<S>(
+    (mut stream, certificate): (S, Option<Box<[Box<str>]>>),
+    mut place: Place,
+    shared: Arc<Shared>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let mut buffer = Vec::new();
     let number = place.number();
-    let Some((agreement, connack)) = shake_hands(&mut stream, &mut buffer, &place, &shared).await else {
+    let shaken = shake_hands((&mut stream, certificate), &mut buffer, &place, &shared).await;
+    let Some((agreement, connack)) = shaken else {
         return;
     };
     place.open_session(&agreement.client_id);
@@ -108,6 +147,7 @@ where
         buffer,
         out: connack,
         ending: None,
+        identity: agreement.identity,
         heard_at: Instant::now(),
         silence_max: Duration::from_secs(u64::from(agreement.keep_alive_seconds)) * 3 / 2,
         shared,
@@ -128,7 +168,7 @@ where
 
 /// The CONNECT, within its time; a refused client is told.
 async fn shake_hands<S>(
-    stream: &mut S,
+    (stream, certificate): (&mut S, Option<Box<[Box<str>]>>),
     buffer: &mut Vec<u8>,
     place: &Place,
     shared: &Shared,
@@ -137,7 +177,9 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let control = place.control();
-    let decide = |connect: &packet::Connect<'_>| handshake::decide(connect, &shared.config, place.number());
+    let decide = |connect: &packet::Connect<'_>| {
+        handshake::decide(connect, &shared.config, (place.number(), certificate))
+    };
     let received = tokio::select! {
         cause = control.ended() => {
             shared.gate.metrics.add(&Ending::Told(cause).count());
@@ -152,10 +194,7 @@ where
         }
         Ok(Err(HandshakeError::Refused { reason, detail, tell })) => {
             tracing::debug!(number = place.number(), detail, "CONNECT refused");
-            shared.gate.metrics.add(&Tally {
-                protocol_errors: 1,
-                ..Tally::default()
-            });
+            shared.gate.metrics.add(&refusal(reason));
             if let Some(version) = tell {
                 let mut out = Vec::new();
                 answer::refuse_connect(reason, version, &mut out);
@@ -168,6 +207,16 @@ where
     None
 }
 
+/// What a refused CONNECT counts as.
+fn refusal(reason: Reason) -> Tally {
+    let mut tally = Tally::default();
+    match reason {
+        Reason::NotAuthorized | Reason::BadUserNameOrPassword => tally.connections_unauthorized = 1,
+        _ => tally.protocol_errors = 1,
+    }
+    tally
+}
+
 struct Connection<S> {
     stream: S,
     shared: Arc<Shared>,
@@ -177,6 +226,8 @@ struct Connection<S> {
     /// To be sent.
     out: Vec<u8>,
     ending: Option<Ending>,
+    /// Who it speaks for.
+    identity: Identity,
     /// When the last whole packet came.
     heard_at: Instant,
     silence_max: Duration,
@@ -262,8 +313,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         if self.out.is_empty() {
             return Ok(());
         }
-        let Ok(written) = timeout(self.shared.config.write_timeout, self.stream.write_all(&self.out)).await
-        else {
+        let stream = &mut self.stream;
+        let sent = async {
+            stream.write_all(&self.out).await?;
+            // TLS may still hold some of it.
+            stream.flush().await
+        };
+        let Ok(written) = timeout(self.shared.config.write_timeout, sent).await else {
             return Err(Lost::WriteTimeout);
         };
         written?;
@@ -368,6 +424,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             content_type: publish.content_type,
             payload: publish.payload,
             received_at: batch.received_at,
+            identity: &self.identity,
         };
         let Scratch {
             publish: decoded,

@@ -10,6 +10,7 @@ use super::{
     packet::{self, Connect, ConnectError, Frame, Version, Violation},
     reason::Reason,
 };
+use crate::publisher::{Identity, Shown, Stranger};
 
 /// Longest CONNECT, bytes: ten thousand half-open connections then hold 160 MB at worst.
 const CONNECT_BYTES_MAX: usize = 16 << 10;
@@ -21,6 +22,8 @@ const CLIENT_ID_BYTES_MAX: usize = 256;
 pub(super) struct Agreement {
     pub(super) version: Version,
     pub(super) client_id: String,
+    /// Who it speaks for.
+    pub(super) identity: Identity,
     /// Promised by the client, or set by the endpoint.
     pub(super) keep_alive_seconds: u16,
 }
@@ -101,11 +104,11 @@ const fn refused_connect(error: ConnectError) -> HandshakeError {
     HandshakeError::Refused { reason, detail, tell }
 }
 
-/// Decides about a CONNECT: the agreement and the CONNACK.
+/// Decides about a CONNECT: the agreement and the CONNACK. `certificate`: the names in the client's certificate.
 pub(super) fn decide(
     connect: &Connect<'_>,
     config: &MqttConfig,
-    number: u64,
+    (number, certificate): (u64, Option<Box<[Box<str>]>>),
 ) -> Result<(Agreement, Vec<u8>), Reason> {
     if connect.has_authentication_method {
         return Err(Reason::BadAuthenticationMethod);
@@ -116,6 +119,18 @@ pub(super) fn decide(
     {
         return Err(Reason::ClientIdNotValid);
     }
+    let shown = Shown {
+        certificate,
+        user_name: connect.user_name,
+        password: connect.password,
+    };
+    let identity = config
+        .publishers
+        .identify(shown)
+        .map_err(|stranger| match stranger {
+            Stranger::Silent => Reason::NotAuthorized,
+            Stranger::Wrong => Reason::BadUserNameOrPassword,
+        })?;
     let client_id = if anonymous {
         format!("gridtally-{number}")
     } else {
@@ -144,6 +159,7 @@ pub(super) fn decide(
         Agreement {
             version: connect.version,
             client_id,
+            identity,
             keep_alive_seconds,
         },
         out,

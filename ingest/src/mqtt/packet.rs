@@ -117,6 +117,10 @@ pub(super) struct Connect<'a> {
     pub(super) has_will: bool,
     /// Seconds for which it asks the session to be kept; 0 in 3.1.1.
     pub(super) session_expiry_seconds: u32,
+    /// Its user name.
+    pub(super) user_name: Option<&'a str>,
+    /// Its password.
+    pub(super) password: Option<&'a [u8]>,
     /// Whether it wants an extended authentication, which is not offered.
     pub(super) has_authentication_method: bool,
 }
@@ -171,12 +175,8 @@ pub(super) fn connect(first: u8, body: &[u8]) -> Result<Connect<'_>, ConnectErro
         reader.text()?;
         reader.binary()?;
     }
-    if flags.user_name {
-        reader.text()?;
-    }
-    if flags.password {
-        reader.binary()?;
-    }
+    let user_name = flags.user_name.then(|| reader.text()).transpose()?;
+    let password = flags.password.then(|| reader.binary()).transpose()?;
     reader.end("CONNECT has bytes after its end")?;
     Ok(Connect {
         version,
@@ -185,6 +185,8 @@ pub(super) fn connect(first: u8, body: &[u8]) -> Result<Connect<'_>, ConnectErro
         keep_alive_seconds,
         has_will: flags.will,
         session_expiry_seconds,
+        user_name,
+        password,
         has_authentication_method,
     })
 }

@@ -15,7 +15,9 @@ pub(super) enum Reason {
     UnsupportedProtocolVersion,
     /// 0x85: CONNECT only.
     ClientIdNotValid,
-    /// 0x87: not this publisher's topic or meter; or a subscription.
+    /// 0x86: CONNECT only; user name and password do not belong together.
+    BadUserNameOrPassword,
+    /// 0x87: not this publisher's topic or meter; a subscription; or who connects did not say who it is.
     NotAuthorized,
     /// 0x88: the log cannot be trusted any more.
     ServerUnavailable,
@@ -53,6 +55,7 @@ impl Reason {
             Self::ImplementationSpecificError => 0x83,
             Self::UnsupportedProtocolVersion => 0x84,
             Self::ClientIdNotValid => 0x85,
+            Self::BadUserNameOrPassword => 0x86,
             Self::NotAuthorized => 0x87,
             Self::ServerUnavailable => 0x88,
             Self::ServerBusy => 0x89,
@@ -75,6 +78,7 @@ impl Reason {
             Self::Success => 0x00,
             Self::UnsupportedProtocolVersion => 0x01,
             Self::ClientIdNotValid => 0x02,
+            Self::BadUserNameOrPassword => 0x04,
             Self::NotAuthorized | Self::BadAuthenticationMethod => 0x05,
             Self::MalformedPacket
             | Self::ProtocolError

@@ -241,6 +241,7 @@ fn count(reason: Reason, tally: &mut Tally) {
         | Reason::PacketIdNotFound
         | Reason::ReceiveMaximumExceeded
         | Reason::TopicAliasInvalid
+        | Reason::BadUserNameOrPassword
         | Reason::PacketTooLarge => {}
     }
 }

@@ -21,6 +21,7 @@ use crate::{
     gate::{Arrival, Gate, NotYours, Verdict, judge},
     log::{AppendError, Position},
     metrics::Tally,
+    publisher::Identity,
 };
 
 /// Topics of the contract. `…/commands` of a meter is not among them.
@@ -344,6 +345,8 @@ fn write_record(
 ) -> Tally {
     let topic = topic_of(publish);
     let arrival = Arrival {
+        // Its broker answers for who it is.
+        identity: &Identity::Anybody,
         topic: &topic,
         content_type: publish
             .properties
