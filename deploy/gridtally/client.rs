@@ -1,61 +1,62 @@
-//! Talking to a running instance over HTTP.
+//! Talking to a running instance over HTTP, with or without TLS.
 
-use std::{io::Read, sync::Arc, time::Duration};
+use std::{
+    io::{Read, Write},
+    sync::Arc,
+    time::Duration,
+};
 
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use reqwest::{Body, RequestBuilder, Response, header};
 use serde_json::Value;
-use tokio_rustls::rustls::crypto::ring;
-use ureq::tls::{RootCerts, TlsConfig};
+use tokio::runtime::Runtime;
 
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
+
+/// What is read of a body at a time, bytes.
+const PIECE_BYTES: usize = 256 << 10;
 
 /// A running instance.
 #[derive(Debug)]
 pub(crate) struct Client {
-    agent: ureq::Agent,
+    http: reqwest::Client,
+    /// Where requests run; a command has nothing else to do meanwhile.
+    runtime: Arc<Runtime>,
     server: String,
 }
 
-/// An answer whose status was not an error of the server.
+/// An answer, whatever its status.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    pub(crate) body: ureq::Body,
+    response: Response,
+    runtime: Arc<Runtime>,
 }
 
 impl Client {
     /// For the instance at `server`, such as `http://127.0.0.1:8080`. Over TLS its certificate must be of an authority that this machine
     /// trusts, or of one in the file that `SSL_CERT_FILE` names.
-    pub(crate) fn new(server: &str) -> Self {
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .tls_config(
-                TlsConfig::builder()
-                    .root_certs(RootCerts::PlatformVerifier)
-                    .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
-                    .build(),
-            )
-            .timeout_connect(Some(Duration::from_secs(10)))
+    pub(crate) fn new(server: &str) -> Result<Self, Failure> {
+        let http = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(10))
             .user_agent(concat!("gridtally/", env!("CARGO_PKG_VERSION")))
-            .build();
-        Self {
-            agent: config.into(),
+            .build()
+            .map_err(|source| Failure::work("requests cannot be made", source))?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        Ok(Self {
+            http,
+            runtime: Arc::new(
+                runtime.map_err(|source| Failure::work("the runtime cannot be started", source))?,
+            ),
             server: server.trim_end_matches('/').to_owned(),
-        }
+        })
     }
 
     /// Gets a path below the server's root, with query parameters.
     pub(crate) fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Answer, Failure> {
-        let url = format!("{}{path}", self.server);
-        let mut request = self.agent.get(&url).header("accept", "application/json");
-        for (name, value) in query {
-            request = request.query(*name, *value);
-        }
-        let response = request.call().map_err(|source| no_answer(&url, source))?;
-        let status = response.status().as_u16();
-        Ok(Answer {
-            status,
-            body: response.into_body(),
-        })
+        let url = self.url(path);
+        self.ask(&url, self.http.get(&url).query(query), "application/json")
     }
 
     /// Posts `body` of a media type to a path below the server's root, with its length: the server may answer without reading it, and
@@ -67,7 +68,7 @@ impl Client {
         body: &str,
         accept: &str,
     ) -> Result<Answer, Failure> {
-        self.send(path, (media_type, accept), body)
+        self.send(path, (media_type, accept), Body::from(body.to_owned()))
     }
 
     /// Posts what `body` gives, however long it is.
@@ -75,57 +76,77 @@ impl Client {
         &self,
         path: &str,
         media_type: &str,
-        body: impl Read + 'static,
+        body: impl Read + Send + 'static,
         accept: &str,
     ) -> Result<Answer, Failure> {
-        self.send(
-            path,
-            (media_type, accept),
-            ureq::SendBody::from_owned_reader(body),
-        )
+        let pieces = stream::iter(Pieces(Some(body)));
+        self.send(path, (media_type, accept), Body::wrap_stream(pieces))
     }
 
-    fn send(
-        &self,
-        path: &str,
-        (media_type, accept): (&str, &str),
-        body: impl ureq::AsSendBody,
-    ) -> Result<Answer, Failure> {
-        let url = format!("{}{path}", self.server);
-        let sent = self
-            .agent
-            .post(&url)
-            .header("content-type", media_type)
-            .header("accept", accept)
-            .send(body);
-        let response = sent.map_err(|source| no_answer(&url, source))?;
-        let status = response.status().as_u16();
+    fn send(&self, path: &str, (media_type, accept): (&str, &str), body: Body) -> Result<Answer, Failure> {
+        let url = self.url(path);
+        let request = self.http.post(&url).header(header::CONTENT_TYPE, media_type);
+        self.ask(&url, request.body(body), accept)
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.server)
+    }
+
+    fn ask(&self, url: &str, request: RequestBuilder, accept: &str) -> Result<Answer, Failure> {
+        let sent = request.header(header::ACCEPT, accept).send();
+        let response = self.runtime.block_on(sent).map_err(|source| {
+            Failure::work(
+                format!("no answer from {url}; is `gridtally serve` running there (--server)?"),
+                source.without_url(),
+            )
+        })?;
         Ok(Answer {
-            status,
-            body: response.into_body(),
+            status: response.status().as_u16(),
+            response,
+            runtime: Arc::clone(&self.runtime),
         })
     }
 }
 
-fn no_answer(url: &str, source: ureq::Error) -> Failure {
-    Failure::work(
-        format!("no answer from {url}; is `gridtally serve` running there (--server)?"),
-        source,
-    )
+/// What a reader gives, piece by piece; it ends after an error.
+struct Pieces<R>(Option<R>);
+
+impl<R: Read> Iterator for Pieces<R> {
+    type Item = std::io::Result<Bytes>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut piece = Vec::with_capacity(PIECE_BYTES);
+        let limit = u64::try_from(PIECE_BYTES).unwrap_or(u64::MAX);
+        match self.0.as_mut()?.take(limit).read_to_end(&mut piece) {
+            Ok(0) => None,
+            Ok(_) => Some(Ok(piece.into())),
+            Err(error) => {
+                self.0 = None;
+                Some(Err(error))
+            }
+        }
+    }
 }
 
 impl Answer {
     /// The body as JSON.
-    pub(crate) fn json(mut self) -> Result<Value, Failure> {
-        let text = self
-            .body
-            .with_config()
-            // The server bounds the answer; a bound here would cut it off.
-            .limit(u64::MAX)
-            .read_to_string()
-            .map_err(|source| Failure::work("the answer broke off", source))?;
+    pub(crate) fn json(self) -> Result<Value, Failure> {
+        let text = self.runtime.block_on(self.response.text());
+        let text = text.map_err(broke_off)?;
         serde_json::from_str(&text)
             .map_err(|source| Failure::work(format!("the answer is not JSON: {text}"), source))
+    }
+
+    /// Writes the body as it comes.
+    pub(crate) fn copy_to(self, out: &mut impl Write) -> Result<(), Failure> {
+        let mut pieces = self.response.bytes_stream();
+        while let Some(piece) = self.runtime.block_on(pieces.next()) {
+            out.write_all(&piece.map_err(broke_off)?)
+                .map_err(|source| Failure::work("the answer cannot be written", source))?;
+        }
+        out.flush()
+            .map_err(|source| Failure::work("the answer cannot be written", source))
     }
 
     /// The answer itself, or what its problem document (RFC 9457) says.
@@ -148,4 +169,8 @@ impl Answer {
             text("detail")
         )))
     }
+}
+
+fn broke_off(source: reqwest::Error) -> Failure {
+    Failure::Found(format!("the answer broke off: {}", exit::chain(&source)))
 }

@@ -30,7 +30,7 @@ pub(crate) fn run(args: &ImportArgs) -> Result<(), Failure> {
             refused += print_report(report);
         }
     } else {
-        let client = Client::new(&args.server.server);
+        let client = Client::new(&args.server.server)?;
         for input in &inputs {
             refused += print_report(&send(&client, input)?);
         }
@@ -45,7 +45,7 @@ pub(crate) fn run(args: &ImportArgs) -> Result<(), Failure> {
 
 /// Imports every file among `paths` into the instance at `server`; fails when a row was refused.
 pub(crate) fn all(paths: &[PathBuf], server: &str) -> Result<(), Failure> {
-    let client = Client::new(server);
+    let client = Client::new(server)?;
     for input in inputs(paths, None)? {
         let report = send(&client, &input)?;
         if report.get("rows_refused").and_then(Value::as_u64) != Some(0) {

@@ -22,7 +22,7 @@ pub(crate) fn run(command: &QuarantineCommand) -> Result<(), Failure> {
 }
 
 fn list(args: &QuarantineListArgs) -> Result<(), Failure> {
-    let client = Client::new(&args.which.server.server);
+    let client = Client::new(&args.which.server.server)?;
     post(&client, "/api/v1/checkpoint", "")?;
     let (mut shown, mut cursor) = (0, String::new());
     let waiting = loop {
@@ -77,7 +77,7 @@ fn print_row(row: &Value) {
 }
 
 fn replay(args: &QuarantineArgs) -> Result<(), Failure> {
-    let client = Client::new(&args.server.server);
+    let client = Client::new(&args.server.server)?;
     let asked = json!({ "meter_id": args.meter, "reason": args.reason });
     let done = post(&client, "/api/v1/quarantine/replay", &asked.to_string())?;
     let count = |field: &str| done.get(field).and_then(Value::as_u64).unwrap_or(0);

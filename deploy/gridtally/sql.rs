@@ -2,8 +2,6 @@
 
 #![expect(clippy::print_stdout, reason = "a command that answers on standard output")]
 
-use std::io::Write;
-
 use serde_json::{Value, json};
 
 use crate::{
@@ -14,7 +12,7 @@ use crate::{
 
 /// Sends the query and prints the answer.
 pub(crate) fn run(args: &SqlArgs) -> Result<(), Failure> {
-    let client = Client::new(&args.server.server);
+    let client = Client::new(&args.server.server)?;
     if args.fresh {
         client
             .post("/api/v1/checkpoint", "application/json", "", "application/json")?
@@ -32,11 +30,7 @@ pub(crate) fn run(args: &SqlArgs) -> Result<(), Failure> {
     match args.format {
         TableFormat::Table => print_table(&answer.json()?),
         TableFormat::Json | TableFormat::Csv | TableFormat::Arrow => {
-            let mut body = answer.body;
-            let mut out = std::io::stdout().lock();
-            std::io::copy(&mut body.as_reader(), &mut out)
-                .and_then(|_| out.flush())
-                .map_err(|source| Failure::work("the answer broke off", source))?;
+            answer.copy_to(&mut std::io::stdout().lock())?;
         }
     }
     Ok(())

@@ -91,7 +91,7 @@ fn selection(args: &VerifyArgs) -> Result<Selection, Failure> {
 
 /// Has a running instance publish what is live, so that it is in the tables.
 pub(crate) fn publish_first(server: &str) -> Result<(), Failure> {
-    Client::new(server)
+    Client::new(server)?
         .post("/api/v1/checkpoint", "application/json", "", "application/json")?
         .accepted(&[200])
         .map(|_| ())

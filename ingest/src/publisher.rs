@@ -201,8 +201,8 @@ pub(crate) fn names_of(certificate: &[u8]) -> Box<[Box<str>]> {
     let Ok(certificate) = Certificate::from_der(certificate) else {
         return Box::default();
     };
-    let certificate = certificate.tbs_certificate();
-    let subject = certificate.subject().iter();
+    let certificate = certificate.tbs_certificate;
+    let subject = certificate.subject.0.iter().flat_map(|part| part.0.iter());
     let common = subject.filter(|attribute| attribute.oid == COMMON_NAME);
     let mut names: Vec<Box<str>> = common
         .filter_map(|attribute| {
@@ -222,7 +222,7 @@ pub(crate) fn names_of(certificate: &[u8]) -> Box<[Box<str>]> {
             utf8.or_else(printable).or_else(ia5)
         })
         .collect();
-    let extensions = certificate.extensions().into_iter().flatten();
+    let extensions = certificate.extensions.iter().flatten();
     for extension in extensions.filter(|extension| extension.extn_id == SubjectAltName::OID) {
         let Ok(alternative) = SubjectAltName::from_der(extension.extn_value.as_bytes()) else {
             continue;
