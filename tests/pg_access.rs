@@ -21,8 +21,6 @@
 mod product;
 
 use std::{
-    io::Write,
-    path::Path,
     process::{Command, Stdio},
     time::Instant,
 };
@@ -30,6 +28,7 @@ use std::{
 use product::{
     BINARY, PATIENCE, Product, have,
     psql::{LONG, NOW, product_with_data, psql_command, psql_error, text, wait_busy},
+    secure::{certificate, verifier},
 };
 
 #[test]
@@ -57,63 +56,6 @@ fn more_sessions_than_allowed_are_told_so() {
     {
         assert!(Instant::now() < deadline, "the place was not given back");
     }
-}
-
-/// A certificate of 127.0.0.1 with its key.
-fn certificate(folder: &Path, name: &str) -> (String, String) {
-    let file = |ending: &str| {
-        folder
-            .join(format!("{name}.{ending}"))
-            .to_str()
-            .unwrap()
-            .to_owned()
-    };
-    let (certificate, key) = (file("crt"), file("key"));
-    let output = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-            "-nodes",
-            "-days",
-            "2",
-        ])
-        .args([
-            "-subj",
-            "/CN=127.0.0.1",
-            "-addext",
-            "subjectAltName=IP:127.0.0.1",
-            "-out",
-            &certificate,
-            "-keyout",
-            &key,
-        ])
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    (certificate, key)
-}
-
-/// What `gridtally pg-password` prints.
-fn verifier(password: &str) -> String {
-    let mut child = Command::new(BINARY)
-        .arg("pg-password")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(format!("{password}\n").as_bytes())
-        .unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success());
-    text(&output.stdout).trim().to_owned()
 }
 
 #[test]

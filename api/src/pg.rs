@@ -44,7 +44,7 @@ mod cursor;
 mod encode;
 mod message;
 mod problem;
-mod scram;
+pub(crate) mod scram;
 mod session;
 mod settings;
 mod statement;
@@ -106,6 +106,15 @@ impl PgTls {
     /// # Errors
     /// [`PgTlsError`] when a file is something else, or the key is not the certificate's.
     pub fn load(certificate: &Path, key: &Path) -> Result<Self, PgTlsError> {
+        Self::acceptor(certificate, key, b"postgresql").map(Self)
+    }
+
+    /// What speaks TLS with these for the protocol of this name (ALPN).
+    pub(crate) fn acceptor(
+        certificate: &Path,
+        key: &Path,
+        protocol: &[u8],
+    ) -> Result<TlsAcceptor, PgTlsError> {
         let bad = |path: &Path, what| {
             let path = path.to_owned();
             move |error: &dyn std::fmt::Display| PgTlsError::File {
@@ -125,8 +134,8 @@ impl PgTls {
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_single_cert(chain, private)?;
-        config.alpn_protocols = vec![b"postgresql".to_vec()];
-        Ok(Self(TlsAcceptor::from(Arc::new(config))))
+        config.alpn_protocols = vec![protocol.to_vec()];
+        Ok(TlsAcceptor::from(Arc::new(config)))
     }
 }
 

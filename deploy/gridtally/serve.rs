@@ -27,6 +27,7 @@ use crate::{
 };
 
 mod compensation;
+mod flight;
 mod instance;
 mod outage;
 mod pg;
@@ -52,6 +53,7 @@ pub(crate) struct Plan {
     pub(crate) mqtt: MqttConfig,
     pub(crate) http_listen: SocketAddr,
     pub(crate) pg: Option<pg::PgPlan>,
+    pub(crate) flight: Option<flight::FlightPlan>,
     pub(crate) import_bytes_max: u64,
     pub(crate) subscribe: Option<SubscribeConfig>,
     pub(crate) enrolment: Enrolment,
@@ -94,6 +96,7 @@ impl Plan {
             mqtt: mqtt_config(config)?,
             http_listen: guarded(config, "http.listen", "http.open")?,
             pg: pg::plan(config)?,
+            flight: flight::plan(config)?,
             import_bytes_max: config.whole("http.import_bytes_max", 1_024..=1 << 50)?,
             subscribe: subscribe_config(config)?,
             enrolment: enrolment(config)?,
@@ -122,7 +125,7 @@ fn guarded(config: &Config, listen: &'static str, open: &'static str) -> Result<
     if loopback || config.get::<bool>(open)? {
         return Ok(address);
     }
-    let (why, how) = if listen == "pg.listen" {
+    let (why, how) = if ["pg.listen", "flight.listen"].contains(&listen) {
         ("it gives out what it has", "with [[pg.users]] and a certificate")
     } else {
         (
@@ -306,6 +309,12 @@ fn greet(instance: &Instance) {
             pg.ip(),
             pg.port(),
             instance.pg_access()
+        );
+    }
+    if let (Some(flight), Some(how)) = (endpoints.flight, instance.flight_access()) {
+        println!(
+            "  Flight  {}://{flight}   (Arrow Flight SQL; {})",
+            how.scheme, how.access
         );
     }
     println!("  data    {}", instance.data_dir().display());

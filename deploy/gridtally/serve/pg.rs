@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, net::SocketAddr, path::Path};
 
-use gridtally_api::{PgSettings, PgTls, Verifier};
+use gridtally_api::{PgSettings, PgTls, PgTlsError, Verifier};
 
 use crate::config::{Config, ConfigError};
 
@@ -24,13 +24,13 @@ pub(super) fn plan(config: &Config) -> Result<Option<PgPlan>, ConfigError> {
             connections_max: config.count("pg.connections_max", 1..=10_000)?,
             idle: config.seconds("pg.idle_seconds", 1..=604_800)?,
             users: users(config)?,
-            tls: tls(config)?,
+            tls: tls(config, ("pg.tls_certificate", "pg.tls_key"), PgTls::load)?,
         },
     }))
 }
 
 /// Names with verifiers.
-fn users(config: &Config) -> Result<Vec<(String, Verifier)>, ConfigError> {
+pub(super) fn users(config: &Config) -> Result<Vec<(String, Verifier)>, ConfigError> {
     let mut names: BTreeSet<&str> = BTreeSet::new();
     let mut users = Vec::with_capacity(config.pg_users.len());
     for user in &config.pg_users {
@@ -52,16 +52,18 @@ fn users(config: &Config) -> Result<Vec<(String, Verifier)>, ConfigError> {
 }
 
 /// Certificate and key: both or neither, and never silently neither.
-fn tls(config: &Config) -> Result<Option<PgTls>, ConfigError> {
-    let certificate = config.text_if_set("pg.tls_certificate");
-    let key = config.text_if_set("pg.tls_key");
-    match (certificate, key) {
+pub(super) fn tls<T>(
+    config: &Config,
+    (certificate, key): (&'static str, &'static str),
+    load: impl Fn(&Path, &Path) -> Result<T, PgTlsError>,
+) -> Result<Option<T>, ConfigError> {
+    match (config.text_if_set(certificate), config.text_if_set(key)) {
         (None, None) => Ok(None),
-        (Some(certificate), Some(key)) => PgTls::load(Path::new(certificate), Path::new(key))
+        (Some(chain), Some(private)) => load(Path::new(chain), Path::new(private))
             .map(Some)
-            .map_err(|error| config.refuse("pg.tls_certificate", crate::exit::chain(&error))),
-        (Some(_), None) => Err(config.refuse("pg.tls_key", "the certificate needs its key")),
-        (None, Some(_)) => Err(config.refuse("pg.tls_certificate", "the key needs its certificate")),
+            .map_err(|error| config.refuse(certificate, crate::exit::chain(&error))),
+        (Some(_), None) => Err(config.refuse(key, "the certificate needs its key")),
+        (None, Some(_)) => Err(config.refuse(certificate, "the key needs its certificate")),
     }
 }
 
