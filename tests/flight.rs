@@ -85,7 +85,7 @@ const QUESTIONS: &[&str] = &[
     "SELECT CAST(1 AS TINYINT), CAST(2 AS SMALLINT), CAST(3 AS INT), CAST(4 AS BIGINT), CAST(5 AS INT UNSIGNED)",
     "SELECT 1.5, CAST('-12345.60' AS DECIMAL(18, 2)), 1e300, CAST(0.1 AS REAL), true, NULL, 'it''s', DATE '2026-04-01'",
     "SELECT make_array(1, 2, NULL), TIMESTAMP '2026-04-01T00:00:00', arrow_cast('a', 'Dictionary(Int8, Utf8)'), CAST('x' AS BYTEA)",
-    "SELECT value, CASE WHEN value % 3 = 0 THEN NULL ELSE repeat('é', value % 7) END AS text FROM generate_series(1, 50000)",
+    "SELECT value, CASE WHEN value % 3 = 0 THEN NULL ELSE repeat('é', value % 7) END AS text FROM generate_series(1, 50000) ORDER BY value",
     "SHOW TABLES",
     "DESCRIBE nodes",
     "EXPLAIN SELECT 1",
@@ -122,6 +122,7 @@ fn parameters_are_taken_as_both_drivers_write_them() {
         json!(two),
         json!([["nothing"]]),
         json!([["?", "?"]]),
+        json!([[7, 7, 8]]),
         json!(["int64", "timestamp[us, tz=UTC]"]),
     ];
     assert_eq!(lines[..expected.len()], expected);
@@ -154,7 +155,7 @@ fn tools_learn_which_tables_there_are() {
                 .iter()
                 .find(|column| column[0] == row[1])
                 .unwrap_or_else(|| panic!("{table} has no {}", row[1]));
-            let remarks = column[1].as_str().unwrap_or_default();
+            let remarks = column[1].as_str().unwrap();
             assert!(remarks.contains(row[2].as_str().unwrap()), "{table}: {column}");
             let unit = row[3].as_str().unwrap();
             assert!(unit.is_empty() || remarks.contains(unit), "{table}: {column}");
@@ -254,7 +255,6 @@ fn errors_say_what_http_says_and_limits_hold() {
         ),
         ("SELECT * FROM dt_balance_as_of('soon')", "InvalidArgument"),
         ("SELECT 1; SELECT 2", "InvalidArgument"),
-        ("", "InvalidArgument"),
         (LONG, "DeadlineExceeded"),
         (
             "SELECT * FROM generate_series(1, 1001)",

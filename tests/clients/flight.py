@@ -90,6 +90,7 @@ def parameters():
         ("SELECT meter_id FROM meters ORDER BY meter_id LIMIT ?", (2,)),
         ("SELECT coalesce(?, 'nothing')", (None,)),
         ("SELECT '?', ? -- ?", ("?",)),
+        ("SELECT ?, ?, ? + 1", (7, 7, 7)),
     ]
     with connect() as connection, connection.cursor() as cursor:
         for query, given in cases:
@@ -112,7 +113,7 @@ def parameters():
             except dbapi.Error as error:
                 say(str(error))
         try:
-            cursor.executemany("SELECT ?", [(1,), (2,)])
+            cursor.execute("SELECT ?", pyarrow.record_batch({"0": [1, 2]}))
             say("ran")
         except dbapi.Error as error:
             say(str(error))
@@ -128,9 +129,10 @@ def metadata():
         tables = {}
         for table in schemas[0]["db_schema_tables"]:
             assert table["table_type"] == "TABLE" and not table["table_constraints"], table
-            tables[table["table_name"]] = [
-                [column["column_name"], column["remarks"], column["ordinal_position"]] for column in table["table_columns"]
-            ]
+            name = table["table_name"]
+            columns = list(connection.adbc_get_table_schema(name))
+            assert [column["column_name"] for column in table["table_columns"]] == [column.name for column in columns], name
+            tables[name] = [[column.name, column.metadata[b"ARROW:FLIGHT:SQL:REMARKS"].decode()] for column in columns]
         say(tables)
         some = connection.adbc_get_objects(depth="tables", table_name_filter="nodes%").read_all().to_pylist()
         say(sorted(table["table_name"] for table in some[0]["catalog_db_schemas"][0]["db_schema_tables"]))
@@ -192,12 +194,14 @@ def writing():
                 say("ran")
             except dbapi.Error as error:
                 say(str(error))
+    with connect() as connection, connection.cursor() as cursor:
         try:
             cursor.adbc_statement.set_sql_query("DELETE FROM nodes")
             cursor.adbc_statement.execute_update()
             say("ran")
         except Exception as error:
             say(str(error))
+    with connect() as connection, connection.cursor() as cursor:
         try:
             cursor.adbc_statement.set_substrait_plan(b"plan")
             cursor.adbc_statement.execute_query()

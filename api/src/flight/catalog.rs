@@ -24,7 +24,7 @@ use arrow_flight::{
     },
 };
 
-use crate::sql::catalog::tables;
+use crate::sql::{catalog::tables, postgres::types};
 
 /// The one catalogue.
 const CATALOG: &str = "gridtally";
@@ -34,6 +34,8 @@ const SCHEMA: &str = "public";
 const TABLE: &str = "TABLE";
 /// Key of a field's metadata for what the column says, as Flight SQL has it.
 const REMARKS: &str = "ARROW:FLIGHT:SQL:REMARKS";
+/// And for its type as SQL spells it.
+const TYPE_NAME: &str = "ARROW:FLIGHT:SQL:TYPE_NAME";
 /// Version of the Arrow implementation that is told.
 const ARROW_VERSION: &str = "59";
 
@@ -71,7 +73,9 @@ fn remarked(columns: &Schema) -> Schema {
                 Some(unit) => format!("{comment} [{unit}]"),
                 None => comment,
             };
-            let metadata = HashMap::from([(REMARKS.to_owned(), remarks)]);
+            let kind = field.data_type();
+            let spelled = types::spelled(types::of(kind), Some(types::modifier(kind)));
+            let metadata = HashMap::from([(REMARKS.to_owned(), remarks), (TYPE_NAME.to_owned(), spelled)]);
             field.as_ref().clone().with_metadata(metadata)
         })
         .collect();

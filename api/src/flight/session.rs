@@ -14,7 +14,7 @@ use std::{
 use arrow_flight::BasicAuth;
 use base64::{
     Engine,
-    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+    engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
 use prost::Message;
 use ring::digest;
@@ -229,7 +229,10 @@ fn credentials(metadata: &MetadataMap) -> Result<Credentials, Status> {
     if !scheme.eq_ignore_ascii_case("basic") {
         return Err(bad());
     }
-    let decoded = STANDARD.decode(rest.trim()).map_err(|_| bad())?;
+    // Of the drivers one pads, and another does not.
+    let decoded = STANDARD_NO_PAD
+        .decode(rest.trim().trim_end_matches('='))
+        .map_err(|_| bad())?;
     let text = String::from_utf8(decoded).map_err(|_| bad())?;
     let (name, password) = text.split_once(':').ok_or_else(bad)?;
     Ok(Credentials::Password {

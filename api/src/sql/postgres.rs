@@ -220,6 +220,9 @@ async fn planned(
 }
 
 fn prepared(statement: &mut Statement, given: &[Parameter], values: Values<'_>) -> Result<()> {
+    if values.dialect == Read::AsCommon {
+        names::name_parameters(statement);
+    }
     parameters::bind(statement, given, values.zone).map_err(|problem| {
         // A value that is not of its type, as PostgreSQL says it.
         DataFusionError::ArrowError(Box::new(arrow::error::ArrowError::ParseError(problem)), None)
@@ -243,7 +246,8 @@ fn needed_types(plan: &LogicalPlan) -> Result<BTreeMap<usize, u32>> {
         .collect())
 }
 
-/// The columns of a result under the names that its client sees.
+/// The columns of a result under the names that its client sees, each as one that may be null: what a plan knows of that changes on the
+/// way from description to rows, and a client that was told the one refuses the other.
 pub(super) fn shown(schema: &Schema) -> SchemaRef {
     let fields: Vec<Field> = schema
         .fields()

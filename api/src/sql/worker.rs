@@ -7,11 +7,7 @@ use std::{
     thread,
 };
 
-use arrow::{
-    array::RecordBatch,
-    datatypes::{Field, Schema, SchemaRef},
-    ipc::writer::StreamWriter,
-};
+use arrow::{array::RecordBatch, datatypes::SchemaRef, ipc::writer::StreamWriter};
 use datafusion::{
     catalog::{CatalogProvider, MemoryCatalogProvider},
     config::Dialect,
@@ -120,7 +116,7 @@ async fn query(request: &Request, threads: usize, output: &mut impl Write) -> Re
             if !beyond.describe {
                 return answer_rows(rows.0, request, output).await;
             }
-            answer_columns(&all_nullable(rows.0.schema().as_arrow()), &rows.1, output)
+            answer_columns(&postgres::shown(rows.0.schema().as_arrow()), &rows.1, output)
         }
     }
 }
@@ -135,17 +131,6 @@ fn answer_columns(columns: &SchemaRef, parameters: &[u32], output: &mut impl Wri
         rows: 0,
         truncated: false,
     })
-}
-
-/// The columns of a result, each as one that may be null: what a plan knows of that changes on the way from description to rows, and a
-/// client that was told the one refuses the other.
-fn all_nullable(columns: &Schema) -> SchemaRef {
-    let fields: Vec<Field> = columns
-        .fields()
-        .iter()
-        .map(|field| field.as_ref().clone().with_nullable(true))
-        .collect();
-    Arc::new(Schema::new(fields))
 }
 
 /// The plan of a statement in the common dialect.
@@ -193,8 +178,7 @@ async fn planned_with_parameters(
 async fn answer_rows(rows: DataFrame, request: &Request, output: &mut impl Write) -> Result<Done, Failure> {
     let mut batches = rows.execute_stream().await.map_err(|error| failure(&error))?;
     let columns = match (&request.postgres, &request.common) {
-        (Some(_), _) => postgres::shown(&batches.schema()),
-        (None, Some(_)) => all_nullable(&batches.schema()),
+        (Some(_), _) | (None, Some(_)) => postgres::shown(&batches.schema()),
         (None, None) => batches.schema(),
     };
     let piece_bytes = request

@@ -1,7 +1,10 @@
 use std::time::Duration;
 
 use arrow_flight::BasicAuth;
-use base64::{Engine, engine::general_purpose::STANDARD};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, STANDARD_NO_PAD},
+};
 use prost::Message;
 use tonic::{Code, metadata::MetadataMap};
 
@@ -33,6 +36,13 @@ fn basic(name: &str, password: &str) -> MetadataMap {
     ))
 }
 
+fn basic_unpadded(name: &str, password: &str) -> MetadataMap {
+    head(&format!(
+        "basic {}",
+        STANDARD_NO_PAD.encode(format!("{name}:{password}"))
+    ))
+}
+
 fn bearer(token: &str) -> MetadataMap {
     head(&format!("bearer {token}"))
 }
@@ -51,6 +61,8 @@ async fn a_password_or_its_token_says_who_asks() {
     let sessions = sessions(&[("auditor", "watt:hours")]);
     let right = basic("auditor", "watt:hours");
     assert_eq!(name_of(&sessions, &right).await.as_deref(), Ok("auditor"));
+    let unpadded = basic_unpadded("auditor", "watt:hours");
+    assert_eq!(name_of(&sessions, &unpadded).await.as_deref(), Ok("auditor"));
     let given = token(&sessions, &right).await;
     assert_eq!(
         name_of(&sessions, &bearer(&given)).await.as_deref(),
