@@ -3,8 +3,6 @@
 //! What comes is not trusted: types that are not listed, compressed bodies (whose length is what they say it is) and more than one row are
 //! refused before a value is looked at, and what the decoder cannot bear ends with its own task.
 
-use std::sync::Arc;
-
 use arrow::{
     array::{Array, ArrayRef, AsArray, RecordBatch},
     compute::cast,
@@ -127,16 +125,15 @@ fn value(column: &ArrayRef) -> Result<Parameter, Status> {
             value: Given::Null,
         });
     }
-    let first = column.slice(0, 1);
-    // An instant is told in UTC, whatever zone it came with.
-    let first = match kind {
-        DataType::Timestamp(unit, Some(_)) => Arc::new(
-            cast(&first, &DataType::Timestamp(*unit, Some("UTC".into())))
-                .map_err(|error| invalid(error.to_string()))?,
-        ),
-        _ => first,
+    let as_type = |values: &ArrayRef, wanted: &DataType| {
+        cast(values, wanted).map_err(|error| invalid(error.to_string()))
     };
-    let text = cast(&first, &DataType::Utf8).map_err(|error| invalid(error.to_string()))?;
+    let mut first = column.slice(0, 1);
+    // An instant is told in UTC, whatever zone it came with.
+    if let DataType::Timestamp(unit, Some(_)) = kind {
+        first = as_type(&first, &DataType::Timestamp(*unit, Some("UTC".into())))?;
+    }
+    let text = as_type(&first, &DataType::Utf8)?;
     let text = text.as_string::<i32>();
     if text.is_null(0) {
         return Err(invalid(format!(

@@ -3,12 +3,11 @@
 use std::{
     collections::BTreeMap,
     sync::{Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
-use tokio::time::Instant;
 use tonic::{Code, Status};
 
 use super::{
@@ -79,9 +78,8 @@ impl Statements {
     }
 
     /// Keeps a statement; its handle.
-    pub(super) fn keep(&self, user: &User, prepared: Prepared) -> Result<Bytes, Status> {
+    pub(super) fn keep(&self, user: &User, prepared: Prepared, now: Instant) -> Result<Bytes, Status> {
         let handle = Bytes::copy_from_slice(&random::<16>().map_err(problem::internal)?);
-        let now = Instant::now();
         let mut held = self.lock();
         held.retain(|_, held| now.duration_since(held.used) < self.idle);
         let of = |is: &dyn Fn(&Held) -> bool| {
@@ -153,7 +151,10 @@ impl Statements {
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::Arc, time::Duration};
+    use std::{
+        sync::Arc,
+        time::{Duration, Instant},
+    };
 
     use arrow::datatypes::Schema;
     use tonic::Code;
@@ -183,7 +184,9 @@ mod tests {
     fn a_statement_is_of_its_user_only() {
         let (one, other) = (user("auditor"), user("other"));
         let statements = Statements::new(Duration::from_secs(600));
-        let handle = statements.keep(&one, prepared("SELECT $1")).unwrap();
+        let handle = statements
+            .keep(&one, prepared("SELECT $1"), Instant::now())
+            .unwrap();
         assert_eq!(statements.get(&one, &handle).unwrap().statement, "SELECT $1");
         assert_eq!(
             statements.get(&other, &handle).unwrap_err().code(),
@@ -206,21 +209,22 @@ mod tests {
         assert_eq!(statements.get(&one, &handle).unwrap_err().code(), Code::NotFound);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn statements_are_bounded_and_forgotten_when_nobody_uses_them() {
+    #[test]
+    fn statements_are_bounded_and_forgotten_when_nobody_uses_them() {
         let one = user("auditor");
-        let statements = Statements::new(Duration::from_secs(600));
+        let idle = Duration::from_secs(600);
+        let (statements, begin) = (Statements::new(idle), Instant::now());
         let large = "x".repeat(BYTES_PER_USER_MAX / 2);
         for _ in 0..2 {
-            statements.keep(&one, prepared(&large)).unwrap();
+            statements.keep(&one, prepared(&large), begin).unwrap();
         }
-        let more = statements.keep(&one, prepared("SELECT 1")).unwrap_err();
+        let more = statements.keep(&one, prepared("SELECT 1"), begin).unwrap_err();
         assert_eq!(more.code(), Code::ResourceExhausted);
-        tokio::time::advance(Duration::from_secs(600)).await;
+        let now = begin + idle;
         for _ in 0..STATEMENTS_PER_USER_MAX {
-            statements.keep(&one, prepared("SELECT 1")).unwrap();
+            statements.keep(&one, prepared("SELECT 1"), now).unwrap();
         }
-        assert!(statements.keep(&one, prepared("SELECT 1")).is_err());
-        assert!(statements.keep(&user("other"), prepared("SELECT 1")).is_ok());
+        assert!(statements.keep(&one, prepared("SELECT 1"), now).is_err());
+        assert!(statements.keep(&user("other"), prepared("SELECT 1"), now).is_ok());
     }
 }

@@ -8,7 +8,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arrow_flight::BasicAuth;
@@ -18,7 +18,7 @@ use base64::{
 };
 use prost::Message;
 use ring::digest;
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::sync::Semaphore;
 use tonic::{Status, metadata::MetadataMap};
 
 use super::problem;
@@ -88,7 +88,7 @@ impl Sessions {
     /// `UNAUTHENTICATED`: nobody that is known.
     pub(super) async fn who(&self, metadata: &MetadataMap) -> Result<User, Status> {
         match credentials(metadata)? {
-            Credentials::Token(token) => self.of_token(&token).ok_or_else(stale),
+            Credentials::Token(token) => self.of_token(&token, Instant::now()).ok_or_else(stale),
             Credentials::Password { name, password } => self.login(name, password).await,
             Credentials::Nothing if self.users.is_empty() => Ok(User::default()),
             Credentials::Nothing => Err(Status::unauthenticated(
@@ -104,7 +104,7 @@ impl Sessions {
         said: impl Future<Output = Option<Vec<u8>>>,
     ) -> Result<String, Status> {
         let user = match credentials(metadata)? {
-            Credentials::Token(token) => self.of_token(&token).ok_or_else(stale)?,
+            Credentials::Token(token) => self.of_token(&token, Instant::now()).ok_or_else(stale)?,
             Credentials::Password { name, password } => self.login(name, password).await?,
             Credentials::Nothing => {
                 let said = said.await.unwrap_or_default();
@@ -117,7 +117,7 @@ impl Sessions {
                 }
             }
         };
-        self.give(user).map_err(problem::internal)
+        self.give(user, Instant::now()).map_err(problem::internal)
     }
 
     /// Ends the token by which a call was made.
@@ -131,8 +131,7 @@ impl Sessions {
         self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn of_token(&self, token: &str) -> Option<User> {
-        let now = Instant::now();
+    fn of_token(&self, token: &str, now: Instant) -> Option<User> {
         let mut tokens = self.lock();
         self.forget(&mut tokens, now);
         let token = tokens.get_mut(&hash(token))?;
@@ -147,9 +146,8 @@ impl Sessions {
         });
     }
 
-    fn give(&self, user: User) -> Result<String, String> {
+    fn give(&self, user: User, now: Instant) -> Result<String, String> {
         let token = URL_SAFE_NO_PAD.encode(random::<32>()?);
-        let now = Instant::now();
         let mut tokens = self.lock();
         self.forget(&mut tokens, now);
         let own = tokens.values().filter(|token| token.user == user).count();

@@ -116,7 +116,7 @@ impl FlightSqlService for Service {
             values: Vec::new(),
         };
         Ok(ActionCreatePreparedStatementResult {
-            prepared_statement_handle: self.statements.keep(&user, prepared)?,
+            prepared_statement_handle: self.statements.keep(&user, prepared, std::time::Instant::now())?,
             ..told
         })
     }
@@ -180,7 +180,7 @@ impl FlightSqlService for Service {
         query: CommandGetCatalogs,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
-        question(&query, catalog::catalogs(query.clone()), request)
+        question(&query, catalog::catalogs(query), request)
     }
 
     async fn do_get_catalogs(

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow_flight::BasicAuth;
 use base64::{
@@ -135,53 +135,44 @@ async fn without_users_everybody_may_ask_under_his_name() {
     );
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_token_ends_when_it_is_idle_and_when_it_is_old() {
-    let sessions = sessions(&[]);
-    let given = token(&sessions, &basic("auditor", "")).await;
-    let idle = token(&sessions, &basic("other", "")).await;
-    let mut lived = Duration::ZERO;
-    let step = IDLE / 2;
-    while lived + step < TOKEN_LIFE {
-        tokio::time::advance(step).await;
-        lived += step;
-        assert_eq!(
-            name_of(&sessions, &bearer(&given)).await.as_deref(),
-            Ok("auditor")
-        );
+fn user(name: &str) -> User {
+    User {
+        name: name.to_owned(),
     }
-    assert_eq!(
-        name_of(&sessions, &bearer(&idle)).await,
-        Err(Code::Unauthenticated)
-    );
-    tokio::time::advance(step).await;
-    assert_eq!(
-        name_of(&sessions, &bearer(&given)).await,
-        Err(Code::Unauthenticated)
-    );
 }
 
-#[tokio::test(start_paused = true)]
-async fn tokens_are_bounded_for_each_user_and_for_all() {
+#[test]
+fn a_token_ends_when_it_is_idle_and_when_it_is_old() {
     let sessions = sessions(&[]);
-    let other = token(&sessions, &basic("other", "")).await;
+    let begin = Instant::now();
+    let given = sessions.give(user("auditor"), begin).unwrap();
+    let idle = sessions.give(user("other"), begin).unwrap();
+    let step = IDLE / 2;
+    let mut now = begin;
+    while now + step < begin + TOKEN_LIFE {
+        now += step;
+        assert_eq!(sessions.of_token(&given, now), Some(user("auditor")));
+    }
+    assert_eq!(sessions.of_token(&idle, now), None);
+    assert_eq!(sessions.of_token(&given, now + step), None);
+}
+
+#[test]
+fn tokens_are_bounded_for_each_user_and_for_all() {
+    let sessions = sessions(&[]);
+    let mut now = Instant::now();
+    let other = sessions.give(user("other"), now).unwrap();
     let mut given = Vec::new();
     for _ in 0..=TOKENS_PER_USER_MAX {
-        tokio::time::advance(Duration::from_millis(1)).await;
-        given.push(token(&sessions, &basic("auditor", "")).await);
+        now += Duration::from_millis(1);
+        given.push(sessions.give(user("auditor"), now).unwrap());
     }
     assert_eq!(sessions.lock().len(), TOKENS_PER_USER_MAX + 1);
-    assert!(
-        name_of(&sessions, &bearer(&given[0])).await.is_err(),
-        "the oldest"
-    );
-    assert!(name_of(&sessions, &bearer(&given[1])).await.is_ok());
-    assert!(
-        name_of(&sessions, &bearer(&other)).await.is_ok(),
-        "that of another"
-    );
+    assert_eq!(sessions.of_token(&given[0], now), None, "the oldest");
+    assert!(sessions.of_token(&given[1], now).is_some());
+    assert!(sessions.of_token(&other, now).is_some(), "that of another");
     for number in 0..TOKENS_MAX {
-        token(&sessions, &basic(&number.to_string(), "")).await;
+        sessions.give(user(&number.to_string()), now).unwrap();
     }
     assert_eq!(sessions.lock().len(), TOKENS_MAX);
 }
