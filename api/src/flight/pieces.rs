@@ -63,12 +63,13 @@ mod tests {
         array::{ArrayRef, DictionaryArray, Int64Array, RecordBatch, StringArray, types::Int8Type},
         ipc::writer::StreamWriter,
     };
-    use arrow_flight::utils::flight_data_to_batches;
+    use arrow_flight::decode::FlightRecordBatchStream;
     use bytes::Bytes;
+    use futures::{TryStreamExt, stream};
 
     use super::push_messages;
 
-    fn stream(batches: &[RecordBatch]) -> Vec<u8> {
+    fn written(batches: &[RecordBatch]) -> Vec<u8> {
         let mut writer = StreamWriter::try_new(Vec::new(), &batches[0].schema()).unwrap();
         for batch in batches {
             writer.write(batch).unwrap();
@@ -76,8 +77,8 @@ mod tests {
         writer.into_inner().unwrap()
     }
 
-    #[test]
-    fn a_stream_becomes_messages_that_say_the_same() {
+    #[tokio::test]
+    async fn a_stream_becomes_messages_that_say_the_same() {
         let kinds: DictionaryArray<Int8Type> = ["a", "b", "a"].into_iter().collect();
         let columns: [(&str, ArrayRef); 3] = [
             ("count", Arc::new(Int64Array::from(vec![Some(1), None, Some(3)]))),
@@ -87,15 +88,17 @@ mod tests {
         let batch = RecordBatch::try_from_iter(columns).unwrap();
         let batches = [batch.clone(), batch.slice(1, 2), batch.slice(0, 0)];
         let mut messages = VecDeque::new();
-        push_messages(stream(&batches).into(), &mut messages).unwrap();
-        let messages: Vec<_> = messages.into();
-        assert_eq!(flight_data_to_batches(&messages).unwrap(), batches);
+        push_messages(written(&batches).into(), &mut messages).unwrap();
+        let messages = stream::iter(messages.into_iter().map(Ok));
+        let read = FlightRecordBatchStream::new_from_flight_data(messages);
+        assert_eq!(read.try_collect::<Vec<_>>().await.unwrap(), batches);
     }
 
     #[test]
     fn what_is_no_stream_is_refused_wherever_it_is_cut() {
-        let batch = RecordBatch::try_from_iter([("n", Arc::new(Int64Array::from(vec![7])) as ArrayRef)]);
-        let bytes = Bytes::from(stream(&[batch.unwrap()]));
+        let column: ArrayRef = Arc::new(Int64Array::from(vec![7]));
+        let batch = RecordBatch::try_from_iter([("n", column)]).unwrap();
+        let bytes = Bytes::from(written(&[batch]));
         let mut whole = 0;
         for end in 0..=bytes.len() {
             let mut messages = VecDeque::new();
