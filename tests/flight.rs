@@ -245,6 +245,7 @@ fn sql_1_what_is_not_reading_is_refused() {
 #[test]
 fn errors_say_what_http_says_and_limits_hold() {
     let (_folder, product) = product_with_data(&[("sql.rows_max", "1000"), ("sql.deadline_seconds", "3")]);
+    let long = format!("SELECT {}1", "1+".repeat(1 << 19));
     let statements = [
         ("SELECT * FROM nodes WHERE )", "InvalidArgument"),
         ("SELECT nowhere FROM nodes", "InvalidArgument"),
@@ -261,6 +262,7 @@ fn errors_say_what_http_says_and_limits_hold() {
             "the result has more than 1000 rows (sql.rows_max)",
         ),
         ("SELECT ?", "the statement has 1 parameters"),
+        (&long, "the statement is longer than 1048576 bytes"),
         ("SELECT * FROM generate_series(1, 1000)", "ran"),
     ];
     let sent: Vec<&str> = statements.iter().map(|(statement, _)| *statement).collect();
@@ -451,6 +453,60 @@ fn passwords_and_tls_are_asked_for_where_they_are_configured() {
             .any(|line| line.contains("refused") && line.contains("nobody") && line.contains("flight")),
         "{told}"
     );
+}
+
+#[test]
+fn more_connections_than_allowed_are_closed_and_places_are_given_back() {
+    let (_folder, product) =
+        product_with_data(&[("flight.connections_max", "1"), ("flight.idle_seconds", "6")]);
+    let Some(lines) = said(&product, "places", "", &Value::Null) else {
+        return;
+    };
+    assert_eq!(lines[0], json!(["first", 1]));
+    assert!(
+        lines[1][1].as_str().unwrap().contains("Unavailable"),
+        "{}",
+        lines[1]
+    );
+    assert_eq!(lines[2], json!(["after it", 1]));
+    // A token that nobody used for so long is none any more, and its user is asked again.
+    assert_eq!(lines[3], json!(["ended"]));
+}
+
+#[test]
+fn what_cannot_be_served_is_an_error_at_the_start() {
+    if !have("openssl") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (crt, key) = certificate(folder.path(), "own");
+    let (_, other) = certificate(folder.path(), "other");
+    let data = folder.path().join("data");
+    let tls = |certificate: &str, key: &str| {
+        [
+            format!("flight.tls_certificate={certificate}"),
+            format!("flight.tls_key={key}"),
+        ]
+    };
+    for (settings, expected) in [
+        (tls(&crt, &other).to_vec(), "cannot be used together"),
+        (tls(&crt, "").to_vec(), "the certificate needs its key"),
+        (tls("", &key).to_vec(), "the key needs its certificate"),
+        (
+            vec!["flight.listen=0.0.0.0:0".to_owned()],
+            "flight.open = true, with [[pg.users]]",
+        ),
+    ] {
+        let mut command = std::process::Command::new(product::BINARY);
+        command.args(["serve", "--data-dir"]).arg(&data);
+        for setting in settings {
+            command.args(["--set", &setting]);
+        }
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{expected}");
+        let told = text(&output.stderr);
+        assert!(told.contains(expected), "{told}");
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ import random
 import socket
 import sys
 import threading
+import time
 import urllib.request
 
 import pyarrow
@@ -317,6 +318,33 @@ def secure():
     say(bytes(list(client.do_action(("CloseSession", b""), options))[0].body).hex())
     try:
         client.get_flight_info(query_of("SELECT 7"), options)
+        say("ran")
+    except flight.FlightUnauthenticatedError:
+        say("ended")
+
+
+def places():
+    """Where one connection may be, and is left after some seconds without a byte."""
+    client = flight.connect(f"grpc://127.0.0.1:{port}")
+    options = flight.FlightCallOptions(headers=[client.authenticate_basic_token("auditor", "any")])
+    info = client.get_flight_info(query_of("SELECT 1"), options)
+    say("first", client.do_get(info.endpoints[0].ticket, options).read_all().num_rows)
+    try:
+        connect()
+        say("ran")
+    except dbapi.Error as error:
+        say("second", str(error))
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            with connect() as connection, connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+                say("after it", *cursor.fetchone())
+                break
+        except dbapi.Error:
+            assert time.monotonic() < deadline, "the place was not given back"
+    try:
+        client.get_flight_info(query_of("SELECT 1"), options)
         say("ran")
     except flight.FlightUnauthenticatedError:
         say("ended")

@@ -7,15 +7,17 @@ use crate::{
     sql::{FailureKind, Refused, SqlError},
 };
 
-/// Longest message, characters: it goes in a header, of which clients take some kilobytes.
-const MESSAGE_MAX: usize = 2_000;
+/// Longest message, bytes: it goes in a header, where other than ASCII letters take three times their length, and of which clients take
+/// some kilobytes.
+const MESSAGE_BYTES_MAX: usize = 2_000;
 
 /// A status, its message cut to what a header takes.
 pub(super) fn status(code: Code, message: impl AsRef<str>) -> Status {
     let message = message.as_ref();
-    let mut told: String = message.chars().take(MESSAGE_MAX).collect();
+    let end = message.floor_char_boundary(MESSAGE_BYTES_MAX);
+    let told = message.get(..end).unwrap_or_default();
     if told.len() < message.len() {
-        told.push('…');
+        return Status::new(code, format!("{told}…"));
     }
     Status::new(code, told)
 }
@@ -82,7 +84,7 @@ mod tests {
 
     use tonic::Code;
 
-    use super::{MESSAGE_MAX, invalid, of_sql};
+    use super::{MESSAGE_BYTES_MAX, invalid, of_sql};
     use crate::sql::{FailureKind, Place, Refused, SqlError};
 
     #[test]
@@ -111,8 +113,10 @@ mod tests {
 
     #[test]
     fn a_long_message_is_cut_to_what_a_header_takes() {
-        let status = invalid("é".repeat(MESSAGE_MAX + 1));
-        assert_eq!(status.message().chars().count(), MESSAGE_MAX + 1);
-        assert!(status.message().ends_with('…'));
+        let status = invalid(format!("x{}", "é".repeat(MESSAGE_BYTES_MAX)));
+        let told = status.message().strip_suffix('…').unwrap();
+        assert_eq!(told.len(), MESSAGE_BYTES_MAX - 1, "whole letters");
+        let exact = "x".repeat(MESSAGE_BYTES_MAX);
+        assert_eq!(invalid(&exact).message(), exact);
     }
 }
