@@ -159,6 +159,8 @@ fn a_second_process_on_one_data_folder_is_refused() {
         "127.0.0.1:0",
         "--pg-listen",
         "127.0.0.1:0",
+        "--flight-listen",
+        "127.0.0.1:0",
     ]);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
     assert!(

@@ -67,7 +67,12 @@ fn with_a_certificate_api_and_page_speak_tls_and_nothing_else() {
     let address = endpoints["http"].as_str().unwrap();
     let server = format!("https://{address}");
     let answer = asked(&server, &authority.certificate);
-    assert_eq!(text(&answer.stdout), "answer\r\n42\r\n", "{}", text(&answer.stderr));
+    assert_eq!(
+        text(&answer.stdout),
+        "answer\r\n42\r\n",
+        "{}",
+        text(&answer.stderr)
+    );
 
     let refused = asked(&server, &stranger.certificate);
     assert_eq!(refused.status.code(), Some(1));

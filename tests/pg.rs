@@ -29,7 +29,7 @@ use std::{
 
 use product::{
     PATIENCE, Product, have,
-    psql::{LONG, product_with_data, psql, psql_command, psql_error, text, wait_busy},
+    psql::{LONG, product_with_data, psql, psql_command, psql_error, text, wait_busy, wait_idle},
     python_command,
 };
 use serde_json::{Value, json};
@@ -418,15 +418,6 @@ fn errors_have_their_codes_and_places_and_limits_hold() {
         }
     }
     assert_eq!(lines.last().unwrap(), "[\"after\", 1]");
-}
-
-/// Waits until no worker runs.
-fn wait_idle(product: &Product) {
-    let deadline = Instant::now() + PATIENCE;
-    while product.metric("gridtally_sql_queries_running") > 0.0 {
-        assert!(Instant::now() < deadline, "a worker still runs");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 #[test]

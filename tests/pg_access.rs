@@ -21,17 +21,14 @@
 mod product;
 
 use std::{
-    io::Write,
-    path::Path,
     process::{Command, Stdio},
     time::Instant,
 };
 
 use product::{
-    BINARY, PATIENCE, Product,
-    certificate::self_signed,
-    have,
+    BINARY, PATIENCE, Product, have,
     psql::{LONG, NOW, product_with_data, psql_command, psql_error, text, wait_busy},
+    secure::{certificate, verifier},
 };
 
 #[test]
@@ -59,32 +56,6 @@ fn more_sessions_than_allowed_are_told_so() {
     {
         assert!(Instant::now() < deadline, "the place was not given back");
     }
-}
-
-/// Paths of a certificate that signs itself and of its key.
-fn certificate(folder: &Path, name: &str) -> (String, String) {
-    let made = self_signed(folder, name);
-    let path = |path: &Path| path.to_str().unwrap().to_owned();
-    (path(&made.certificate), path(&made.key))
-}
-
-/// What `gridtally pg-password` prints.
-fn verifier(password: &str) -> String {
-    let mut child = Command::new(BINARY)
-        .arg("pg-password")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(format!("{password}\n").as_bytes())
-        .unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success());
-    text(&output.stdout).trim().to_owned()
 }
 
 #[test]

@@ -376,7 +376,7 @@ fn a_receiver_over_tls_is_told_only_when_its_certificate_is_trusted() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let Certificate { certificate, key } = self_signed(folder.path(), "sms");
+    let Certificate { certificate, key } = self_signed(folder.path(), "sms", "CA:FALSE");
     let paths = [certificate.to_str().unwrap(), key.to_str().unwrap()];
     let Some(mut command) = product::python_command("https_receiver.py", &paths) else {
         return;

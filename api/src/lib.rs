@@ -6,6 +6,7 @@
 //! - [`serve`]: the server, its bounds and its end
 //! - [`sql`]: ad-hoc queries
 //! - `pg`: the same by PostgreSQL's wire protocol
+//! - `flight`: the same by Arrow Flight SQL
 //! - `routes`: one module per route or family of routes
 //! - `figures`: a loss with what it takes to trust it (BAL-2), the same everywhere
 //! - `form`: JSON, CSV or Arrow, entity tags
@@ -16,6 +17,7 @@
 
 mod app;
 mod figures;
+mod flight;
 mod form;
 mod guard;
 mod look;
@@ -32,5 +34,6 @@ mod traffic;
 pub mod webhook;
 
 pub use app::{ApiSettings, ApiState};
+pub use flight::{FlightSettings, serve_flight};
 pub use pg::{PgSettings, Verifier, serve_pg};
 pub use server::{ServeError, serve};

@@ -362,7 +362,7 @@ fn webhooks(text: &mut Text, app: &App) {
 fn sql(text: &mut Text, app: &App) {
     text.gauge(
         "sql_queries_running",
-        "Ad-hoc queries that run, by HTTP or PostgreSQL's protocol.",
+        "Ad-hoc queries that run, by HTTP, PostgreSQL's protocol or Arrow Flight SQL.",
         app.sql.running(),
     );
     text.gauge(

@@ -35,7 +35,7 @@ mod cursor;
 mod encode;
 mod message;
 mod problem;
-mod scram;
+pub(crate) mod scram;
 mod session;
 mod settings;
 mod statement;

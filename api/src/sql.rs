@@ -27,19 +27,21 @@ use process::{Frames, Worker};
 use protocol::{Failure, Frame, Request};
 
 pub use allow::Refused;
-pub(crate) use allow::{STATEMENT_BYTES_MAX, check_statement_of_postgres};
+pub(crate) use allow::{STATEMENT_BYTES_MAX, check, check_statement_of_postgres};
 pub(crate) use answer::Answer;
 pub(crate) use audit::Audit;
-pub(crate) use protocol::{Ask, Given, Parameter};
+pub(crate) use pieces::{Piece, Pieces};
+pub(crate) use protocol::{Ask, Beyond, Given, Parameter};
 pub use protocol::{FailureKind, Place};
 
 mod allow;
 mod answer;
 mod as_of;
 mod audit;
-mod catalog;
+pub(crate) mod catalog;
 mod definition;
 mod encode;
+mod pieces;
 pub(crate) mod postgres;
 mod process;
 mod protocol;
@@ -261,6 +263,45 @@ impl Sql {
         };
         let deadline = deadline.map_or(config.deadline, |deadline| deadline.min(config.deadline));
         Ok(Answer::new(self.start(&request, deadline).await?))
+    }
+
+    /// Describes one statement in the common dialect: its columns, and the types of its parameters.
+    pub(crate) async fn describe(
+        &self,
+        statement: &str,
+        parameters: Vec<Parameter>,
+    ) -> Result<Answer, SqlError> {
+        let beyond = Beyond {
+            describe: true,
+            parameters,
+            ..Beyond::default()
+        };
+        Ok(Answer::new(self.common(statement, beyond).await?))
+    }
+
+    /// Runs one statement in the common dialect; its result is not read here, but handed on as its worker writes it.
+    pub(crate) async fn pieces(
+        &self,
+        statement: &str,
+        parameters: Vec<Parameter>,
+        piece_bytes: usize,
+    ) -> Result<Pieces, SqlError> {
+        let beyond = Beyond {
+            describe: false,
+            parameters,
+            piece_bytes,
+        };
+        Ok(Pieces::new(self.common(statement, beyond).await?))
+    }
+
+    async fn common(&self, statement: &str, beyond: Beyond) -> Result<Frames, SqlError> {
+        allow::check(statement)?;
+        let config = &self.inner.config;
+        let request = Request {
+            common: Some(beyond),
+            ..Request::new(config, statement)
+        };
+        self.start(&request, config.deadline).await
     }
 
     /// Starts a worker as soon as one may run.

@@ -68,6 +68,9 @@ pub(crate) struct ConfigArgs {
     /// Address of SQL by PostgreSQL's protocol; port 0 picks a free one, an empty text turns it off.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) pg_listen: Option<String>,
+    /// Address of SQL by Arrow Flight SQL; port 0 picks a free one, an empty text turns it off.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) flight_listen: Option<String>,
     /// Zone of civil days, as an IANA name.
     #[arg(long, value_name = "ZONE")]
     pub(crate) zone: Option<String>,
@@ -87,6 +90,7 @@ impl ConfigArgs {
             ("mqtt.listen", &self.mqtt_listen),
             ("http.listen", &self.http_listen),
             ("pg.listen", &self.pg_listen),
+            ("flight.listen", &self.flight_listen),
             ("zone", &self.zone),
             ("now", &self.now),
         ];

@@ -126,6 +126,9 @@ fn greet(instance: &Instance, fleet: &Fleet) {
     if let Some(pg) = endpoints.pg {
         println!("  SQL     psql -h {} -p {} -d gridtally", pg.ip(), pg.port());
     }
+    if let Some(flight) = endpoints.flight {
+        println!("  Flight  grpc://{flight}   (Arrow Flight SQL: ADBC, JDBC)");
+    }
     println!("  tables  {}", instance.data_dir().join("tables").display());
     println!(
         "try: gridtally sql 'SELECT * FROM node_balance_daily ORDER BY day DESC, loss_pct DESC LIMIT 10' --fresh --server http://{}",

@@ -21,6 +21,9 @@ pub(crate) struct Endpoints {
     /// SQL by PostgreSQL's protocol; left out: off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) pg: Option<SocketAddr>,
+    /// SQL by Arrow Flight SQL; left out: off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) flight: Option<SocketAddr>,
 }
 
 impl Endpoints {

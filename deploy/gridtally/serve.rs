@@ -27,6 +27,7 @@ use crate::{
 };
 
 mod compensation;
+mod flight;
 mod http;
 mod instance;
 mod mqtt;
@@ -53,6 +54,7 @@ pub(crate) struct Plan {
     pub(crate) mqtt: mqtt::MqttPlan,
     pub(crate) http: http::HttpPlan,
     pub(crate) pg: Option<pg::PgPlan>,
+    pub(crate) flight: Option<flight::FlightPlan>,
     pub(crate) subscribe: Option<SubscribeConfig>,
     pub(crate) enrolment: Enrolment,
     pub(crate) sql: SqlPlan,
@@ -93,6 +95,7 @@ impl Plan {
             mqtt: mqtt::plan(config)?,
             http: http::plan(config)?,
             pg: pg::plan(config)?,
+            flight: flight::plan(config)?,
             subscribe: subscribe_config(config)?,
             enrolment: enrolment(config)?,
             sql: SqlPlan {
@@ -121,7 +124,7 @@ fn guarded(config: &Config, listen: &'static str, open: &'static str) -> Result<
         return Ok(address);
     }
     let (why, how) = match listen {
-        "pg.listen" => ("it gives out what it has", "with [[pg.users]] and a certificate"),
+        "pg.listen" | "flight.listen" => ("it gives out what it has", "with [[pg.users]] and a certificate"),
         "mqtt.listen" => (
             "anybody on the way can read and change what comes",
             "in a network of its own; better is mqtt.tls_listen",
@@ -323,6 +326,12 @@ fn greet(instance: &Instance) {
             pg.ip(),
             pg.port(),
             instance.pg_access()
+        );
+    }
+    if let (Some(flight), Some(how)) = (endpoints.flight, instance.flight_access()) {
+        println!(
+            "  Flight  {}://{flight}   (Arrow Flight SQL; {})",
+            how.scheme, how.access
         );
     }
     println!("  data    {}", instance.data_dir().display());

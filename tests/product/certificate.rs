@@ -27,14 +27,17 @@ fn openssl(folder: &Path, arguments: &[&str]) {
 
 const CURVE: [&str; 4] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"];
 
-/// One that signs itself, for 127.0.0.1, and no other.
-pub fn self_signed(folder: &Path, name: &str) -> Certificate {
+/// One that signs itself, for 127.0.0.1, with these basic constraints.
+pub fn self_signed(folder: &Path, name: &str, constraints: &str) -> Certificate {
     let (certificate, key) = (format!("{name}.crt"), format!("{name}.key"));
-    let subject = format!("/CN={name}");
+    let (subject, constraints) = (
+        format!("/CN={name}"),
+        format!("basicConstraints=critical,{constraints}"),
+    );
     let mut arguments = vec!["req", "-x509", "-nodes", "-days", DAYS, "-subj", &subject];
     arguments.extend(CURVE);
     arguments.extend(["-addext", "subjectAltName=IP:127.0.0.1"]);
-    arguments.extend(["-addext", "basicConstraints=critical,CA:FALSE"]);
+    arguments.extend(["-addext", &constraints]);
     arguments.extend(["-out", &certificate, "-keyout", &key]);
     openssl(folder, &arguments);
     Certificate {

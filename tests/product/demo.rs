@@ -29,6 +29,8 @@ impl Demo {
                 "127.0.0.1:0",
                 "--pg-listen",
                 "127.0.0.1:0",
+                "--flight-listen",
+                "127.0.0.1:0",
                 "--data-dir",
             ])
             .arg(folder)

@@ -10,6 +10,7 @@ pub mod psql;
 pub mod publisher;
 pub mod receiver;
 pub mod relay;
+pub mod secure;
 pub mod town;
 
 use std::{
@@ -37,6 +38,7 @@ pub struct Product {
     pub mqtt: SocketAddr,
     pub http: SocketAddr,
     pub pg: SocketAddr,
+    pub flight: SocketAddr,
     standard_error: Arc<Mutex<String>>,
 }
 
@@ -78,6 +80,8 @@ impl Product {
                 "127.0.0.1:0",
                 "--pg-listen",
                 "127.0.0.1:0",
+                "--flight-listen",
+                "127.0.0.1:0",
                 "--data-dir",
             ])
             .arg(data_dir)
@@ -109,6 +113,7 @@ impl Product {
             mqtt: nowhere,
             http: nowhere,
             pg: nowhere,
+            flight: nowhere,
             standard_error,
         }
     }
@@ -125,6 +130,7 @@ impl Product {
                 let endpoints: Value = serde_json::from_str(&text).unwrap();
                 let address = |name: &str| endpoints[name].as_str().unwrap().parse().unwrap();
                 (self.mqtt, self.http, self.pg) = (address("mqtt"), address("http"), address("pg"));
+                self.flight = address("flight");
                 if self.get_status("/readyz") == Some(200) {
                     return;
                 }

@@ -85,3 +85,12 @@ pub fn wait_busy(product: &Product) {
         std::thread::sleep(Duration::from_millis(20));
     }
 }
+
+/// Waits until no worker runs.
+pub fn wait_idle(product: &Product) {
+    let deadline = Instant::now() + PATIENCE;
+    while product.metric("gridtally_sql_queries_running") > 0.0 {
+        assert!(Instant::now() < deadline, "a worker still runs");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

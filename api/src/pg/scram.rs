@@ -111,8 +111,14 @@ impl Verifier {
         }
     }
 
+    /// Whether it is of this password; as slow for one as for another.
+    pub(crate) fn fits(&self, password: &str) -> bool {
+        let given = Self::derive(password, &self.salt, self.iterations);
+        same(&given.stored_key, &self.stored_key)
+    }
+
     /// One that no password fits, for a name that nobody has: who asks does not learn that.
-    pub(super) fn of_nobody(secret: &[u8], name: &str) -> Result<Self, String> {
+    pub(crate) fn of_nobody(secret: &[u8], name: &str) -> Result<Self, String> {
         let salt = sign(secret, name.as_bytes());
         Ok(Self {
             iterations: ITERATIONS,
@@ -124,7 +130,7 @@ impl Verifier {
 }
 
 /// Random bytes.
-pub(super) fn random<const N: usize>() -> Result<[u8; N], String> {
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], String> {
     let mut bytes = [0; N];
     SystemRandom::new()
         .fill(&mut bytes)
@@ -137,6 +143,15 @@ fn sign(key: &[u8], message: &[u8]) -> [u8; KEY_BYTES] {
     let mut bytes = [0; KEY_BYTES];
     bytes.copy_from_slice(tag.as_ref());
     bytes
+}
+
+/// Whether they are the same; in the same time wherever they differ.
+fn same(one: &[u8; KEY_BYTES], other: &[u8; KEY_BYTES]) -> bool {
+    let differs = one
+        .iter()
+        .zip(other)
+        .fold(0, |differs, (one, other)| differs | (one ^ other));
+    differs == 0
 }
 
 fn hash(message: &[u8]) -> [u8; KEY_BYTES] {
@@ -229,12 +244,7 @@ impl Exchange {
         for ((key, proof), signature) in client_key.iter_mut().zip(proof).zip(signature) {
             *key = proof ^ signature;
         }
-        // In the same time wherever they differ.
-        let differs = hash(&client_key)
-            .iter()
-            .zip(self.verifier.stored_key)
-            .fold(0, |differs, (one, other)| differs | (one ^ other));
-        if differs != 0 {
+        if !same(&hash(&client_key), &self.verifier.stored_key) {
             return Ok(None);
         }
         let signature = sign(&self.verifier.server_key, message.as_bytes());
@@ -279,7 +289,7 @@ mod tests {
     #[test]
     fn a_verifier_is_read_back_as_it_was_written() {
         let verifier = Verifier::of_password("watt hours").unwrap();
-        assert_eq!(Verifier::parse(&verifier.to_string()), Ok(verifier));
+        assert_eq!(Verifier::parse(&verifier.to_string()), Ok(verifier.clone()));
         for text in [
             "",
             "secret",
@@ -288,6 +298,7 @@ mod tests {
         ] {
             assert!(Verifier::parse(text).is_err(), "{text}");
         }
+        assert!(verifier.fits("watt hours") && !verifier.fits("watt hour"));
         assert!(Verifier::of_password("pässword").is_err());
         assert!(Verifier::of_password("").is_err());
     }

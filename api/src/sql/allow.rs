@@ -59,7 +59,7 @@ pub enum Refused {
 }
 
 /// Holds a statement against the allow-list.
-pub(super) fn check(text: &str) -> Result<(), Refused> {
+pub(crate) fn check(text: &str) -> Result<(), Refused> {
     if text.len() > STATEMENT_BYTES_MAX {
         return Err(Refused::TooLong {
             bytes_max: STATEMENT_BYTES_MAX,

@@ -148,6 +148,18 @@ impl SchemaProvider for Published {
     }
 }
 
+/// Every table that SQL has, by its name, with its columns; a field's metadata has `comment` and, where it has one, `unit`.
+pub(crate) fn tables() -> Result<Vec<(String, SchemaRef)>> {
+    let mut tables = vec![(TABLE_COLUMNS.to_owned(), table_columns()?.schema())];
+    for schema in table::published() {
+        tables.push((schema.name.to_owned(), schema.arrow()));
+        if !schema.newest_by.is_empty() {
+            tables.push((format!("{}{HISTORY}", schema.name), schema.arrow()));
+        }
+    }
+    Ok(tables)
+}
+
 /// A table on disk, whose snapshot is taken at the first scan.
 pub(super) struct StoredTable {
     schema: &'static TableSchema,

@@ -22,7 +22,7 @@ use datafusion::{
 
 use super::{
     allow,
-    protocol::{Ask, Given, Parameter},
+    protocol::{Ask, Beyond, Given, Parameter},
 };
 use facts::Facts;
 use relations::{INFORMATION_SCHEMA, PG_CATALOG, System};
@@ -72,10 +72,58 @@ pub(super) async fn plan(context: &SessionContext, text: &str, ask: &Ask, zone: 
         .nth(ask.statement)
         .map(runnable)
         .ok_or_else(|| DataFusionError::Plan(format!("there is no statement {}", ask.statement)))?;
+    let values = Values {
+        dialect: Read::AsPostgres,
+        given: &ask.parameters,
+        describes: ask.describe,
+        zone,
+    };
+    plan_with(context, statement, values).await
+}
+
+/// Plans a statement in the common dialect, which has its parameters as PostgreSQL has them.
+pub(super) async fn plan_common(
+    context: &SessionContext,
+    text: &str,
+    beyond: &Beyond,
+    zone: &str,
+) -> Result<Planned> {
+    let mut statements = DFParser::parse_sql(text)?;
+    let (Some(statement), true) = (statements.pop_front(), statements.is_empty()) else {
+        return Err(DataFusionError::Plan("one statement is needed".to_owned()));
+    };
+    let values = Values {
+        dialect: Read::AsCommon,
+        given: &beyond.parameters,
+        describes: beyond.describe,
+        zone,
+    };
+    plan_with(context, statement, values).await
+}
+
+/// How a statement is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Read {
+    /// With the names and the catalogues of PostgreSQL.
+    AsPostgres,
+    /// As it is by HTTP.
+    AsCommon,
+}
+
+/// What is given beside a statement.
+#[derive(Debug, Clone, Copy)]
+struct Values<'a> {
+    dialect: Read,
+    given: &'a [Parameter],
+    describes: bool,
+    zone: &'a str,
+}
+
+async fn plan_with(context: &SessionContext, statement: TopStatement, values: Values<'_>) -> Result<Planned> {
     allow::check_statement_of_postgres(&statement)
         .map_err(|refused| DataFusionError::Plan(refused.to_string()))?;
     let count = innermost(&statement).map_or(0, parameters::count);
-    let mut given = ask.parameters.clone();
+    let mut given = values.given.to_vec();
     given.truncate(count);
     given.resize(
         count,
@@ -84,7 +132,6 @@ pub(super) async fn plan(context: &SessionContext, text: &str, ask: &Ask, zone: 
             value: Given::Later,
         },
     );
-    let describes = ask.describe;
     let mut needed = BTreeMap::new();
     if given.iter().any(|parameter| parameter.oid == types::UNSPECIFIED) {
         let open: Vec<Parameter> = given
@@ -94,9 +141,9 @@ pub(super) async fn plan(context: &SessionContext, text: &str, ask: &Ask, zone: 
                 value: Given::Later,
             })
             .collect();
-        match planned(context, statement.clone(), &open, zone).await {
+        match planned(context, statement.clone(), (values, &open)).await {
             Ok(plan) => needed = needed_types(&plan)?,
-            Err(error) if describes => return Err(error),
+            Err(error) if values.describes => return Err(error),
             // With its values in their places it may still be planned.
             Err(_) => {}
         }
@@ -106,10 +153,14 @@ pub(super) async fn plan(context: &SessionContext, text: &str, ask: &Ask, zone: 
             {
                 parameter.oid = *oid;
             }
+            // Nothing says what it is, and columns are told before there are values.
+            if parameter.oid == types::UNSPECIFIED && values.dialect == Read::AsCommon {
+                parameter.oid = types::TEXT;
+            }
         }
     }
     let oids = parameters::types_of(count, &given, &needed);
-    let plan = planned(context, statement, &given, zone).await?;
+    let plan = planned(context, statement, (values, &given)).await?;
     SQLOptions::new()
         .with_allow_ddl(false)
         .with_allow_dml(false)
@@ -160,22 +211,26 @@ fn runnable(statement: TopStatement) -> TopStatement {
 async fn planned(
     context: &SessionContext,
     mut statement: TopStatement,
-    given: &[Parameter],
-    zone: &str,
+    (values, given): (Values<'_>, &[Parameter]),
 ) -> Result<LogicalPlan> {
     if let Some(inner) = innermost_mut(&mut statement) {
-        prepared(inner, given, zone)?;
+        prepared(inner, given, values)?;
     }
     context.state().statement_to_plan(statement).await
 }
 
-fn prepared(statement: &mut Statement, given: &[Parameter], zone: &str) -> Result<()> {
-    parameters::bind(statement, given, zone).map_err(|problem| {
+fn prepared(statement: &mut Statement, given: &[Parameter], values: Values<'_>) -> Result<()> {
+    if values.dialect == Read::AsCommon {
+        names::name_parameters(statement);
+    }
+    parameters::bind(statement, given, values.zone).map_err(|problem| {
         // A value that is not of its type, as PostgreSQL says it.
         DataFusionError::ArrowError(Box::new(arrow::error::ArrowError::ParseError(problem)), None)
     })?;
-    rewrite::rewrite(statement);
-    names::name(statement);
+    if values.dialect == Read::AsPostgres {
+        rewrite::rewrite(statement);
+        names::name(statement);
+    }
     Ok(())
 }
 
@@ -191,7 +246,8 @@ fn needed_types(plan: &LogicalPlan) -> Result<BTreeMap<usize, u32>> {
         .collect())
 }
 
-/// The columns of a result under the names that its client sees.
+/// The columns of a result under the names that its client sees, each as one that may be null: what a plan knows of that changes on the
+/// way from description to rows, and a client that was told the one refuses the other.
 pub(super) fn shown(schema: &Schema) -> SchemaRef {
     let fields: Vec<Field> = schema
         .fields()

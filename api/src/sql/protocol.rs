@@ -42,6 +42,20 @@ pub(super) struct Request {
     /// What a client of PostgreSQL asks beyond the text.
     #[serde(default)]
     pub(super) postgres: Option<Ask>,
+    /// What a caller in the common dialect asks beyond the text.
+    #[serde(default)]
+    pub(super) common: Option<Beyond>,
+}
+
+/// What a caller in the common dialect asks beyond the text.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Beyond {
+    /// Whether only its columns and the types of its parameters are asked for.
+    pub(crate) describe: bool,
+    /// Values of `$1` and further, in order.
+    pub(crate) parameters: Vec<Parameter>,
+    /// About how large a piece of the answer is to be, bytes.
+    pub(crate) piece_bytes: usize,
 }
 
 /// What a client of PostgreSQL asks beyond the text.
@@ -90,6 +104,7 @@ impl Request {
             zone: config.zone.name().to_owned(),
             spill_directory: super::process::spill_directory(),
             postgres: None,
+            common: None,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use arrow::{array::RecordBatch, ipc::writer::StreamWriter};
+use arrow::{array::RecordBatch, datatypes::SchemaRef, ipc::writer::StreamWriter};
 use datafusion::{
     catalog::{CatalogProvider, MemoryCatalogProvider},
     config::Dialect,
@@ -28,7 +28,7 @@ use super::{
     allow,
     catalog::Published,
     postgres,
-    protocol::{self, Ask, Done, Failure, FailureKind, Place, Request},
+    protocol::{self, Ask, Beyond, Done, Failure, FailureKind, Place, Request},
 };
 
 const CATALOG: &str = "gridtally";
@@ -96,29 +96,41 @@ fn watch_end_of(mut input: impl Read + Send + 'static) -> oneshot::Receiver<()> 
 }
 
 async fn query(request: &Request, threads: usize, output: &mut impl Write) -> Result<Done, Failure> {
-    match &request.postgres {
-        None => {
+    match (&request.postgres, &request.common) {
+        (None, None) => {
             let rows = planned(request, threads).await?;
             answer_rows(rows, request, output).await
         }
-        Some(ask) => {
+        (Some(ask), _) => {
             let planned = planned_for_postgres(request, ask, threads).await;
             // A place is one in the text; what is said while rows are made has none.
             let rows = planned.map_err(|error| failure_in(&error, &request.query))?;
             if !ask.describe {
                 return answer_rows(rows.0, request, output).await;
             }
-            protocol::write_parameters(output, &rows.1).map_err(|error| internal(&error))?;
-            let columns = postgres::shown(rows.0.schema().as_arrow());
-            let mut stream = StreamWriter::try_new(Vec::new(), &columns).map_err(|error| internal(&error))?;
-            stream.finish().map_err(|error| internal(&error))?;
-            send(&mut stream, output)?;
-            Ok(Done {
-                rows: 0,
-                truncated: false,
-            })
+            answer_columns(&postgres::shown(rows.0.schema().as_arrow()), &rows.1, output)
+        }
+        (None, Some(beyond)) => {
+            let planned = planned_with_parameters(request, beyond, threads).await;
+            let rows = planned.map_err(|error| failure(&error))?;
+            if !beyond.describe {
+                return answer_rows(rows.0, request, output).await;
+            }
+            answer_columns(&postgres::shown(rows.0.schema().as_arrow()), &rows.1, output)
         }
     }
+}
+
+/// Describes a statement: the types of its parameters, and a result without rows.
+fn answer_columns(columns: &SchemaRef, parameters: &[u32], output: &mut impl Write) -> Result<Done, Failure> {
+    protocol::write_parameters(output, parameters).map_err(|error| internal(&error))?;
+    let mut stream = StreamWriter::try_new(Vec::new(), columns).map_err(|error| internal(&error))?;
+    stream.finish().map_err(|error| internal(&error))?;
+    send(&mut stream, output)?;
+    Ok(Done {
+        rows: 0,
+        truncated: false,
+    })
 }
 
 /// The plan of a statement in the common dialect.
@@ -151,12 +163,28 @@ async fn planned_for_postgres(
     Ok((rows, planned.parameters))
 }
 
+/// The plan of a statement in the common dialect with values for its parameters, and their types.
+async fn planned_with_parameters(
+    request: &Request,
+    beyond: &Beyond,
+    threads: usize,
+) -> Result<(DataFrame, Vec<u32>), DataFusionError> {
+    let context = context(request, threads)?;
+    let planned = postgres::plan_common(&context, &request.query, beyond, &request.zone).await?;
+    let rows = context.execute_logical_plan(planned.plan).await?;
+    Ok((rows, planned.parameters))
+}
+
 async fn answer_rows(rows: DataFrame, request: &Request, output: &mut impl Write) -> Result<Done, Failure> {
     let mut batches = rows.execute_stream().await.map_err(|error| failure(&error))?;
-    let columns = match &request.postgres {
-        Some(_) => postgres::shown(&batches.schema()),
-        None => batches.schema(),
+    let columns = match (&request.postgres, &request.common) {
+        (Some(_), _) | (None, Some(_)) => postgres::shown(&batches.schema()),
+        (None, None) => batches.schema(),
     };
+    let piece_bytes = request
+        .common
+        .as_ref()
+        .map_or(PIECE_BYTES, |beyond| beyond.piece_bytes.max(1));
     let mut stream = StreamWriter::try_new(Vec::new(), &columns).map_err(|error| internal(&error))?;
     send(&mut stream, output)?;
     let mut left = request.rows_max;
@@ -165,10 +193,12 @@ async fn answer_rows(rows: DataFrame, request: &Request, output: &mut impl Write
         truncated = batch.num_rows() > left;
         let batch = batch.slice(0, batch.num_rows().min(left));
         left = left.saturating_sub(batch.num_rows());
-        for piece in pieces(&batch) {
-            let piece = match &request.postgres {
-                Some(_) => postgres::renamed(&piece, &columns).map_err(|error| failure(&error))?,
-                None => piece,
+        for piece in pieces(&batch, piece_bytes) {
+            let piece = match (&request.postgres, &request.common) {
+                (Some(_), _) | (None, Some(_)) => {
+                    postgres::renamed(&piece, &columns).map_err(|error| failure(&error))?
+                }
+                (None, None) => piece,
             };
             stream.write(&piece).map_err(|error| internal(&error))?;
             send(&mut stream, output)?;
@@ -229,12 +259,12 @@ fn context(request: &Request, threads: usize) -> Result<SessionContext, DataFusi
     Ok(context)
 }
 
-/// The batch in pieces of about [`PIECE_BYTES`].
-fn pieces(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> {
+/// The batch in pieces of about `piece_bytes`.
+fn pieces(batch: &RecordBatch, piece_bytes: usize) -> impl Iterator<Item = RecordBatch> {
     let bytes = batch.get_array_memory_size().max(1);
     let rows = batch.num_rows();
     let per_piece = rows
-        .saturating_mul(PIECE_BYTES)
+        .saturating_mul(piece_bytes)
         .div_ceil(bytes)
         .clamp(1, rows.max(1));
     (0..rows)

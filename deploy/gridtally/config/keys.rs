@@ -180,6 +180,42 @@ pub(crate) const KEYS: &[Key] = &[
         "a session that says nothing for so long is ended, seconds",
     ),
     key(
+        "flight.listen",
+        "GRIDTALLY_FLIGHT_LISTEN",
+        "127.0.0.1:8815",
+        "address of SQL by Arrow Flight SQL; port 0 picks a free one; empty: off",
+    ),
+    key(
+        "flight.open",
+        "GRIDTALLY_FLIGHT_OPEN",
+        "false",
+        "true: listen for Flight SQL beyond loopback; set [[pg.users]] and a certificate there",
+    ),
+    key(
+        "flight.tls_certificate",
+        "GRIDTALLY_FLIGHT_TLS_CERTIFICATE",
+        "",
+        "certificate chain (PEM) for Flight SQL; empty: no TLS. With one, nothing but TLS is spoken",
+    ),
+    key(
+        "flight.tls_key",
+        "GRIDTALLY_FLIGHT_TLS_KEY",
+        "",
+        "its private key (PEM)",
+    ),
+    key(
+        "flight.connections_max",
+        "GRIDTALLY_FLIGHT_CONNECTIONS_MAX",
+        "100",
+        "connections of Flight SQL at a time",
+    ),
+    key(
+        "flight.idle_seconds",
+        "GRIDTALLY_FLIGHT_IDLE_SECONDS",
+        "3600",
+        "a connection, a token and a prepared statement of Flight SQL that nobody uses for so long end, seconds",
+    ),
+    key(
         "log.commit_delay_ms",
         "GRIDTALLY_LOG_COMMIT_DELAY_MS",
         "10",

@@ -32,7 +32,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-use super::{Plan, SHUTDOWN_SECONDS};
+use super::{Plan, SHUTDOWN_SECONDS, flight};
 use crate::{endpoints::Endpoints, exit::Failure, import::Input};
 
 /// Log and engine, without any way in.
@@ -89,6 +89,10 @@ pub(crate) struct Instance {
     pg: JoinHandle<Result<(), Failure>>,
     /// Who may ask by it.
     pg_access: &'static str,
+    /// Arrow Flight SQL.
+    flight: JoinHandle<Result<(), Failure>>,
+    /// How it is spoken to; `None`: off.
+    flight_access: Option<flight::Spoken>,
     /// Telling the receivers of notices.
     notices: JoinSet<()>,
     _http_threads: Threads,
@@ -139,6 +143,21 @@ fn local(listener: &TcpListener) -> Result<SocketAddr, Failure> {
         .map_err(|source| Failure::work("a listener has no address", source))
 }
 
+/// A listener that may be off, on the runtime that serves it, with its settings.
+fn bound<S: Clone>(
+    runtime: &Runtime,
+    plan: Option<(SocketAddr, &S)>,
+    what: &str,
+) -> Result<Option<(TcpListener, S)>, Failure> {
+    let _on = runtime.enter();
+    plan.map(|(address, settings)| Ok((bind(address, what)?, settings.clone())))
+        .transpose()
+}
+
+fn local_if<S>(listener: Option<&(TcpListener, S)>) -> Result<Option<SocketAddr>, Failure> {
+    listener.map(|(listener, _)| local(listener)).transpose()
+}
+
 impl Instance {
     /// Recovers and starts everything; returns when it listens.
     pub(crate) async fn start(plan: Plan) -> Result<Self, Failure> {
@@ -157,16 +176,13 @@ impl Instance {
             let _on = http_runtime.enter();
             bind(plan.http.listen, "HTTP")?
         };
-        let pg_listener = match &plan.pg {
-            Some(pg) => {
-                let _on = http_runtime.enter();
-                Some((
-                    bind(pg.listen, "PostgreSQL's protocol (pg.listen)")?,
-                    pg.settings.clone(),
-                ))
-            }
-            None => None,
-        };
+        let pg = plan.pg.as_ref().map(|pg| (pg.listen, &pg.settings));
+        let pg_listener = bound(&http_runtime, pg, "PostgreSQL's protocol (pg.listen)")?;
+        let of_flight = plan
+            .flight
+            .as_ref()
+            .map(|flight| (flight.listen, &flight.settings));
+        let flight_listener = bound(&http_runtime, of_flight, "Flight SQL (flight.listen)")?;
         let endpoints = Endpoints {
             mqtt: local(&entrances.plain)?,
             mqtt_tls: entrances
@@ -175,11 +191,10 @@ impl Instance {
                 .map(|(listener, _)| local(listener))
                 .transpose()?,
             http: local(&http_listener)?,
-            pg: pg_listener
-                .as_ref()
-                .map(|(listener, _)| local(listener))
-                .transpose()?,
+            pg: local_if(pg_listener.as_ref())?,
+            flight: local_if(flight_listener.as_ref())?,
         };
+        let flight_access = plan.flight.as_ref().map(flight::FlightPlan::spoken);
         let pg_access = access(pg_listener.as_ref().map(|(_, settings)| settings));
         let metrics = Arc::new(IngestMetrics::default());
         let (end_ingest, ending) = watch::channel(false);
@@ -189,6 +204,8 @@ impl Instance {
         let webhooks = webhooks(&plan, &core, (&mut notices, &ending))?;
         let state = api_state(&plan, &core, metrics, webhooks)?;
         let pg = http_runtime.spawn(serve_pg(pg_listener, state.sql.clone(), ending.clone()));
+        let flight = flight::serve(flight_listener, state.sql.clone(), told(ending.clone()));
+        let flight = http_runtime.spawn(flight);
         let http = http_runtime.spawn(async move {
             let ended = gridtally_api::serve(http_listener, state, told(ending)).await;
             ended.map_err(|source| Failure::work("the API ended", source))
@@ -196,6 +213,9 @@ impl Instance {
         endpoints.write(&plan.data_dir)?;
         if let Some(pg) = endpoints.pg {
             tracing::info!(pg = %pg, access = pg_access, "SQL by PostgreSQL's protocol");
+        }
+        if let (Some(flight), Some(how)) = (endpoints.flight, flight_access) {
+            tracing::info!(flight = %flight, access = how.access, scheme = how.scheme, "SQL by Arrow Flight SQL");
         }
         tracing::info!(mqtt = %endpoints.mqtt, http = %endpoints.http, data_dir = %plan.data_dir.display(), "ready");
         Ok(Self {
@@ -209,6 +229,8 @@ impl Instance {
             http,
             pg,
             pg_access,
+            flight,
+            flight_access,
             notices,
             _http_threads: Threads(Some(http_runtime)),
         })
@@ -229,6 +251,11 @@ impl Instance {
         self.pg_access
     }
 
+    /// How Flight SQL is spoken to; `None`: off.
+    pub(crate) const fn flight_access(&self) -> Option<flight::Spoken> {
+        self.flight_access
+    }
+
     /// Resolves when a part has failed, with why.
     pub(crate) async fn failed(&mut self) -> Failure {
         let log = self.core.engine.ended();
@@ -241,6 +268,7 @@ impl Instance {
             Some(ended) = self.ingest.join_next() => part_failure(ended, "a way in"),
             ended = &mut self.http => part_failure(ended, "the API"),
             ended = &mut self.pg => part_failure(ended, "PostgreSQL's protocol"),
+            ended = &mut self.flight => part_failure(ended, "Flight SQL"),
         }
     }
 
@@ -253,6 +281,7 @@ impl Instance {
             mut ingest,
             http,
             pg,
+            flight,
             mut notices,
             ..
         } = self;
@@ -275,6 +304,8 @@ impl Instance {
             let _ = http.await;
             at("PostgreSQL connections");
             let _ = pg.await;
+            at("Flight SQL connections");
+            let _ = flight.await;
             at("webhooks");
             while notices.join_next().await.is_some() {}
             stopped.map_err(|source| {

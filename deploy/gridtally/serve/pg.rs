@@ -30,7 +30,7 @@ pub(super) fn plan(config: &Config) -> Result<Option<PgPlan>, ConfigError> {
 }
 
 /// Names with verifiers.
-fn users(config: &Config) -> Result<Vec<(String, Verifier)>, ConfigError> {
+pub(super) fn users(config: &Config) -> Result<Vec<(String, Verifier)>, ConfigError> {
     let mut names: BTreeSet<&str> = BTreeSet::new();
     let mut users = Vec::with_capacity(config.pg_users.len());
     for user in &config.pg_users {

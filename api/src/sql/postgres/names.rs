@@ -4,24 +4,43 @@ use std::collections::BTreeSet;
 
 use datafusion::sql::sqlparser::ast::{Expr, Ident, ObjectNamePart, SelectItem, SetExpr, Statement};
 
+use super::parameters;
+
 /// Between a name and what tells it apart from an equal one, which the planner refuses; cut off before the result is sent.
 const APART: char = '\u{1}';
 
 /// Names the columns of a query.
 pub(super) fn name(statement: &mut Statement) {
     if let Statement::Query(query) = statement {
-        body(&mut query.body);
+        body(&mut query.body, &tell_apart);
     }
 }
 
-fn body(expr: &mut SetExpr) {
+/// Names those columns of a query that hold a parameter by their text, so that they are called the same whatever its value is.
+pub(super) fn name_parameters(statement: &mut Statement) {
+    if let Statement::Query(query) = statement {
+        body(&mut query.body, &|items| {
+            for (at, item) in items.iter_mut().enumerate() {
+                if let SelectItem::UnnamedExpr(expr) = item
+                    && parameters::holds(expr)
+                {
+                    let alias = Ident::with_quote('"', format!("{expr}{APART}{at}"));
+                    let expr = expr.clone();
+                    *item = SelectItem::ExprWithAlias { expr, alias };
+                }
+            }
+        });
+    }
+}
+
+fn body(expr: &mut SetExpr, name: &impl Fn(&mut [SelectItem])) {
     if let SetExpr::Select(select) = expr {
-        tell_apart(&mut select.projection);
+        name(&mut select.projection);
     } else if let SetExpr::Query(query) = expr {
-        body(&mut query.body);
+        body(&mut query.body, name);
     } else if let SetExpr::SetOperation { left, right, .. } = expr {
-        body(left);
-        body(right);
+        body(left, name);
+        body(right, name);
     }
 }
 

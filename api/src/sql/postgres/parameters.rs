@@ -21,6 +21,15 @@ pub(crate) const PARAMETERS_MAX: usize = 65_535;
 
 /// The greatest number of a parameter in a statement.
 pub(crate) fn count(statement: &Statement) -> usize {
+    greatest(statement)
+}
+
+/// Whether an expression holds a parameter.
+pub(super) fn holds(expr: &Expr) -> bool {
+    greatest(expr) > 0
+}
+
+fn greatest(part: &impl Visit) -> usize {
     struct Counter(usize);
     impl Visitor for Counter {
         type Break = ();
@@ -32,7 +41,7 @@ pub(crate) fn count(statement: &Statement) -> usize {
         }
     }
     let mut counter = Counter(0);
-    let _ = statement.visit(&mut counter);
+    let _ = part.visit(&mut counter);
     counter.0
 }
 

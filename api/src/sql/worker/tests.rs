@@ -73,6 +73,7 @@ fn request(root: &Path, query: &str) -> Request {
         zone: "Asia/Kolkata".to_owned(),
         spill_directory: root.parent().unwrap().join("spill"),
         postgres: None,
+        common: None,
     }
 }
 

@@ -1,0 +1,243 @@
+//! Who asks: passwords against the verifiers that PostgreSQL's surface keeps too, and tokens instead of passwords.
+//!
+//! [`Sessions::who`] is the one place that decides it, and is asked before every call but the handshake. A handshake gives a token: 32
+//! random bytes, of which only a hash is kept, looked up by that hash. It is good for [`TOKEN_LIFE`], and as long as it is used.
+//!
+//! Without users everybody may ask, under the name that he gives.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use arrow_flight::BasicAuth;
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
+};
+use prost::Message;
+use ring::digest;
+use tokio::sync::Semaphore;
+use tonic::{Status, metadata::MetadataMap};
+
+use super::problem;
+use crate::pg::{Verifier, scram::random};
+
+/// A token is good for so long at most.
+const TOKEN_LIFE: Duration = Duration::from_secs(24 * 3_600);
+/// Tokens of one user; beyond it the one that was used longest ago ends.
+const TOKENS_PER_USER_MAX: usize = 256;
+/// Tokens of all users; the same.
+const TOKENS_MAX: usize = 4_096;
+/// Passwords that are checked at a time: each is thousands of hashes.
+const CHECKS_MAX: usize = 2;
+/// Longest name and longest password, bytes.
+const CREDENTIAL_BYTES_MAX: usize = 1_024;
+
+/// Who asks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct User {
+    /// Empty: somebody who gave no name where none is needed.
+    pub(crate) name: String,
+}
+
+/// Users, and the tokens that they were given.
+#[derive(Debug)]
+pub(super) struct Sessions {
+    users: Vec<(String, Verifier)>,
+    /// Makes what a name that nobody has looks like the same each time.
+    secret: [u8; 32],
+    /// A token that is not used for so long ends.
+    idle: Duration,
+    checks: Semaphore,
+    /// By their hashes.
+    tokens: Mutex<BTreeMap<[u8; 32], Token>>,
+}
+
+#[derive(Debug)]
+struct Token {
+    user: User,
+    born: Instant,
+    used: Instant,
+}
+
+/// What a caller says of itself.
+#[derive(Debug, PartialEq, Eq)]
+enum Credentials {
+    Nothing,
+    Password { name: String, password: String },
+    Token(String),
+}
+
+impl Sessions {
+    /// With nobody in it. An error: the system gives no random numbers.
+    pub(super) fn new(users: Vec<(String, Verifier)>, idle: Duration) -> Result<Self, String> {
+        Ok(Self {
+            users,
+            secret: random()?,
+            idle,
+            checks: Semaphore::new(CHECKS_MAX),
+            tokens: Mutex::default(),
+        })
+    }
+
+    /// Who asks, by the head of a call.
+    ///
+    /// # Errors
+    /// `UNAUTHENTICATED`: nobody that is known.
+    pub(super) async fn who(&self, metadata: &MetadataMap) -> Result<User, Status> {
+        match credentials(metadata)? {
+            Credentials::Token(token) => self.of_token(&token, Instant::now()).ok_or_else(stale),
+            Credentials::Password { name, password } => self.login(name, password).await,
+            Credentials::Nothing if self.users.is_empty() => Ok(User::default()),
+            Credentials::Nothing => Err(Status::unauthenticated(
+                "user and password are needed, or the token that a handshake gives",
+            )),
+        }
+    }
+
+    /// A token for who asks: by the head of the call, or by what it says first.
+    pub(super) async fn begin(
+        &self,
+        metadata: &MetadataMap,
+        said: impl Future<Output = Option<Vec<u8>>>,
+    ) -> Result<String, Status> {
+        let user = match credentials(metadata)? {
+            Credentials::Token(token) => self.of_token(&token, Instant::now()).ok_or_else(stale)?,
+            Credentials::Password { name, password } => self.login(name, password).await?,
+            Credentials::Nothing => {
+                let said = said.await.unwrap_or_default();
+                let basic = BasicAuth::decode(said.as_slice())
+                    .map_err(|_| problem::invalid("a handshake says user and password"))?;
+                if basic.username.is_empty() && self.users.is_empty() {
+                    User::default()
+                } else {
+                    self.login(basic.username, basic.password).await?
+                }
+            }
+        };
+        self.give(user, Instant::now()).map_err(problem::internal)
+    }
+
+    /// Ends the token by which a call was made.
+    pub(super) fn end(&self, metadata: &MetadataMap) {
+        if let Ok(Credentials::Token(token)) = credentials(metadata) {
+            self.lock().remove(&hash(&token));
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<[u8; 32], Token>> {
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn of_token(&self, token: &str, now: Instant) -> Option<User> {
+        let mut tokens = self.lock();
+        self.forget(&mut tokens, now);
+        let token = tokens.get_mut(&hash(token))?;
+        token.used = now;
+        Some(token.user.clone())
+    }
+
+    /// Removes the tokens that are good no more.
+    fn forget(&self, tokens: &mut BTreeMap<[u8; 32], Token>, now: Instant) {
+        tokens.retain(|_, token| {
+            now.duration_since(token.born) < TOKEN_LIFE && now.duration_since(token.used) < self.idle
+        });
+    }
+
+    fn give(&self, user: User, now: Instant) -> Result<String, String> {
+        let token = URL_SAFE_NO_PAD.encode(random::<32>()?);
+        let mut tokens = self.lock();
+        self.forget(&mut tokens, now);
+        let own = tokens.values().filter(|token| token.user == user).count();
+        if own >= TOKENS_PER_USER_MAX {
+            remove_oldest(&mut tokens, |token| token.user == user);
+        } else if tokens.len() >= TOKENS_MAX {
+            remove_oldest(&mut tokens, |_| true);
+        }
+        let kept = Token {
+            user,
+            born: now,
+            used: now,
+        };
+        tokens.insert(hash(&token), kept);
+        Ok(token)
+    }
+
+    /// Checks a password. A name that nobody has takes as long as one that somebody has.
+    async fn login(&self, name: String, password: String) -> Result<User, Status> {
+        if name.len() > CREDENTIAL_BYTES_MAX || password.len() > CREDENTIAL_BYTES_MAX {
+            return Err(problem::invalid("user or password is too long"));
+        }
+        if self.users.is_empty() {
+            return Ok(User { name });
+        }
+        let own = self.users.iter().find(|(known, _)| *known == name);
+        let verifier = match own {
+            Some((_, verifier)) => verifier.clone(),
+            None => Verifier::of_nobody(&self.secret, &name).map_err(problem::internal)?,
+        };
+        let _permit = self.checks.acquire().await.map_err(problem::internal)?;
+        let fits = tokio::task::spawn_blocking(move || verifier.fits(&password));
+        if fits.await.map_err(problem::internal)? && own.is_some() {
+            return Ok(User { name });
+        }
+        let reason = format!("password authentication failed for user \"{name}\"");
+        tracing::warn!(target: "gridtally::audit", surface = "flight", who = name, reason, "refused");
+        Err(Status::unauthenticated(reason))
+    }
+}
+
+fn stale() -> Status {
+    Status::unauthenticated("the token is not known, or no more; shake hands again")
+}
+
+fn hash(token: &str) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
+    bytes
+}
+
+fn remove_oldest(tokens: &mut BTreeMap<[u8; 32], Token>, of: impl Fn(&Token) -> bool) {
+    let oldest = tokens
+        .iter()
+        .filter(|(_, token)| of(token))
+        .min_by_key(|(_, token)| token.used)
+        .map(|(hash, _)| *hash);
+    if let Some(oldest) = oldest {
+        tokens.remove(&oldest);
+    }
+}
+
+/// The header `authorization`: `Basic` with user and password (RFC 7617), or `Bearer` with a token (RFC 6750).
+fn credentials(metadata: &MetadataMap) -> Result<Credentials, Status> {
+    let bad = || Status::unauthenticated("the header `authorization` is neither Basic nor Bearer");
+    let Some(header) = metadata.get("authorization") else {
+        return Ok(Credentials::Nothing);
+    };
+    let (scheme, rest) = header
+        .to_str()
+        .ok()
+        .and_then(|text| text.trim().split_once(' '))
+        .ok_or_else(bad)?;
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Ok(Credentials::Token(rest.trim().to_owned()));
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return Err(bad());
+    }
+    // Of the drivers one pads, and another does not.
+    let decoded = STANDARD_NO_PAD
+        .decode(rest.trim().trim_end_matches('='))
+        .map_err(|_| bad())?;
+    let text = String::from_utf8(decoded).map_err(|_| bad())?;
+    let (name, password) = text.split_once(':').ok_or_else(bad)?;
+    Ok(Credentials::Password {
+        name: name.to_owned(),
+        password: password.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests;
