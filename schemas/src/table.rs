@@ -9,6 +9,7 @@ use std::{collections::HashMap, fmt, sync::Arc};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
+mod accounting;
 mod balance;
 mod exception;
 mod network;
@@ -17,6 +18,7 @@ mod reading;
 mod regulation;
 mod revenue;
 
+pub use accounting::{ENERGY_ACCOUNTING_MONTHLY, FEEDER_ACTIONS, FEEDER_MANAGERS};
 pub use balance::{DT_BALANCE, FEEDER_BALANCE, NODE_BALANCE_DAILY, READ_COMPLETENESS};
 pub use exception::{QUARANTINE, VEE_EXCEPTIONS};
 pub use network::{CLAIMS, CONNECTIONS, METERS, NODES, PLANNED_OUTAGES, SERVICE_REQUESTS, SUPPLY_HOURS};
@@ -57,6 +59,9 @@ pub static ALL: &[&TableSchema] = &[
     &CLAIMS,
     &FEEDER_REVENUE_MONTHLY,
     &DISCOM_ACCOUNTS,
+    &ENERGY_ACCOUNTING_MONTHLY,
+    &FEEDER_MANAGERS,
+    &FEEDER_ACTIONS,
 ];
 
 /// The tables that the product writes today.
