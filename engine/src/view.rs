@@ -6,10 +6,8 @@ use gridtally_schemas::table::{self, TableSchema};
 /// A view.
 #[derive(Debug, Clone, Copy)]
 pub struct View {
-    /// SQL name.
-    pub name: &'static str,
-    /// What a row says.
-    pub about: &'static str,
+    /// Its SQL name, and what its columns say.
+    pub schema: &'static TableSchema,
     /// Its definition. Its header says what it gives, from what, and its source.
     pub sql: &'static str,
     /// The tables that it reads.
@@ -19,14 +17,12 @@ pub struct View {
 /// Every view.
 pub static ALL: [View; 2] = [
     View {
-        name: "consumption_bands_monthly",
-        about: "consumers billed little, more and much energy in a month, by node",
+        schema: &table::CONSUMPTION_BANDS_MONTHLY,
         sql: include_str!("../sql/consumption_bands_monthly.sql"),
         from: &[&table::ENERGY_ACCOUNTING_MONTHLY],
     },
     View {
-        name: "prosumer_accounting_monthly",
-        about: "what prosumers drew and gave in a month, by node and scheme",
+        schema: &table::PROSUMER_ACCOUNTING_MONTHLY,
         sql: include_str!("../sql/prosumer_accounting_monthly.sql"),
         from: &[
             &table::INTERVAL_READS,
@@ -40,5 +36,5 @@ pub static ALL: [View; 2] = [
 /// The view with this SQL name.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static View> {
-    ALL.iter().find(|view| view.name == name)
+    ALL.iter().find(|view| view.schema.name == name)
 }

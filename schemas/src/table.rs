@@ -17,6 +17,7 @@ mod progress;
 mod reading;
 mod regulation;
 mod revenue;
+mod view;
 
 pub use accounting::{ENERGY_ACCOUNTING_MONTHLY, FEEDER_ACTIONS, FEEDER_MANAGERS};
 pub use balance::{DT_BALANCE, FEEDER_BALANCE, NODE_BALANCE_DAILY, READ_COMPLETENESS};
@@ -29,6 +30,7 @@ pub use regulation::{
     RELIABILITY_MONTHLY,
 };
 pub use revenue::{BILLING, BILLING_ADJUSTMENTS, DISCOM_ACCOUNTS, FEEDER_REVENUE_MONTHLY};
+pub use view::{CONSUMPTION_BANDS_MONTHLY, PROSUMER_ACCOUNTING_MONTHLY};
 
 /// Every table of the contract: first those that are published today, then those that later work fills.
 pub static ALL: &[&TableSchema] = &[

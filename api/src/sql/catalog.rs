@@ -141,7 +141,7 @@ fn plan(planner: &SessionContext, definition: String) -> Result<Arc<dyn TablePro
 impl SchemaProvider for Published {
     fn table_names(&self) -> Vec<String> {
         let mut names = vec![TABLE_COLUMNS.to_owned()];
-        names.extend(view::ALL.iter().map(|view| view.name.to_owned()));
+        names.extend(view::ALL.iter().map(|view| view.schema.name.to_owned()));
         for table in &self.stored {
             names.push(table.schema.name.to_owned());
             if !table.schema.newest_by.is_empty() {
@@ -252,7 +252,9 @@ impl TableProvider for StoredTable {
 }
 
 fn table_columns() -> Result<Arc<dyn TableProvider>> {
+    let views = view::ALL.iter().map(|view| view.schema);
     let rows: Vec<(&TableSchema, &table::Column)> = table::published()
+        .chain(views)
         .flat_map(|table| table.columns.iter().map(move |column| (table, column)))
         .collect();
     let text = |value: fn(&(&'static TableSchema, &'static table::Column)) -> String| -> ArrayRef {
