@@ -18,9 +18,9 @@ use crate::{
     parameters::short,
     problem::{self, Problem},
     routes::{
-        balance, compensation, consumers, edits, explanation, import, interruptions, nodes, operations,
-        outages, page, places, public, quality, quarantine, reliability, revenue, sql, stream, summary,
-        webhooks,
+        accountability, accounting, balance, compensation, consumers, edits, explanation, import,
+        interruptions, nodes, operations, outages, page, places, public, quality, quarantine, reliability,
+        revenue, sql, stream, summary, webhooks,
     },
 };
 
@@ -33,6 +33,7 @@ type Route = (&'static str, Duration, MethodRouter<App>);
 /// Every route.
 fn routes(deadline: Duration) -> Vec<Route> {
     let mut routes = routes_that_read(deadline);
+    routes.extend(routes_of_revenue(deadline));
     routes.extend(routes_that_act(deadline));
     routes
 }
@@ -47,8 +48,6 @@ fn routes_that_read(deadline: Duration) -> Vec<Route> {
         ("/api/v1/nodes/{id}/children", deadline, get(nodes::children)),
         ("/api/v1/nodes/{id}/balance", deadline, get(balance::get)),
         ("/api/v1/nodes/{id}/reliability", deadline, get(reliability::get)),
-        ("/api/v1/nodes/{id}/revenue", deadline, get(revenue::of_node)),
-        ("/api/v1/feeders/{id}/revenue", deadline, get(revenue::of_feeder)),
         ("/api/v1/places", deadline, get(places::get)),
         ("/api/v1/consumers", deadline, get(consumers::list)),
         ("/api/v1/data-quality", deadline, get(quality::get)),
@@ -76,6 +75,45 @@ fn routes_that_read(deadline: Duration) -> Vec<Route> {
             get(explanation::get),
         ),
         ("/api/v1/stream", deadline, get(stream::get)),
+    ]
+}
+
+/// Each feeder's revenue, energy accounting, and who answers for it.
+fn routes_of_revenue(deadline: Duration) -> Vec<Route> {
+    vec![
+        ("/api/v1/nodes/{id}/revenue", deadline, get(revenue::of_node)),
+        ("/api/v1/feeders/{id}/revenue", deadline, get(revenue::of_feeder)),
+        (
+            "/api/v1/feeders/{id}/accountability",
+            deadline,
+            get(accountability::of_feeder),
+        ),
+        (
+            "/api/v1/nodes/{id}/accountability",
+            deadline,
+            get(accountability::of_node),
+        ),
+        ("/api/v1/nodes/{id}/accounting", deadline, get(accounting::get)),
+        (
+            "/api/v1/nodes/{id}/consumption-bands",
+            deadline,
+            get(accounting::bands),
+        ),
+        (
+            "/api/v1/nodes/{id}/prosumers",
+            NO_DEADLINE,
+            get(accounting::prosumers),
+        ),
+        (
+            "/api/v1/feeders/{id}/manager",
+            NO_DEADLINE,
+            post(accountability::post_manager),
+        ),
+        (
+            "/api/v1/feeders/{id}/actions",
+            NO_DEADLINE,
+            post(accountability::post_action),
+        ),
     ]
 }
 

@@ -1,5 +1,7 @@
 //! The routes.
 
+pub(crate) mod accountability;
+pub(crate) mod accounting;
 pub(crate) mod balance;
 pub(crate) mod compensation;
 pub(crate) mod consumers;

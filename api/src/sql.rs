@@ -13,7 +13,7 @@
 //! SQL names: `{table}` is the newest version per key, `{table}_history` every version, `table_columns` what each column
 //! says, and `information_schema` is there (`SHOW TABLES`, `DESCRIBE interval_reads`). `{table}_as_of('2026-05-01T00:00:00+05:30')`
 //! is exactly what stood published then; of `nodes`, `meters` and `connections` it is the picture of the network at that time, with
-//! a second instant as it was known at that one.
+//! a second instant as it was known at that one. Beside the tables there are the views of [`gridtally_engine::view`].
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 

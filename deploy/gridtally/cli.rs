@@ -145,7 +145,7 @@ pub(crate) struct ServerArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// Files (nodes.csv, meters.csv, connections.csv, planned_outages.csv, supply_hours.csv, billing.csv, discom_accounts.csv, service_requests.csv, claims.csv,
+    /// Files (nodes.csv, meters.csv, connections.csv, planned_outages.csv, supply_hours.csv, billing.csv, discom_accounts.csv, feeder_managers.csv, service_requests.csv, claims.csv,
     /// reads.csv, registers.csv, events.csv, or .parquet), or folders of them.
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,

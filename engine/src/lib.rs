@@ -12,6 +12,7 @@
 //! - [`compensation`]: regulations as data, and the ledger of what consumers are owed (pure; [`world`] drives it)
 //! - [`storage`], [`tables`]: Delta tables on storage that really syncs
 //! - [`engine`]: the thread that drives it, checkpoints, recovery
+//! - [`view`]: definitions over the tables, which SQL knows by name
 //! - [`what_if`]: what another regulation would have cost, by the tables
 //! - [`verify`]: the proof: what is published, computed once more from the raw tables
 
@@ -30,6 +31,7 @@ pub mod storage;
 pub mod tables;
 pub mod vee;
 pub mod verify;
+pub mod view;
 pub mod what_if;
 pub mod world;
 

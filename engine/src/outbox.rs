@@ -25,7 +25,9 @@ use gridtally_schemas::{
 use crate::{
     state::{Quarter, Value},
     vee::Rule,
-    world::{MissingReport, compensation::CompensationRows, outage::OutageRows},
+    world::{
+        MissingReport, accountability::AccountabilityRows, compensation::CompensationRows, outage::OutageRows,
+    },
 };
 
 /// Where something came from.
@@ -152,6 +154,7 @@ pub(crate) struct Outbox {
     pub(crate) billing: Vec<(BillingRow, Origin)>,
     pub(crate) accounts: Vec<(DiscomAccountsRow, Origin)>,
     pub(crate) compensation: CompensationRows,
+    pub(crate) accountability: AccountabilityRows,
 }
 
 impl Outbox {
@@ -170,6 +173,7 @@ impl Outbox {
         );
         self.outage.drop_written(&written);
         self.compensation.drop_written(&written);
+        self.accountability.drop_written(&written);
         self.reads.retain(|row| row.origin.position > reads);
         self.registers.retain(|row| row.origin.position > registers);
         self.events.retain(|row| row.origin.position > events);
@@ -198,6 +202,7 @@ impl Outbox {
             + self.billing.len()
             + self.accounts.len()
             + self.compensation.len()
+            + self.accountability.len()
     }
 }
 

@@ -15,6 +15,11 @@ use gridtally_schemas::{Day, billing::DiscomAccountsRow};
 
 use crate::balance::ratio;
 
+mod accounting;
+mod bill;
+
+pub use bill::{Amounts, Band, BandLimits, Billed, Collection, OfBand};
+
 /// A rate, INR/kWh, of paise and Wh; `None` when there is no energy.
 #[must_use]
 pub fn rate(paise: i64, wh: i64) -> Option<f64> {
@@ -72,6 +77,8 @@ pub struct RevenueRules {
     pub arrears_jump_pct: f64,
     /// Whether the ratio of two years' ARR is rounded to two decimals before it is used. Default no; the paper does both.
     pub rounds_ratio: bool,
+    /// Where consumption is called low, medium and high.
+    pub bands: BandLimits,
 }
 
 impl Default for RevenueRules {
@@ -80,6 +87,7 @@ impl Default for RevenueRules {
             audit_loss_pct: 15.0,
             arrears_jump_pct: 10.0,
             rounds_ratio: false,
+            bands: BandLimits::default(),
         }
     }
 }
@@ -94,35 +102,6 @@ impl RevenueRules {
         } else {
             ratio
         })
-    }
-}
-
-/// Bills of a feeder, summed.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Billed {
-    /// Bills.
-    pub bills: i64,
-    /// Energy, Wh.
-    pub sold_wh: i64,
-    /// Revenue, paise.
-    pub revenue_paise: i64,
-    /// Collected, paise.
-    pub collected_paise: i64,
-}
-
-impl Billed {
-    /// Adds `other`, or with `sign` -1 takes it away.
-    pub fn add(&mut self, other: &Self, sign: i64) {
-        self.bills += sign * other.bills;
-        self.sold_wh += sign * other.sold_wh;
-        self.revenue_paise += sign * other.revenue_paise;
-        self.collected_paise += sign * other.collected_paise;
-    }
-
-    /// Average billing rate, INR/kWh; `None`: nothing was sold.
-    #[must_use]
-    pub fn abr(&self) -> Option<f64> {
-        rate(self.revenue_paise, self.sold_wh)
     }
 }
 
@@ -231,6 +210,12 @@ impl FeederMonth {
         }
     }
 
+    /// Whether nothing is known of the month.
+    #[must_use]
+    pub const fn is_nothing(&self) -> bool {
+        self.input.days == 0 && self.billed.is_none()
+    }
+
     /// TRI - ARI, INR/kWh.
     #[must_use]
     pub fn deviation(&self) -> Option<f64> {
@@ -267,6 +252,8 @@ pub struct Total {
     pub input: Input,
     /// What was billed.
     pub billed: Billed,
+    /// Feeder-months whose loss is known.
+    pub wholes: i64,
     /// Input of the feeder-months whose loss is known, Wh, and what was sold of it.
     pub whole_wh: (i64, i64),
     /// What was billed of the feeder-months whose loss is known, paise.
@@ -277,6 +264,8 @@ pub struct Total {
     pub deviation_paise: i64,
     /// Feeder-months that have one.
     pub deviations: i64,
+    /// Their input, Wh.
+    pub deviation_wh: i64,
     /// Feeder-months whose loss calls for an audit.
     pub audits: i64,
 }
@@ -291,6 +280,7 @@ impl Total {
         }
         let eif_wh = month.input.known_wh().unwrap_or(0);
         if let (Some(_), Some(billed)) = (month.loss_pct, &month.billed) {
+            self.wholes += 1;
             self.whole_wh.0 += eif_wh;
             self.whole_wh.1 += billed.sold_wh;
             self.whole_paise += billed.revenue_paise;
@@ -302,6 +292,7 @@ impl Total {
         if let Some(deviation) = month.deviation_paise() {
             self.deviation_paise += deviation;
             self.deviations += 1;
+            self.deviation_wh += eif_wh;
         }
         self.audits += i64::from(month.audit);
     }
@@ -311,6 +302,7 @@ impl Total {
         self.feeder_months += other.feeder_months;
         self.input.add(&other.input);
         self.billed.add(&other.billed, 1);
+        self.wholes += other.wholes;
         self.whole_wh.0 += other.whole_wh.0;
         self.whole_wh.1 += other.whole_wh.1;
         self.whole_paise += other.whole_paise;
@@ -318,6 +310,7 @@ impl Total {
         self.target.1 += other.target.1;
         self.deviation_paise += other.deviation_paise;
         self.deviations += other.deviations;
+        self.deviation_wh += other.deviation_wh;
         self.audits += other.audits;
     }
 
@@ -338,6 +331,12 @@ impl Total {
     #[must_use]
     pub fn ari(&self) -> Option<f64> {
         rate(self.whole_paise, self.whole_wh.0)
+    }
+
+    /// What is missing to the target for each unit of input, INR/kWh, of the feeder-months that have a deviation.
+    #[must_use]
+    pub fn deviation(&self) -> Option<f64> {
+        rate(self.deviation_paise, self.deviation_wh)
     }
 }
 

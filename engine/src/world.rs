@@ -25,6 +25,8 @@ use crate::{
     vee::VeeLimits,
 };
 
+pub mod accountability;
+mod accounting;
 mod apply;
 pub(crate) mod billing;
 pub mod compensation;
@@ -188,6 +190,8 @@ pub struct World {
     completeness: Completeness,
     bills: Bills,
     revenue: revenue::Revenue,
+    accounting: accounting::Accounting,
+    accountability: accountability::Accountability,
     /// Rows on their way to the tables.
     pub(crate) outbox: Outbox,
     applied: Position,
@@ -234,6 +238,8 @@ impl World {
             completeness: Completeness::default(),
             bills: Bills::default(),
             revenue: revenue::Revenue::default(),
+            accounting: accounting::Accounting::default(),
+            accountability: accountability::Accountability::default(),
             outbox: Outbox::default(),
             applied: Position::default(),
         }

@@ -48,6 +48,8 @@ pub enum FileKind {
     Billing,
     /// Accounts of the discom.
     DiscomAccounts,
+    /// Who answers for feeders.
+    FeederManagers,
     /// Requests with a time limit.
     ServiceRequests,
     /// Claims of consumers.
@@ -62,7 +64,7 @@ pub enum FileKind {
 
 impl FileKind {
     /// Every kind, in dependency order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Nodes,
         Self::Meters,
         Self::Connections,
@@ -70,6 +72,7 @@ impl FileKind {
         Self::SupplyHours,
         Self::Billing,
         Self::DiscomAccounts,
+        Self::FeederManagers,
         Self::ServiceRequests,
         Self::Claims,
         Self::Reads,
@@ -88,6 +91,7 @@ impl FileKind {
             Self::SupplyHours => "supply_hours",
             Self::Billing => "billing",
             Self::DiscomAccounts => "discom_accounts",
+            Self::FeederManagers => "feeder_managers",
             Self::ServiceRequests => "service_requests",
             Self::Claims => "claims",
             Self::Reads => "reads",
@@ -120,7 +124,7 @@ impl fmt::Display for FileKind {
 /// A word that is no kind of file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{word}` is no kind of file: nodes, meters, connections, planned_outages, supply_hours, billing, discom_accounts, service_requests, claims, reads, registers and events are"
+    "`{word}` is no kind of file: nodes, meters, connections, planned_outages, supply_hours, billing, discom_accounts, feeder_managers, service_requests, claims, reads, registers and events are"
 )]
 pub struct UnknownKind {
     /// The word, shortened.

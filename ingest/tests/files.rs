@@ -164,7 +164,7 @@ fn a_folder_gives_what_is_known_in_dependency_order() {
     assert!(
         error.ends_with(
             "truth.parquet is not named after what it holds: one of nodes, meters, connections, \
-             planned_outages, supply_hours, billing, discom_accounts, service_requests, claims, reads, registers, events, then .csv or .parquet"
+             planned_outages, supply_hours, billing, discom_accounts, feeder_managers, service_requests, claims, reads, registers, events, then .csv or .parquet"
         ),
         "{error}"
     );

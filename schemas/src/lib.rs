@@ -8,6 +8,7 @@
 //! - [`read`]: what a meter says (interval reads, register reads, power events)
 //! - [`network`]: what the network is (nodes, meters, connections), effective-dated
 //! - [`billing`]: what consumers were billed for
+//! - [`accountability`]: who answers for a feeder, why it deviates, what is planned against it
 //! - [`compensation`]: what billing and people say of compensation, and requests with a time limit
 //! - [`edit`]: what a person sets in a read's place
 //! - [`outage`]: what people say of outages: plans, hours of supply, causes
@@ -16,6 +17,7 @@
 //! - [`record`]: what the log holds
 //! - [`table`]: the Arrow schema of every published table
 
+pub mod accountability;
 pub mod billing;
 pub mod compensation;
 pub mod edit;

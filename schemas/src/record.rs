@@ -17,12 +17,15 @@
 //! kind 11   requests     body = JSON of a list of ServiceRequestRow
 //! kind 12   claims       body = JSON of a list of ClaimRow
 //! kind 13   accounts     body = JSON of a list of DiscomAccountsRow
+//! kind 14   managers     body = JSON of a list of FeederManagerRow
+//! kind 15   action       body = JSON of FeederAction
 //! ```
 //!
 //! A newer kind is added, never redefined: an old log stays readable.
 
 use crate::{
     Publish, UtcMicros,
+    accountability::{FeederAction, FeederManagerRow},
     billing::{BillingRow, DiscomAccountsRow},
     compensation::{ClaimRow, CompensationWord, ServiceRequestRow},
     edit::Edits,
@@ -45,6 +48,8 @@ const KIND_COMPENSATION: u8 = 10;
 const KIND_REQUESTS: u8 = 11;
 const KIND_CLAIMS: u8 = 12;
 const KIND_ACCOUNTS: u8 = 13;
+const KIND_MANAGERS: u8 = 14;
+const KIND_ACTION: u8 = 15;
 
 /// Source that a file import records: `file:` and the file's name. Bounded like every text of a record.
 const TEXT_BYTES_MAX: usize = 65_535;
@@ -94,6 +99,10 @@ pub enum Body<'a> {
     Claims(Vec<ClaimRow>),
     /// Accounts of the discom.
     Accounts(Vec<DiscomAccountsRow>),
+    /// Who answers for feeders.
+    Managers(Vec<FeederManagerRow>),
+    /// Why a feeder deviates, and what is planned against it.
+    Action(Box<FeederAction>),
     /// What waited in quarantine and is judged good again.
     Release(Vec<Quarantined>),
 }
@@ -137,6 +146,12 @@ pub enum RecordError {
     /// Accounts that do not parse.
     #[error("log record's accounts do not parse")]
     Accounts(#[source] serde_json::Error),
+    /// Managers that do not parse.
+    #[error("log record's managers do not parse")]
+    Managers(#[source] serde_json::Error),
+    /// An action that does not parse.
+    #[error("log record's action does not parse")]
+    Action(#[source] serde_json::Error),
     /// A publish that does not parse.
     #[error("log record's publish does not parse")]
     Publish(#[source] wire::DecodeError),
@@ -297,6 +312,38 @@ pub fn encode_accounts(
     serde_json::to_writer(bytes, rows)
 }
 
+/// Writes a record of who answers for feeders.
+///
+/// # Errors
+/// None in practice: the rows are texts and times, which JSON can always say.
+pub fn encode_managers(
+    recorded_at: UtcMicros,
+    source: &str,
+    rows: &[FeederManagerRow],
+    bytes: &mut Vec<u8>,
+) -> Result<(), serde_json::Error> {
+    header(KIND_MANAGERS, recorded_at, source, bytes);
+    serde_json::to_writer(bytes, rows)
+}
+
+/// Writes why a feeder deviates and what is planned against it; its source is `person:` and the person's name.
+///
+/// # Errors
+/// None in practice: it is texts and days, which JSON can always say.
+pub fn encode_action(
+    recorded_at: UtcMicros,
+    action: &FeederAction,
+    bytes: &mut Vec<u8>,
+) -> Result<(), serde_json::Error> {
+    header(
+        KIND_ACTION,
+        recorded_at,
+        &format!("person:{}", action.person),
+        bytes,
+    );
+    serde_json::to_writer(bytes, action)
+}
+
 /// Writes a record that releases what waited in quarantine.
 pub fn encode_release(recorded_at: UtcMicros, source: &str, rows: &[Quarantined], bytes: &mut Vec<u8>) {
     header(KIND_RELEASE, recorded_at, source, bytes);
@@ -373,6 +420,8 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, RecordError> {
         KIND_REQUESTS => Body::Requests(serde_json::from_slice(rest).map_err(RecordError::Requests)?),
         KIND_CLAIMS => Body::Claims(serde_json::from_slice(rest).map_err(RecordError::Claims)?),
         KIND_ACCOUNTS => Body::Accounts(serde_json::from_slice(rest).map_err(RecordError::Accounts)?),
+        KIND_MANAGERS => Body::Managers(serde_json::from_slice(rest).map_err(RecordError::Managers)?),
+        KIND_ACTION => Body::Action(serde_json::from_slice(rest).map_err(RecordError::Action)?),
         KIND_RELEASE => Body::Release(take_release(rest)?),
         other => return Err(RecordError::Kind(other)),
     };

@@ -9,6 +9,7 @@ use std::{collections::HashMap, fmt, sync::Arc};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
+mod accounting;
 mod balance;
 mod exception;
 mod network;
@@ -16,7 +17,9 @@ mod progress;
 mod reading;
 mod regulation;
 mod revenue;
+mod view;
 
+pub use accounting::{ENERGY_ACCOUNTING_MONTHLY, FEEDER_ACTIONS, FEEDER_MANAGERS};
 pub use balance::{DT_BALANCE, FEEDER_BALANCE, NODE_BALANCE_DAILY, READ_COMPLETENESS};
 pub use exception::{QUARANTINE, VEE_EXCEPTIONS};
 pub use network::{CLAIMS, CONNECTIONS, METERS, NODES, PLANNED_OUTAGES, SERVICE_REQUESTS, SUPPLY_HOURS};
@@ -27,6 +30,7 @@ pub use regulation::{
     RELIABILITY_MONTHLY,
 };
 pub use revenue::{BILLING, BILLING_ADJUSTMENTS, DISCOM_ACCOUNTS, FEEDER_REVENUE_MONTHLY};
+pub use view::{CONSUMPTION_BANDS_MONTHLY, PROSUMER_ACCOUNTING_MONTHLY};
 
 /// Every table of the contract: first those that are published today, then those that later work fills.
 pub static ALL: &[&TableSchema] = &[
@@ -57,6 +61,9 @@ pub static ALL: &[&TableSchema] = &[
     &CLAIMS,
     &FEEDER_REVENUE_MONTHLY,
     &DISCOM_ACCOUNTS,
+    &ENERGY_ACCOUNTING_MONTHLY,
+    &FEEDER_MANAGERS,
+    &FEEDER_ACTIONS,
 ];
 
 /// The tables that the product writes today.

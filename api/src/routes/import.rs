@@ -96,7 +96,7 @@ impl Imported {
     path = "/api/v1/import/{kind}",
     tag = "Data",
     params(
-        ("kind" = String, Path, description = "nodes, meters, connections, planned_outages, supply_hours, billing, discom_accounts, service_requests, claims, reads, registers or events."),
+        ("kind" = String, Path, description = "nodes, meters, connections, planned_outages, supply_hours, billing, discom_accounts, feeder_managers, service_requests, claims, reads, registers or events."),
         ("name" = Option<String>, Query, description = "Name of the file, as it shall stand in errors and as the source of its rows. Default: the kind."),
     ),
     request_body(content((String = "text/csv"), (Vec<u8> = "application/vnd.apache.parquet")), description = "The file: CSV with header, or Parquet with the same columns."),

@@ -1,4 +1,6 @@
-//! GET /nodes, /nodes/{id}, /nodes/{id}/children: hierarchy and search.
+//! GET /nodes, /nodes/{id}, /nodes/{id}/children, /nodes/ranking: hierarchy, search, best and worst.
+
+use std::cmp::Ordering;
 
 use axum::{
     extract::{Path, State},
@@ -17,6 +19,8 @@ use crate::{
     parameters::{Parameters, short},
     problem::{self, Problem},
 };
+
+mod ranking;
 
 /// Nodes on a page when nobody asks for a number.
 const PAGE: usize = 100;
@@ -232,7 +236,7 @@ pub(crate) async fn children(
 /// The id that stands for the top of the network.
 const TOP: &str = "-";
 
-fn worst_first(one: &NodeRow, other: &NodeRow) -> std::cmp::Ordering {
+fn worst_first(one: &NodeRow, other: &NodeRow) -> Ordering {
     let loss = |row: &NodeRow| row.figures.loss_pct.unwrap_or(f64::NEG_INFINITY);
     loss(other)
         .total_cmp(&loss(one))
@@ -244,6 +248,19 @@ fn worst_first(one: &NodeRow, other: &NodeRow) -> std::cmp::Ordering {
 enum By {
     LossPct,
     LossWh,
+    Deviation,
+    DeviationInr,
+}
+
+impl By {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::LossPct => "loss_pct",
+            Self::LossWh => "loss_wh",
+            Self::Deviation => "deviation",
+            Self::DeviationInr => "deviation_inr",
+        }
+    }
 }
 
 /// Which end of a ranking.
@@ -251,6 +268,33 @@ enum By {
 enum Order {
     Descending,
     Ascending,
+}
+
+impl Order {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Descending => "desc",
+            Self::Ascending => "asc",
+        }
+    }
+
+    const fn of(self, ascending: Ordering) -> Ordering {
+        match self {
+            Self::Descending => ascending.reverse(),
+            Self::Ascending => ascending,
+        }
+    }
+}
+
+/// A ranking, by loss or by deviation.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes the two forms of the answer")]
+pub(crate) enum RankingAnswer {
+    /// By loss.
+    Loss(Ranking),
+    /// By deviation.
+    Deviation(ranking::RevenueRanking),
 }
 
 /// A ranking of nodes of one kind.
@@ -280,21 +324,23 @@ struct Wanted {
     day: Day,
 }
 
-/// Best and worst nodes of a kind by their loss in a day (AMISP model bidding document, section 6.1).
+/// Best and worst nodes of a kind: by their loss in a day (AMISP model bidding document, section 6.1), or by what is missing to their target
+/// revenue in a month (CSTEP-WP-2019-01), with the month before beside it.
 #[utoipa::path(
     get,
     path = "/api/v1/nodes/ranking",
     tag = "Network",
     params(
-        ("kind" = Option<String>, Query, description = "Kind of the nodes. Default: dt."),
-        ("by" = Option<String>, Query, description = "loss_pct or loss_wh. Default: loss_pct."),
+        ("kind" = Option<String>, Query, description = "Kind of the nodes. Default: dt; by deviation: feeder, and feeder or a level above is possible."),
+        ("by" = Option<String>, Query, description = "loss_pct or loss_wh, of a day; deviation (INR for each kWh of input) or deviation_inr, of a month. Default: loss_pct."),
         ("top" = Option<usize>, Query, description = "Number of nodes, 1 to 1,000. Default 10."),
         ("order" = Option<String>, Query, description = "desc: worst first; asc: best first. Default: desc."),
         ("under" = Option<String>, Query, description = "Only nodes at or below this one."),
-        ("day" = Option<String>, Query, description = "Civil day of the figures, YYYY-MM-DD. Default: today."),
+        ("day" = Option<String>, Query, description = "By loss: civil day of the figures, YYYY-MM-DD. Default: today."),
+        ("month" = Option<String>, Query, description = "By deviation: a civil day of the month. Default: the last month that is over."),
     ),
     responses(
-        (status = 200, description = "The ranking.", content((Ranking = "application/json"), (String = "text/csv"), (Vec<u8> = "application/vnd.apache.arrow.stream"))),
+        (status = 200, description = "The ranking; by deviation, rows of another form.", content((RankingAnswer = "application/json"), (String = "text/csv"), (Vec<u8> = "application/vnd.apache.arrow.stream"))),
         (status = 400, description = "A parameter cannot be used.", body = crate::problem::ProblemDocument),
         (status = 404, description = "There is no such node.", body = crate::problem::ProblemDocument),
     )
@@ -304,14 +350,19 @@ pub(crate) async fn ranking(
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let kind = parameters.parsed::<NodeKind>("kind")?.unwrap_or(NodeKind::Dt);
+    let kind = parameters.parsed::<NodeKind>("kind")?;
     let by = match parameters.text("by")?.as_deref() {
         None | Some("loss_pct") => By::LossPct,
         Some("loss_wh") => By::LossWh,
+        Some("deviation") => By::Deviation,
+        Some("deviation_inr") => By::DeviationInr,
         Some(other) => {
             return Err(Problem::parameter(
                 "by",
-                format!("`{}` is none of: loss_pct, loss_wh", short(other)),
+                format!(
+                    "`{}` is none of: loss_pct, loss_wh, deviation, deviation_inr",
+                    short(other)
+                ),
             ));
         }
     };
@@ -327,21 +378,26 @@ pub(crate) async fn ranking(
     };
     let top = parameters.count("top", 10, PAGE_MAX)?;
     let under = parameters.parsed::<NodeId>("under")?;
-    let at = at(&app, &mut parameters)?;
-    parameters.finish()?;
-    let wanted = Wanted {
-        kind,
+    let mut wanted = Wanted {
+        kind: kind.unwrap_or(NodeKind::Dt),
         by,
         order,
         top,
         under,
-        day: at.day,
+        day: app.zone.day_of(app.clock.now()),
     };
+    if matches!(by, By::Deviation | By::DeviationInr) {
+        wanted.kind = kind.unwrap_or(NodeKind::Feeder);
+        return ranking::by_deviation(&app, &headers, wanted, parameters);
+    }
+    let at = at(&app, &mut parameters)?;
+    parameters.finish()?;
+    wanted.day = at.day;
     let (nodes, not_ranked) = app.engine.read(|world| rank(world, &wanted, at))?;
     let ranking = Ranking {
-        kind: kind.as_str(),
-        by: if by == By::LossPct { "loss_pct" } else { "loss_wh" },
-        order: if order == Order::Descending { "desc" } else { "asc" },
+        kind: wanted.kind.as_str(),
+        by: by.as_str(),
+        order: order.as_str(),
         day: at.day.to_string(),
         nodes,
         not_ranked,
@@ -374,6 +430,7 @@ fn rank(world: &World, wanted: &Wanted, at: Instant) -> Result<(Vec<NodeRow>, us
         let shown = sums.is_covered(threshold_pct) && sums.intervals_computed > 0;
         let measure = match wanted.by {
             By::LossPct => sums.loss_pct(),
+            By::Deviation | By::DeviationInr => None,
             By::LossWh => Some(gridtally_engine::balance::ratio(sums.total_loss_wh, 1)),
         };
         match measure.filter(|_| shown) {
@@ -382,13 +439,10 @@ fn rank(world: &World, wanted: &Wanted, at: Instant) -> Result<(Vec<NodeRow>, us
         }
     }
     ranked.sort_by(|(one, at_one), (other, at_other)| {
-        let ascending = one.total_cmp(other);
-        let ordered = if wanted.order == Order::Ascending {
-            ascending
-        } else {
-            ascending.reverse()
-        };
-        ordered.then_with(|| at_one.cmp(at_other))
+        wanted
+            .order
+            .of(one.total_cmp(other))
+            .then_with(|| at_one.cmp(at_other))
     });
     ranked.truncate(wanted.top);
     Ok((

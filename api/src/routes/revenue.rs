@@ -254,7 +254,7 @@ pub(crate) struct NodeRevenue {
 }
 
 /// The months asked for: from the begin of this financial year to now, unless said otherwise.
-fn span(app: &App, parameters: &mut Parameters) -> Result<(Day, Day), Problem> {
+pub(super) fn span(app: &App, parameters: &mut Parameters) -> Result<(Day, Day), Problem> {
     let today = app.zone.day_of(app.clock.now());
     let from = parameters
         .day("from")?

@@ -93,16 +93,27 @@ pub(crate) async fn post(
         Some(Wanted::Json) => Format::Json,
         Some(Wanted::Csv) => Format::Csv,
         Some(Wanted::Arrow) => Format::Arrow,
-        None => match Form::accepted(&headers)? {
-            Form::Json => Format::Json,
-            Form::Csv => Format::Csv,
-            Form::Arrow => Format::Arrow,
-        },
+        None => Form::accepted(&headers)?.into(),
     };
+    answer(&app, &query.query, format).await
+}
+
+impl From<Form> for Format {
+    fn from(form: Form) -> Self {
+        match form {
+            Form::Json => Self::Json,
+            Form::Csv => Self::Csv,
+            Form::Arrow => Self::Arrow,
+        }
+    }
+}
+
+/// The rows of a statement.
+pub(super) async fn answer(app: &App, statement: &str, format: Format) -> Result<Response, Problem> {
     let published_at = app.engine.progress().published_at;
     let rows = app
         .sql
-        .query(&query.query, format, published_at)
+        .query(statement, format, published_at)
         .await
         .map_err(|error| refused(&error))?;
     let media_type = HeaderValue::from_static(rows.media_type());

@@ -1,4 +1,4 @@
-//! The names that SQL knows: `{table}`, `{table}_history`, `table_columns`, and the functions `{table}_as_of`.
+//! The names that SQL knows: `{table}`, `{table}_history`, the views of [`view`], `table_columns`, and the functions `{table}_as_of`.
 //!
 //! Nothing is read to plan a query: the columns are those of the schema, and a table's snapshot is taken when it is first
 //! scanned, once per query, so that all names of a table in one query show the same.
@@ -20,7 +20,10 @@ use datafusion::{
     prelude::SessionContext,
 };
 use futures::FutureExt;
-use gridtally_engine::tables::TablesReader;
+use gridtally_engine::{
+    tables::TablesReader,
+    view::{self, View},
+};
 use gridtally_schemas::table::{self, TableSchema};
 use tokio::sync::OnceCell;
 
@@ -90,9 +93,28 @@ impl Published {
     fn find(&self, name: &str) -> Option<&Arc<StoredTable>> {
         self.stored.iter().find(|table| table.schema.name == name)
     }
+
+    /// A table as it stands.
+    fn standing(&self, table: &Arc<StoredTable>) -> Result<Arc<dyn TableProvider>> {
+        if table.schema.newest_by.is_empty() {
+            return Ok(Arc::<StoredTable>::clone(table));
+        }
+        plan_view(&self.planner, table, definition::standing(table.schema, None))
+    }
+
+    /// A view of several tables as they stand.
+    fn view(&self, view: &View) -> Result<Arc<dyn TableProvider>> {
+        for schema in view.from {
+            let known = self.planner.table_exist(schema.name)?;
+            if let Some(table) = self.find(schema.name).filter(|_| !known) {
+                self.planner.register_table(schema.name, self.standing(table)?)?;
+            }
+        }
+        plan(&self.planner, view.sql.to_owned())
+    }
 }
 
-/// A view of a table's history. Planning reads nothing, so that it is done at the first poll.
+/// A view of a table's history.
 pub(super) fn plan_view(
     planner: &SessionContext,
     table: &Arc<StoredTable>,
@@ -102,6 +124,11 @@ pub(super) fn plan_view(
     if !planner.table_exist(history.as_str())? {
         planner.register_table(history.as_str(), Arc::<StoredTable>::clone(table))?;
     }
+    plan(planner, definition)
+}
+
+/// A definition over what the planner knows. Planning reads nothing, so that it is done at the first poll.
+fn plan(planner: &SessionContext, definition: String) -> Result<Arc<dyn TableProvider>> {
     let planned = planner
         .sql(&definition)
         .now_or_never()
@@ -114,6 +141,7 @@ pub(super) fn plan_view(
 impl SchemaProvider for Published {
     fn table_names(&self) -> Vec<String> {
         let mut names = vec![TABLE_COLUMNS.to_owned()];
+        names.extend(view::ALL.iter().map(|view| view.schema.name.to_owned()));
         for table in &self.stored {
             names.push(table.schema.name.to_owned());
             if !table.schema.newest_by.is_empty() {
@@ -128,11 +156,10 @@ impl SchemaProvider for Published {
             return Ok(Some(table_columns()?));
         }
         if let Some(table) = self.find(name) {
-            return Ok(Some(if table.schema.newest_by.is_empty() {
-                Arc::<StoredTable>::clone(table)
-            } else {
-                plan_view(&self.planner, table, definition::standing(table.schema, None))?
-            }));
+            return self.standing(table).map(Some);
+        }
+        if let Some(view) = view::find(name) {
+            return self.view(view).map(Some);
         }
         let history = name.strip_suffix(HISTORY).and_then(|name| self.find(name));
         let history = history.filter(|table| !table.schema.newest_by.is_empty());
@@ -237,7 +264,9 @@ impl TableProvider for StoredTable {
 }
 
 fn table_columns() -> Result<Arc<dyn TableProvider>> {
+    let views = view::ALL.iter().map(|view| view.schema);
     let rows: Vec<(&TableSchema, &table::Column)> = table::published()
+        .chain(views)
         .flat_map(|table| table.columns.iter().map(move |column| (table, column)))
         .collect();
     let text = |value: fn(&(&'static TableSchema, &'static table::Column)) -> String| -> ArrayRef {

@@ -360,6 +360,18 @@ pub(crate) const KEYS: &[Key] = &[
         "whether the ratio of two years' revenue realised is rounded to two decimals before last year's rate is carried on",
     ),
     key(
+        "revenue.low_consumption_kwh",
+        "GRIDTALLY_REVENUE_LOW_CONSUMPTION_KWH",
+        "100",
+        "a consumer billed at most so much in a month is in the low band of consumption, whole kWh",
+    ),
+    key(
+        "revenue.high_consumption_kwh",
+        "GRIDTALLY_REVENUE_HIGH_CONSUMPTION_KWH",
+        "300",
+        "and one billed more than this in the high band; between them is the medium one",
+    ),
+    key(
         "outage.estimate_outages_min",
         "GRIDTALLY_OUTAGE_ESTIMATE_OUTAGES_MIN",
         "5",

@@ -17,7 +17,7 @@ use super::{EngineError, Store};
 use crate::{outbox::Stamp, world::publish::Due};
 
 /// Tables whose rows the log alone decides, in the order of their commits.
-pub(crate) static FROM_LOG: [&TableSchema; 16] = [
+pub(crate) static FROM_LOG: [&TableSchema; 18] = [
     &table::INTERVAL_READS,
     &table::REGISTER_READS,
     &table::METER_EVENTS,
@@ -34,10 +34,12 @@ pub(crate) static FROM_LOG: [&TableSchema; 16] = [
     &table::COMPENSATION_ACKNOWLEDGEMENTS,
     &table::SERVICE_REQUESTS,
     &table::CLAIMS,
+    &table::FEEDER_MANAGERS,
+    &table::FEEDER_ACTIONS,
 ];
 
 /// Tables that time too decides.
-pub(crate) static FROM_TIME: [&TableSchema; 11] = [
+pub(crate) static FROM_TIME: [&TableSchema; 12] = [
     &table::DT_BALANCE,
     &table::FEEDER_BALANCE,
     &table::NODE_BALANCE_DAILY,
@@ -48,6 +50,7 @@ pub(crate) static FROM_TIME: [&TableSchema; 11] = [
     &table::RELIABILITY_MONTHLY,
     &table::COMPENSATION_ENTRIES,
     &table::FEEDER_REVENUE_MONTHLY,
+    &table::ENERGY_ACCOUNTING_MONTHLY,
     &table::CHECKPOINTS,
 ];
 

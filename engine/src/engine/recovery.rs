@@ -155,7 +155,7 @@ async fn restore_compensation<S: Store>(
     each(store, &table::CLAIMS, |rows| world.restore_claims(rows, as_of)).await
 }
 
-/// The discom's accounts, and what was published of feeders' revenue.
+/// The discom's accounts, what was published of feeders' revenue and of energy accounting, and who answers for feeders.
 async fn restore_revenue<S: Store>(store: &S, world: &mut World, as_of: Position) -> Result<(), EngineError> {
     each(store, &table::DISCOM_ACCOUNTS, |rows| {
         world.restore_accounts(rows, as_of)
@@ -163,6 +163,18 @@ async fn restore_revenue<S: Store>(store: &S, world: &mut World, as_of: Position
     .await?;
     each(store, &table::FEEDER_REVENUE_MONTHLY, |rows| {
         world.restore_revenue(rows)
+    })
+    .await?;
+    each(store, &table::ENERGY_ACCOUNTING_MONTHLY, |rows| {
+        world.restore_accounting(rows)
+    })
+    .await?;
+    each(store, &table::FEEDER_MANAGERS, |rows| {
+        world.restore_managers(rows, as_of)
+    })
+    .await?;
+    each(store, &table::FEEDER_ACTIONS, |rows| {
+        world.restore_actions(rows, as_of)
     })
     .await
 }

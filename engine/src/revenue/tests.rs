@@ -74,7 +74,7 @@ fn month(year: &Value) -> (Input, Billed) {
         bills: 1,
         sold_wh: parts(&year["sold_kwh"], 1e3),
         revenue_paise: parts(&year["revenue_inr"], 1e2),
-        collected_paise: 0,
+        ..Billed::default()
     };
     (input, billed)
 }
@@ -184,7 +184,7 @@ fn a_running_month_has_a_target_and_no_loss_and_one_with_arrears_or_a_high_loss_
         bills: 1,
         sold_wh: wh,
         revenue_paise: inr * 100,
-        collected_paise: 0,
+        ..Billed::default()
     };
     let whole = Grounds {
         is_whole: true,

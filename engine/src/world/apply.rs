@@ -143,6 +143,8 @@ impl World {
             Body::Requests(rows) => self.apply_requests(&origin, rows),
             Body::Claims(rows) => self.apply_claims(&origin, rows),
             Body::Accounts(rows) => self.apply_accounts(&origin, rows),
+            Body::Managers(rows) => self.apply_managers(&origin, rows),
+            Body::Action(action) => self.apply_action(&origin, *action),
             Body::Release(rows) => self.apply_release(&origin, rows),
         }
         self.counts.records += 1;

@@ -13,7 +13,7 @@
 //! which it is read (ORD-1): a bill that comes after the read, a read that comes before the bill in a replay, give the same row. A row
 //! that turns out not to be one (an earlier record of the read, another connection) is withdrawn by a version without an actual.
 //!
-//! Memory: about 90 bytes a bill.
+//! Memory: about 100 bytes a bill.
 
 use std::{collections::BTreeMap, hash::Hash, sync::Arc};
 
@@ -36,7 +36,7 @@ use super::{
 use crate::{
     network::MeterIx,
     outbox::{Columns, Origin, Stamp},
-    revenue::Billed,
+    revenue::Amounts,
     state::{Arrival, Held, Quarter, Value},
     vee::Method,
 };
@@ -58,24 +58,14 @@ struct Bill {
     /// Fixed charges in the row that stands, paise.
     fixed_paise: Option<i64>,
     /// Energy and money of the row that stands.
-    amounts: Billed,
+    amounts: Amounts,
 }
 
 /// What a bill that changed counts in revenue, and what it counted before; `None`: it is the first.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Counted {
-    pub(super) before: Option<Billed>,
-    pub(super) now: Billed,
-}
-
-/// What a bill counts in revenue: what was billed without arrears, and the subsidy that the State pays for it.
-fn amounts_of(row: &BillingRow) -> Billed {
-    Billed {
-        bills: 1,
-        sold_wh: row.billed_wh,
-        revenue_paise: row.billed_paise.saturating_add(row.subsidy_paise.unwrap_or(0)),
-        collected_paise: row.collected_paise.unwrap_or(0),
-    }
+    pub(super) before: Option<Amounts>,
+    pub(super) now: Amounts,
 }
 
 /// All bills.
@@ -96,7 +86,7 @@ impl Bills {
     fn merge(&mut self, recorded_at: UtcMicros, row: &BillingRow) -> Option<Counted> {
         let consumer = self.name(&row.consumer_id);
         let said = (recorded_at, digest(&Said(row)));
-        let amounts = amounts_of(row);
+        let amounts = Amounts::of(row);
         let of_month = self.bills.entry(row.month).or_default();
         let Some(held) = of_month.get_mut(&consumer) else {
             let new = Bill {
@@ -124,7 +114,7 @@ impl Bills {
     }
 
     /// Every bill of a month from `from` on, with what it counts in revenue.
-    pub(super) fn since(&self, from: Day) -> impl Iterator<Item = (&ConsumerId, Day, Billed)> {
+    pub(super) fn since(&self, from: Day) -> impl Iterator<Item = (&ConsumerId, Day, Amounts)> {
         self.bills.range(from..).flat_map(|(month, of_month)| {
             let bills = of_month.iter();
             bills.filter_map(|(consumer, bill)| Some((self.id(*consumer)?, *month, bill.amounts)))

@@ -12,8 +12,8 @@ use gridtally_ingest::log::Position;
 use gridtally_schemas::{Day, NodeId, UtcMicros, network::NodeKind};
 
 use super::{
-    Counts, ReadTally, World, billing::AdjustmentRow, compensation::DueEntries, outage::DueOutages,
-    reliability::DueIndices, revenue::RevenueValues, vee::Derived,
+    Counts, ReadTally, World, accounting::AccountingValues, billing::AdjustmentRow, compensation::DueEntries,
+    outage::DueOutages, reliability::DueIndices, revenue::RevenueValues, vee::Derived,
 };
 use crate::{network::NodeIx, outbox::Outbox, state::Quarter};
 
@@ -173,6 +173,7 @@ pub(crate) struct Due {
     pub(super) completeness: Vec<Row<Day, ReadTally>>,
     pub(super) adjustments: Vec<AdjustmentRow>,
     pub(super) revenue: Vec<Row<Day, RevenueValues>>,
+    pub(super) accounting: Vec<Row<Day, AccountingValues>>,
 }
 
 /// What to publish.
@@ -231,6 +232,7 @@ impl World {
         self.take_days(now, scope, due);
         self.take_completeness(now, scope, due);
         self.take_revenue(now, scope, due);
+        self.take_accounting(now, scope, due);
         (due.complete, due.owed) = (self.published_through(), self.owed());
         false
     }

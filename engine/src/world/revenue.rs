@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use gridtally_schemas::{
     ConsumerId, Day, UtcMicros,
     billing::{DiscomAccountsRow, FinancialYear},
-    network::NodeKind,
+    network::{Metering, NodeKind},
     time::EARLIEST,
 };
 use hashbrown::HashMap;
@@ -34,13 +34,13 @@ use crate::{
     compensation::calendar::{Period, financial_year},
     network::{Node, NodeIx},
     outbox::Origin,
-    revenue::{Billed, FeederMonth, Grounds, Input, Realised, Total, median, year_of},
+    revenue::{Amounts, Billed, FeederMonth, Grounds, Input, Realised, Total, median, year_of},
     state::Quarter,
 };
 
 mod rows;
 #[cfg(test)]
-mod tests;
+pub(in crate::world) mod tests;
 
 pub(in crate::world) use rows::batch;
 pub(crate) use rows::{RevenueValues, accounts_batch};
@@ -126,13 +126,15 @@ impl World {
             return;
         }
         self.refresh_connections();
-        let Some(feeder) = self.feeder_billed(consumer, month) else {
+        let Some((feeder, metering)) = self.feeder_billed(consumer, month) else {
             return;
         };
+        let limits = self.settings.revenue.bands;
+        let billed = |amounts: &Amounts| Billed::of(amounts, metering, &limits);
         if let Some(before) = &changed.before {
-            self.revenue.count(feeder, month, before, -1);
+            self.revenue.count(feeder, month, &billed(before), -1);
         }
-        self.revenue.count(feeder, month, &changed.now, 1);
+        self.revenue.count(feeder, month, &billed(&changed.now), 1);
     }
 
     /// Counts the bills anew that changes of the network concern.
@@ -144,9 +146,9 @@ impl World {
         let mut billed: HashMap<NodeIx, BTreeMap<Day, Billed>> = HashMap::new();
         let bills = std::mem::take(&mut self.bills);
         for (consumer, month, amounts) in bills.since(from) {
-            if let Some(feeder) = self.feeder_billed(consumer, month) {
+            if let Some((feeder, metering)) = self.feeder_billed(consumer, month) {
                 let sums = billed.entry(feeder).or_default().entry(month).or_default();
-                sums.add(&amounts, 1);
+                sums.add(&Billed::of(&amounts, metering, &self.settings.revenue.bands), 1);
             }
         }
         self.bills = bills;
@@ -168,6 +170,8 @@ impl World {
         // Loss targets are master data too.
         let published = revenue.published.keys().filter(|(_, month)| *month >= from);
         revenue.unpublished.extend(published.copied().collect::<Vec<_>>());
+        // Feeders may have hung elsewhere.
+        self.accounting.note_since(from);
     }
 
     /// Applies the discom's accounts.
@@ -198,8 +202,8 @@ impl World {
         true
     }
 
-    /// The feeder on which a consumer's bill of a month counts.
-    fn feeder_billed(&self, consumer: &ConsumerId, month: Day) -> Option<NodeIx> {
+    /// The feeder on which a consumer's bill of a month counts, and how he was metered then.
+    fn feeder_billed(&self, consumer: &ConsumerId, month: Day) -> Option<(NodeIx, Metering)> {
         let zone = &self.settings.zone;
         let (begin, end) = (zone.start_of(month), zone.start_of(Period::Month.after(month)));
         let on = |at: UtcMicros| {
@@ -218,7 +222,8 @@ impl World {
             .into_iter()
             .map(|end| end.plus(-1))
             .find_map(|at| Some((on(at)?, at)))?;
-        self.feeder_at(self.network.find_node(row.node_id.as_str())?, at)
+        let feeder = self.feeder_at(self.network.find_node(row.node_id.as_str())?, at)?;
+        Some((feeder, row.metering))
     }
 
     /// The feeder that a node is, or hangs on, at an instant.
@@ -251,13 +256,13 @@ impl World {
         input
     }
 
-    fn is_month_over(&self, month: Day) -> bool {
+    pub(super) fn is_month_over(&self, month: Day) -> bool {
         let end = self.settings.zone.start_of(Period::Month.after(month));
         Quarter::ending(end).is_some_and(|end| end <= self.closed_through)
     }
 
     /// A feeder's month, as of the bills counted so far.
-    fn feeder_month(&self, feeder: NodeIx, month: Day) -> FeederMonth {
+    pub(super) fn feeder_month(&self, feeder: NodeIx, month: Day) -> FeederMonth {
         let input = self.feeder_input(feeder, month);
         let revenue = &self.revenue;
         let year = year_of(month);
@@ -356,6 +361,7 @@ impl World {
         self.note_over();
         self.revenue.spread_rebilled();
         for (feeder, month) in std::mem::take(&mut self.revenue.unpublished) {
+            self.note_accounting(feeder, month);
             let mut published = self
                 .revenue
                 .published

@@ -4,7 +4,7 @@ use arrow::{array::RecordBatch, error::ArrowError};
 use gridtally_schemas::{table, table::TableSchema};
 
 use super::{
-    billing, completeness,
+    accounting, billing, completeness,
     publish::{Due, Version},
     revenue,
 };
@@ -64,12 +64,16 @@ impl Due {
         add(self.revenue.len(), &table::FEEDER_REVENUE_MONTHLY, &|| {
             revenue::batch(&self.revenue, stamp)
         })?;
+        add(self.accounting.len(), &table::ENERGY_ACCOUNTING_MONTHLY, &|| {
+            accounting::batch(&self.accounting, stamp)
+        })?;
         add(rows.quarantine.len(), &table::QUARANTINE, &|| {
             outbox::quarantine_batch(&rows.quarantine, stamp)
         })?;
         batches.extend(outbox::master_batches(&rows.master, stamp)?);
         batches.extend(rows.outage.batches(stamp)?);
         batches.extend(rows.compensation.batches(stamp)?);
+        batches.extend(rows.accountability.batches(stamp)?);
         batches.extend(self.outages.batches(stamp)?);
         batches.extend(self.entries.batch(stamp)?);
         batches.extend(self.indices.batch(stamp)?);
@@ -94,9 +98,9 @@ impl Due {
     pub(crate) fn rows(&self) -> usize {
         let balances = self.dts.len() + self.feeders.len() + self.days.len();
         let supply = self.outages.len() + self.indices.len() + self.entries.len();
-        let reads =
-            self.derived.len() + self.completeness.len() + self.adjustments.len() + self.revenue.len();
-        self.outbox.len() + balances + supply + reads
+        let reads = self.derived.len() + self.completeness.len() + self.adjustments.len();
+        let money = self.revenue.len() + self.accounting.len();
+        self.outbox.len() + balances + supply + reads + money
     }
 
     fn dt_batch(&self, stamp: Stamp<'_>) -> Result<RecordBatch, ArrowError> {

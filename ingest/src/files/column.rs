@@ -117,6 +117,15 @@ columns!(
     7 SUBSIDY_INR = "subsidy_inr" optional,
 );
 columns!(
+    /// `feeder_managers`.
+    feeder_managers:
+    0 FEEDER_ID = "feeder_id" required,
+    1 MANAGER = "manager" required,
+    2 CONTACT = "contact" optional,
+    3 VALID_FROM = "valid_from" required,
+    4 VALID_TO = "valid_to" optional,
+);
+columns!(
     /// `service_requests`.
     service_requests:
     0 REQUEST_ID = "request_id" required,
@@ -174,6 +183,7 @@ pub(crate) fn columns_of(kind: FileKind) -> &'static [&'static Column] {
         FileKind::SupplyHours => supply_hours::ALL,
         FileKind::Billing => billing::ALL,
         FileKind::DiscomAccounts => discom_accounts::ALL,
+        FileKind::FeederManagers => feeder_managers::ALL,
         FileKind::ServiceRequests => service_requests::ALL,
         FileKind::Claims => claims::ALL,
         FileKind::Reads => reads::ALL,

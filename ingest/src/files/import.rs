@@ -223,6 +223,7 @@ impl Run {
             FilePart::Requests(rows) => record::encode_requests(recorded_at, source, rows, bytes),
             FilePart::Claims(rows) => record::encode_claims(recorded_at, source, rows, bytes),
             FilePart::Accounts(rows) => record::encode_accounts(recorded_at, source, rows, bytes),
+            FilePart::Managers(rows) => record::encode_managers(recorded_at, source, rows, bytes),
             FilePart::Publish(publish) => {
                 record::encode_publish(recorded_at, source, publish, bytes);
                 Ok(())

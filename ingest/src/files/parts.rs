@@ -7,6 +7,7 @@ use std::{
 
 use gridtally_schemas::{
     ConsumerId, MeterId, NodeId, Publish, UtcMicros,
+    accountability::FeederManagerRow,
     billing::{BillingRow, DiscomAccountsRow},
     compensation::{ClaimRow, ServiceRequestRow},
     id,
@@ -52,6 +53,8 @@ pub enum FilePart {
     Claims(Vec<ClaimRow>),
     /// Accounts of the discom.
     Accounts(Vec<DiscomAccountsRow>),
+    /// Who answers for feeders.
+    Managers(Vec<FeederManagerRow>),
     /// Reads, registers or events; rows of one meter that stand together are one span.
     Publish(Publish),
 }
@@ -352,6 +355,7 @@ impl FileParts {
             FileKind::ServiceRequests => FilePart::Requests(self.fill_master(row::service_request)),
             FileKind::Claims => FilePart::Claims(self.fill_master(row::claim)),
             FileKind::DiscomAccounts => FilePart::Accounts(self.fill_master(row::accounts)),
+            FileKind::FeederManagers => FilePart::Managers(self.fill_master(row::manager)),
             FileKind::Reads => {
                 FilePart::Publish(self.fill_publish(&reads::METER_ID, row::read, Publish::push_read))
             }
@@ -380,6 +384,7 @@ impl Iterator for FileParts {
                 FilePart::Requests(rows) => rows.is_empty(),
                 FilePart::Claims(rows) => rows.is_empty(),
                 FilePart::Accounts(rows) => rows.is_empty(),
+                FilePart::Managers(rows) => rows.is_empty(),
                 FilePart::Publish(publish) => publish.is_empty(),
             };
             if !empty {
@@ -548,6 +553,21 @@ impl MasterRow for ClaimRow {
     fn overlap(source: &Rows, line: u64) -> Fault {
         let reason = format!("line {line} is of this claim already");
         source.fault(&super::column::claims::CLAIM_ID, reason)
+    }
+}
+
+impl MasterRow for FeederManagerRow {
+    fn claim(&self, validities: &mut Validities, line: u64) -> Result<(), u64> {
+        validities.claim(self.feeder_id.as_str(), self.valid_from, self.valid_to, line)
+    }
+
+    fn text_bytes(&self) -> usize {
+        node_bytes(Some(&self.feeder_id)) + self.manager.len() + self.contact.as_ref().map_or(0, String::len)
+    }
+
+    fn overlap(source: &Rows, line: u64) -> Fault {
+        let column = &super::column::feeder_managers::VALID_FROM;
+        overlap(source, column, "feeder_id", line)
     }
 }
 

@@ -3,6 +3,7 @@
 use gridtally_schemas::{
     ConsumerId, Day, IntervalMinutes, IntervalRead, MeterId, Multiplier, NodeId, PowerEvent, RegisterRead,
     UtcMicros,
+    accountability::{AccountabilityError, FeederManagerRow},
     billing::{BillingRow, DiscomAccountsRow},
     compensation::{ClaimRow, ServiceRequestRow, WORD_TEXT_BYTES_MAX},
     network::{ConnectionRow, MeterRole, MeterRow, Metering, NodeKind, NodeRow, Prosumer},
@@ -13,8 +14,8 @@ use gridtally_schemas::{
 use super::{
     cell::{Cell, Reason},
     column::{
-        Column, billing, claims, connections, discom_accounts, events, meters, nodes, planned_outages, reads,
-        registers, service_requests, supply_hours,
+        Column, billing, claims, connections, discom_accounts, events, feeder_managers, meters, nodes,
+        planned_outages, reads, registers, service_requests, supply_hours,
     },
 };
 
@@ -342,6 +343,29 @@ pub(crate) fn accounts(row: &impl Row) -> Result<DiscomAccountsRow, Fault> {
         revenue_paise: row.required(&REVENUE_INR, amount)?,
         subsidy_paise: row.optional(&SUBSIDY_INR, amount)?,
     })
+}
+
+/// A row of `feeder_managers`.
+pub(crate) fn manager(row: &impl Row) -> Result<FeederManagerRow, Fault> {
+    use feeder_managers::{CONTACT, FEEDER_ID, MANAGER, VALID_FROM, VALID_TO};
+    let valid_from = row.required(&VALID_FROM, Cell::time)?;
+    let valid_to = row.optional(&VALID_TO, Cell::time)?;
+    if valid_to.is_some_and(|valid_to| valid_to <= valid_from) {
+        return Err(row.fault(&VALID_TO, "valid_to must be after valid_from"));
+    }
+    let manager = FeederManagerRow {
+        feeder_id: row.required(&FEEDER_ID, |cell| cell.id(NodeId::parse))?,
+        manager: row.required(&MANAGER, Cell::text)?.into(),
+        contact: row.optional(&CONTACT, Cell::text)?.map(Into::into),
+        valid_from,
+        valid_to,
+    };
+    let is_manager = |error: &AccountabilityError| matches!(error, AccountabilityError::Text { field } if *field == MANAGER.name);
+    manager.check().map_err(|error| {
+        let column = if is_manager(&error) { &MANAGER } else { &CONTACT };
+        row.fault(column, error.to_string())
+    })?;
+    Ok(manager)
 }
 
 fn amount(cell: Cell<'_>) -> Result<i64, Reason> {

@@ -73,7 +73,7 @@ fn a_file_is_known_by_its_stem_or_its_word() {
     }
     assert_eq!(
         "bills".parse::<FileKind>().unwrap_err().to_string(),
-        "`bills` is no kind of file: nodes, meters, connections, planned_outages, supply_hours, billing, discom_accounts, service_requests, claims, reads, registers and events are"
+        "`bills` is no kind of file: nodes, meters, connections, planned_outages, supply_hours, billing, discom_accounts, feeder_managers, service_requests, claims, reads, registers and events are"
     );
 }
 
@@ -525,7 +525,8 @@ fn a_part_is_bounded_and_rows_of_one_meter_are_one_span() {
             | FilePart::Billing(_)
             | FilePart::Requests(_)
             | FilePart::Claims(_)
-            | FilePart::Accounts(_) => {
+            | FilePart::Accounts(_)
+            | FilePart::Managers(_) => {
                 panic!("{part:?}")
             }
         })

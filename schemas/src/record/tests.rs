@@ -1,4 +1,5 @@
 use super::*;
+use crate::accountability::ActionStatus;
 
 fn row(id: &str) -> Quarantined {
     Quarantined {
@@ -91,4 +92,32 @@ fn words_on_compensation_and_requests_come_back_as_they_were_written() {
     encode_claims(UtcMicros(9), "file:claims.csv", &rows, &mut bytes).unwrap();
     assert_eq!(bytes[0], 12);
     assert_eq!(decode(&bytes).unwrap().body, Body::Claims(rows));
+    let rows = vec![FeederManagerRow {
+        feeder_id: crate::NodeId::parse("F1").unwrap(),
+        manager: "A. Rao".to_owned(),
+        contact: None,
+        valid_from: UtcMicros(1_774_981_800_000_000),
+        valid_to: None,
+    }];
+    let mut bytes = Vec::new();
+    encode_managers(UtcMicros(9), "file:feeder_managers.csv", &rows, &mut bytes).unwrap();
+    assert_eq!(bytes[0], 14);
+    assert_eq!(decode(&bytes).unwrap().body, Body::Managers(rows));
+    let action = FeederAction {
+        action_id: "F1-1".to_owned(),
+        feeder_id: crate::NodeId::parse("F1").unwrap(),
+        month: crate::Day::parse("2026-04-01").unwrap(),
+        person: "A. Rao".to_owned(),
+        cause: "hooking".to_owned(),
+        mitigation: None,
+        starts_on: None,
+        due_on: None,
+        done_on: None,
+        status: ActionStatus::Open,
+    };
+    let mut bytes = Vec::new();
+    encode_action(UtcMicros(9), &action, &mut bytes).unwrap();
+    let record = decode(&bytes).unwrap();
+    assert_eq!((bytes[0], record.source), (15, "person:A. Rao"));
+    assert_eq!(record.body, Body::Action(Box::new(action)));
 }

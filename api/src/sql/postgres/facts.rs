@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
+use gridtally_engine::view;
 use gridtally_schemas::table::{self, TableSchema};
 
 use super::{
@@ -85,6 +86,10 @@ pub(super) static TABLES: LazyLock<Vec<Table>> = LazyLock::new(|| {
             let comment = format!("every published version of {}: {}", schema.name, schema.about);
             tables.push(of_schema(schema, history, name, comment));
         }
+    }
+    for view in &view::ALL {
+        let (name, about) = (view.schema.name.to_owned(), view.schema.about.to_owned());
+        tables.push(of_schema(view.schema, next(), name, about));
     }
     tables
 });

@@ -265,6 +265,25 @@ fn every_table_and_its_history_can_be_read_even_before_the_first_checkpoint() {
 }
 
 #[test]
+fn a_view_has_the_columns_that_are_told_of_it_even_before_the_first_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("tables");
+    for view in &gridtally_engine::view::ALL {
+        let (name, columns) = (view.schema.name, view.schema.columns.len());
+        assert_eq!(ask(&root, &format!("SELECT count(*) FROM {name}")).single(), 0);
+        let columns = i64::try_from(columns).unwrap();
+        let real = format!("SELECT count(*) FROM information_schema.columns WHERE table_name = '{name}'");
+        assert_eq!(ask(&root, &real).single(), columns);
+        let told = format!(
+            "SELECT count(*) FROM information_schema.columns AS has JOIN table_columns AS told \
+             ON told.table_name = has.table_name AND told.column_name = has.column_name AND told.data_type = has.data_type \
+             WHERE has.table_name = '{name}'"
+        );
+        assert_eq!(ask(&root, &told).single(), columns, "{name}");
+    }
+}
+
+#[test]
 fn a_condition_on_the_day_reaches_the_files() {
     let folder = published();
     let root = folder.path().join("tables");

@@ -55,6 +55,8 @@ impl World {
             | Body::Requests(_)
             | Body::Claims(_)
             | Body::Accounts(_)
+            | Body::Managers(_)
+            | Body::Action(_)
             | Body::Undecodable { .. } => {}
         }
         wanted

@@ -23,11 +23,11 @@ use crate::{
 
 const DAY: i64 = 86_400_000_000;
 /// The twelfth of May: April is over.
-const NOW: UtcMicros = MIDNIGHT.plus(41 * DAY);
+pub(in crate::world) const NOW: UtcMicros = MIDNIGHT.plus(41 * DAY);
 /// Loss target of the zone.
 const ALLOWABLE: f64 = 12.0;
 
-fn day(text: &str) -> Day {
+pub(in crate::world) fn day(text: &str) -> Day {
     Day::parse(text).unwrap()
 }
 
@@ -76,6 +76,11 @@ fn bill(consumer: &str, month: &str, kwh: i64, inr: i64, subsidy: Option<i64>) -
 }
 
 fn accounts(year: i32, revenue: i64) -> Vec<u8> {
+    accounts_at(NOW, year, revenue)
+}
+
+/// Accounts of 100 kWh sold for so many paise.
+pub(in crate::world) fn accounts_at(at: UtcMicros, year: i32, revenue: i64) -> Vec<u8> {
     let row = DiscomAccountsRow {
         year: FinancialYear(year),
         sales_wh: 100_000,
@@ -87,7 +92,7 @@ fn accounts(year: i32, revenue: i64) -> Vec<u8> {
         subsidy_paise: None,
     };
     let mut bytes = Vec::new();
-    record::encode_accounts(NOW, "file:discom_accounts.csv", &[row], &mut bytes).unwrap();
+    record::encode_accounts(at, "file:discom_accounts.csv", &[row], &mut bytes).unwrap();
     bytes
 }
 
@@ -100,7 +105,7 @@ fn moved(from: UtcMicros, to: &str) -> Vec<u8> {
 }
 
 /// Applies the records and publishes, in one process after each of `stops`.
-fn run(records: &[Vec<u8>], stops: &[usize]) -> (Process, Arc<MemoryStore>) {
+pub(in crate::world) fn run(records: &[Vec<u8>], stops: &[usize]) -> (Process, Arc<MemoryStore>) {
     let store = Arc::new(MemoryStore::default());
     for through in stops.iter().chain([&records.len()]) {
         let mut process = Process::start(&store, Settings::default(), NOW);
@@ -112,7 +117,7 @@ fn run(records: &[Vec<u8>], stops: &[usize]) -> (Process, Arc<MemoryStore>) {
     (process, store)
 }
 
-fn month_of(process: &Process, feeder: &str, month: &str) -> Option<FeederMonth> {
+pub(in crate::world) fn month_of(process: &Process, feeder: &str, month: &str) -> Option<FeederMonth> {
     let feeder = process.world.network.find_node(feeder).unwrap();
     let (from, to) = (day(month), Period::Month.after(day(month)));
     let months = process.world.feeder_months(feeder, from, to);

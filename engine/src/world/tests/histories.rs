@@ -8,6 +8,7 @@ use std::{
 use gridtally_schemas::{
     ConsumerId, Day, IntervalMinutes, IntervalRead, MeterId, Multiplier, PowerEvent, Publish, RegisterRead,
     UtcMicros,
+    accountability::{ActionStatus, FeederAction, FeederManagerRow},
     billing::{BillingRow, DiscomAccountsRow, FinancialYear},
     compensation::{ClaimRow, RequestKind, ServiceRequestRow},
     edit::{Edit, Edits},
@@ -36,6 +37,8 @@ pub(crate) enum Said {
     Request(ServiceRequestRow),
     Claim(ClaimRow),
     Accounts(DiscomAccountsRow),
+    Managers(Vec<FeederManagerRow>),
+    Action(FeederAction),
 }
 
 pub(super) const METERS: [&str; 8] = ["A", "B", "C", "MT1", "MF1", "MF2", "X", "UNKNOWN"];
@@ -184,6 +187,7 @@ fn any_said() -> impl Strategy<Value = Said> {
         1 => any_bills().prop_map(Said::Bills),
         1 => any_filed(),
         1 => any_accounts().prop_map(Said::Accounts),
+        1 => any_accountable(),
     ]
 }
 
@@ -262,8 +266,8 @@ fn any_bills() -> impl Strategy<Value = Vec<BillingRow>> {
         billed_paise: size * 700,
         fixed_paise: (size > 1).then_some(size * 10_000),
         arrears_paise: None,
-        subsidy_paise: None,
-        collected_paise: None,
+        subsidy_paise: (size == 3).then_some(450),
+        collected_paise: (size < 3).then_some(size * 650),
     });
     prop::collection::vec(bill, 1..3).prop_map(|mut rows| {
         rows.sort_by_key(|row| (row.consumer_id.clone(), row.month));
@@ -323,6 +327,39 @@ fn any_accounts() -> impl Strategy<Value = DiscomAccountsRow> {
     })
 }
 
+/// Who answers for feeders, or a version of one of two actions.
+fn any_accountable() -> impl Strategy<Value = Said> {
+    let feeder = || prop::sample::select(vec!["F1", "F2"]);
+    let since = prop::sample::select(vec![LONG_AGO, quarter_end(2)]);
+    let until = prop::option::weighted(0.3, Just(quarter_end(96)));
+    let name = prop::sample::select(vec!["A. Rao", "S. Iyer"]);
+    let manager = (feeder(), name, since, until).prop_map(|(feeder, name, valid_from, valid_to)| {
+        Said::Managers(vec![FeederManagerRow {
+            feeder_id: node_id(feeder),
+            manager: name.to_owned(),
+            contact: None,
+            valid_from,
+            valid_to,
+        }])
+    });
+    let status = prop::sample::select(vec![ActionStatus::Open, ActionStatus::Withdrawn]);
+    let action = (feeder(), prop::sample::select(vec!["1", "2"]), status).prop_map(|(feeder, id, status)| {
+        Said::Action(FeederAction {
+            action_id: id.to_owned(),
+            feeder_id: node_id(feeder),
+            month: Day::parse("2026-04-01").unwrap(),
+            person: "A. Rao".to_owned(),
+            cause: "hooking".to_owned(),
+            mitigation: None,
+            starts_on: None,
+            due_on: None,
+            done_on: None,
+            status,
+        })
+    });
+    prop_oneof![manager, action]
+}
+
 /// What was said, each with when it was received.
 pub(crate) type Told = Vec<(UtcMicros, Said)>;
 
@@ -378,6 +415,8 @@ pub(crate) fn history_of(length: std::ops::Range<usize>) -> impl Strategy<Value 
                         | Said::Request(_)
                         | Said::Claim(_)
                         | Said::Accounts(_)
+                        | Said::Managers(_)
+                        | Said::Action(_)
                 );
             // Some come days later: after gaps were estimated, and billed.
             let late = i64::from(at % 5 == 2) * 40 * HOUR + i64::from(at % 5 == 3) * 70 * HOUR;
@@ -489,6 +528,16 @@ pub(crate) fn bytes_of((at, said): &(UtcMicros, Said)) -> Vec<u8> {
             record::encode_accounts(*at, "file:accounts.csv", std::slice::from_ref(row), &mut bytes).unwrap();
             return bytes;
         }
+        Said::Managers(rows) => {
+            let mut bytes = Vec::new();
+            record::encode_managers(*at, "file:feeder_managers.csv", rows, &mut bytes).unwrap();
+            return bytes;
+        }
+        Said::Action(action) => {
+            let mut bytes = Vec::new();
+            record::encode_action(*at, action, &mut bytes).unwrap();
+            return bytes;
+        }
         Said::Reads(id, reads) => {
             publish.begin_meter(id).unwrap();
             reads.iter().for_each(|read| publish.push_read(*read));
@@ -534,7 +583,12 @@ pub(crate) fn split(all: &[(UtcMicros, Said)]) -> Vec<(UtcMicros, Said)> {
                 .iter()
                 .map(|row| Said::Plan(PlanRows::SupplyHours(vec![row.clone()])))
                 .collect(),
-            Said::Cause(_) | Said::Request(_) | Said::Claim(_) | Said::Accounts(_) => vec![said.clone()],
+            Said::Cause(_)
+            | Said::Request(_)
+            | Said::Claim(_)
+            | Said::Accounts(_)
+            | Said::Managers(_)
+            | Said::Action(_) => vec![said.clone()],
             Said::Bills(rows) => rows.iter().map(|row| Said::Bills(vec![row.clone()])).collect(),
             Said::Edits(edits) => edits
                 .edits

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use super::{
     HOUR, NOW,
     compared::{
-        COMPARED, assert_as_computed_at_once, assert_children_sum_up, assert_conserved, assert_same,
-        assert_tallies_sum_up, assert_written_once, current_rows, picture,
+        COMPARED, assert_accounting_sums_up, assert_as_computed_at_once, assert_children_sum_up,
+        assert_conserved, assert_same, assert_tallies_sum_up, assert_written_once, current_rows, picture,
     },
     histories::{METERS, Told, bytes_of, histories, over, split},
 };
@@ -133,6 +133,7 @@ fn any_order_repetition_and_splitting_ends_in_the_same_picture_and_the_same_curr
                 assert_written_once(store)?;
                 assert_children_sum_up(&process.world)?;
                 assert_tallies_sum_up(&process.world)?;
+                assert_accounting_sums_up(&store)?;
                 assert_as_computed_at_once(&process.world)?;
             }
             Ok(())

@@ -125,3 +125,34 @@ fn accounts_are_of_a_year_each_and_exact_to_the_paisa() {
         "discom_accounts.csv:3: year `2016-17`: line 2 is of this year already"
     );
 }
+
+#[test]
+fn a_feeder_has_one_manager_at_a_time_in_a_file() {
+    let check = |row: &str, expected: &str| check_row(FileKind::FeederManagers, row, expected);
+    check(
+        "F1,A. Rao,,2026-04-01T00:00:00Z,2026-04-01T00:00:00Z",
+        "feeder_managers.csv:2: valid_to `2026-04-01T00:00:00Z`: valid_to must be after valid_from",
+    );
+    let long = "n".repeat(501);
+    let file = format!(
+        "feeder_id,manager,contact,valid_from,valid_to\n\
+         F1,A. Rao,9800000001,2026-04-01T00:00:00Z,2026-05-01T00:00:00Z\nF1,S. Iyer,,2026-05-01T00:00:00Z,\n\
+         F1,K. Das,,2026-06-01T00:00:00Z,\nF2,K. Das,{long},2026-06-01T00:00:00Z,\n"
+    );
+    let (parts, errors) = read(FileKind::FeederManagers, &file).unwrap();
+    let [FilePart::Managers(rows)] = parts.as_slice() else {
+        panic!("{parts:?}")
+    };
+    let names: Vec<&str> = rows.iter().map(|row| row.manager.as_str()).collect();
+    assert_eq!(names, ["A. Rao", "S. Iyer"]);
+    assert_eq!(rows[0].contact.as_deref(), Some("9800000001"));
+    let errors: Vec<&str> = errors.lines().collect();
+    assert_eq!(
+        errors[0],
+        "feeder_managers.csv:4: valid_from `2026-06-01T00:00:00Z`: the period overlaps that of line 3 for the same feeder_id"
+    );
+    assert!(
+        errors[1].ends_with("`contact` is 1 to 500 bytes without control characters"),
+        "{errors:?}"
+    );
+}
