@@ -16,6 +16,7 @@ mod progress;
 mod reading;
 mod regulation;
 mod revenue;
+mod suspicion;
 
 pub use balance::{DT_BALANCE, FEEDER_BALANCE, NODE_BALANCE_DAILY, READ_COMPLETENESS};
 pub use exception::{QUARANTINE, VEE_EXCEPTIONS};
@@ -27,6 +28,7 @@ pub use regulation::{
     RELIABILITY_MONTHLY,
 };
 pub use revenue::{BILLING, BILLING_ADJUSTMENTS, DISCOM_ACCOUNTS, FEEDER_REVENUE_MONTHLY};
+pub use suspicion::SUSPICIONS;
 
 /// Every table of the contract: first those that are published today, then those that later work fills.
 pub static ALL: &[&TableSchema] = &[
@@ -56,6 +58,7 @@ pub static ALL: &[&TableSchema] = &[
     &SERVICE_REQUESTS,
     &CLAIMS,
     &FEEDER_REVENUE_MONTHLY,
+    &SUSPICIONS,
     &DISCOM_ACCOUNTS,
 ];
 

@@ -14,7 +14,7 @@ use tokio::{runtime::Builder, sync::watch};
 
 use super::{
     EngineError, Shared, Store,
-    checkpoint::{FROM_LOG, FROM_TIME},
+    checkpoint::{BESIDE, FROM_LOG, FROM_TIME},
     drive::micros,
 };
 use crate::tables::{VERSIONS_KEPT_MAX, chain};
@@ -92,13 +92,17 @@ pub(super) struct Running {
 }
 
 impl Running {
+    pub(super) const fn new(stop: watch::Sender<bool>, ended: mpsc::Receiver<()>) -> Self {
+        Self { stop, ended }
+    }
+
     /// Ends the pass under way between two steps, and waits for the thread, at most [`STOP_MAX`].
     pub(super) fn stop(&self) {
         self.stop.send_replace(true);
         // The thread never sends: it drops its end.
         if self.ended.recv_timeout(STOP_MAX) == Err(mpsc::RecvTimeoutError::Timeout) {
             tracing::warn!(
-                "a compaction is still in a step of its own; what it leaves goes with a later vacuum"
+                "a thread beside the engine is still in a step of its own; files that it leaves go with a later vacuum"
             );
         }
     }
@@ -137,7 +141,7 @@ impl<S: Store> Keeper<S> {
         };
         let thread = std::thread::Builder::new().name("upkeep".to_owned());
         thread.spawn(body).map_err(EngineError::Thread)?;
-        Ok(Running { stop, ended })
+        Ok(Running::new(stop, ended))
     }
 
     async fn run(&self) {
@@ -161,7 +165,7 @@ impl<S: Store> Keeper<S> {
             passes: 1,
             ..Upkept::default()
         };
-        for table in FROM_LOG.into_iter().chain(FROM_TIME) {
+        for table in FROM_LOG.into_iter().chain(FROM_TIME).chain(BESIDE) {
             self.keep(table, &mut pass).await;
         }
         pass.last_pass_micros = micros(started.elapsed());
