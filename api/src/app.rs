@@ -44,6 +44,8 @@ pub struct ApiSettings {
     /// Names under which the API is reached beside addresses and `localhost`, such as a proxy's. Asked by any other name it does
     /// not answer: a page that rebinds its own name to this address would else read and write here.
     pub hosts: Vec<String>,
+    /// Share of the consumers below a node that a commercial audit list holds, per cent. Default 10 (FRAMES).
+    pub audit_share_pct: f64,
 }
 
 impl Default for ApiSettings {
@@ -56,6 +58,7 @@ impl Default for ApiSettings {
             streams_max: 256,
             deadline: Duration::from_secs(30),
             hosts: Vec::new(),
+            audit_share_pct: 10.0,
         }
     }
 }

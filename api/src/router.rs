@@ -18,9 +18,9 @@ use crate::{
     parameters::short,
     problem::{self, Problem},
     routes::{
-        balance, compensation, consumers, edits, explanation, import, interruptions, nodes, operations,
-        outages, page, places, public, quality, quarantine, reliability, revenue, sql, stream, summary,
-        webhooks,
+        audit, balance, compensation, consumers, edits, explanation, import, interruptions, nodes,
+        operations, outages, page, places, public, quality, quarantine, reliability, revenue, sql, stream,
+        summary, webhooks,
     },
 };
 
@@ -48,6 +48,16 @@ fn routes_that_read(deadline: Duration) -> Vec<Route> {
         ("/api/v1/nodes/{id}/balance", deadline, get(balance::get)),
         ("/api/v1/nodes/{id}/reliability", deadline, get(reliability::get)),
         ("/api/v1/nodes/{id}/revenue", deadline, get(revenue::of_node)),
+        (
+            "/api/v1/nodes/{id}/audit/technical",
+            deadline,
+            get(audit::technical),
+        ),
+        (
+            "/api/v1/nodes/{id}/audit/commercial",
+            deadline,
+            get(audit::commercial),
+        ),
         ("/api/v1/feeders/{id}/revenue", deadline, get(revenue::of_feeder)),
         ("/api/v1/places", deadline, get(places::get)),
         ("/api/v1/consumers", deadline, get(consumers::list)),

@@ -1,5 +1,6 @@
 //! The routes.
 
+pub(crate) mod audit;
 pub(crate) mod balance;
 pub(crate) mod compensation;
 pub(crate) mod consumers;

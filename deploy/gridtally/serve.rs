@@ -31,6 +31,7 @@ mod instance;
 mod outage;
 mod pg;
 mod revenue;
+mod suspicion;
 mod vee;
 mod webhook;
 
@@ -53,6 +54,7 @@ pub(crate) struct Plan {
     pub(crate) http_listen: SocketAddr,
     pub(crate) pg: Option<pg::PgPlan>,
     pub(crate) import_bytes_max: u64,
+    pub(crate) audit_share_pct: f64,
     pub(crate) subscribe: Option<SubscribeConfig>,
     pub(crate) enrolment: Enrolment,
     pub(crate) sql: SqlPlan,
@@ -95,6 +97,7 @@ impl Plan {
             http_listen: guarded(config, "http.listen", "http.open")?,
             pg: pg::plan(config)?,
             import_bytes_max: config.whole("http.import_bytes_max", 1_024..=1 << 50)?,
+            audit_share_pct: suspicion::share_pct(config)?,
             subscribe: subscribe_config(config)?,
             enrolment: enrolment(config)?,
             sql: SqlPlan {
@@ -186,6 +189,7 @@ fn engine_config(config: &Config, zone: &Zone) -> Result<EngineConfig, ConfigErr
             every: config.seconds("tables.compact_minutes", 1..=1_440)? * 60,
             versions_kept: config.seconds("tables.versions_kept_hours", 1..=720)? * 3_600,
         },
+        suspicion: suspicion::settings(config)?,
         ..EngineConfig::default()
     })
 }

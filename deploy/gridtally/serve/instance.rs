@@ -412,6 +412,7 @@ fn api_state(
         webhooks,
         settings: ApiSettings {
             import_bytes_max: plan.import_bytes_max,
+            audit_share_pct: plan.audit_share_pct,
             upload_dir,
             ..ApiSettings::default()
         },
