@@ -266,7 +266,19 @@ fn a_month_is_judged_once_it_is_over_and_again_when_it_changes() {
     let named: Vec<&str> = rows.iter().map(|row| row[0].as_str().unwrap()).collect();
     assert_eq!(named, ["C2", "C3", "C5"], "{rows:?}");
 
-    // The bill of C2 is corrected: the sign goes, with a version that says so.
+    // The bill of C2 is corrected a day later, after a crash: the sign goes, with a version that says so.
+    product.kill();
+    let later = SETTINGS.map(|(key, value)| {
+        (
+            key,
+            if key == "now" {
+                "2026-05-13T10:00:00+05:30"
+            } else {
+                value
+            },
+        )
+    });
+    let product = Product::start(&data, &later);
     let corrected = folder.path().join("billing.csv");
     std::fs::write(
         &corrected,
@@ -296,7 +308,7 @@ fn a_month_is_judged_once_it_is_over_and_again_when_it_changes() {
     // What stands is a function of what was said: after `kill -9` all is judged anew, and nothing is written.
     let versions = product.sql("SELECT suspicion_id, version FROM suspicions_history ORDER BY 1, 2");
     product.kill();
-    let product = Product::start(&data, &SETTINGS);
+    let product = Product::start(&data, &later);
     product.wait_applied();
     wait_judged(&product);
     assert_eq!(
