@@ -326,3 +326,66 @@ fn wait_judged(product: &Product) {
         std::thread::sleep(Duration::from_millis(50));
     }
 }
+
+/// What stands of all signs, without when and in how many versions it came.
+fn signs(product: &Product) -> Vec<Vec<Value>> {
+    product.sql(
+        "SELECT suspicion_id, value, threshold, strength, energy_wh, bound_wh, coverage_pct, first_day, last_day, evidence, feeder_id \
+         FROM suspicions WHERE stands ORDER BY suspicion_id",
+    )
+}
+
+const TECHNICAL: &str = "/api/v1/nodes/D/audit/technical?month=2026-04";
+
+#[test]
+fn late_reads_restate_a_month_and_the_order_of_files_changes_no_row() {
+    let folder = tempfile::tempdir().unwrap();
+    files(folder.path());
+    let mut late = "meter_id,interval_end,import_wh\n".to_owned();
+    let silent = CONSUMERS + 3;
+    for quarter in 1..=QUARTERS {
+        writeln!(late, "M{silent},{},{}", end_of(quarter), counted(silent, quarter)).unwrap();
+    }
+    let file = |kind: &str| folder.path().join(format!("{kind}.csv"));
+    let product = Product::start(&folder.path().join("in_order"), &SETTINGS);
+    for kind in ["nodes", "meters", "connections", "billing", "events", "reads"] {
+        product.import(&file(kind));
+    }
+    product.wait_applied();
+    product.checkpoint();
+    wait_for(&product, TECHNICAL, |answer| answer["suspicious"] == 1);
+    // With the silent meter's reads its DT is covered, and is judged.
+    let reads = std::fs::read_to_string(file("reads")).unwrap();
+    std::fs::write(file("reads"), &late).unwrap();
+    product.import(&file("reads"));
+    product.wait_applied();
+    product.checkpoint();
+    let both = wait_for(&product, TECHNICAL, |answer| answer["suspicious"] == 2);
+    assert_eq!(
+        both["dts"][0]["reasons"], "unaccounted_energy, night_residual",
+        "{both}"
+    );
+    wait_for(&product, COMMERCIAL, |answer| answer["suspicious"] == 3);
+    let in_order = signs(&product);
+    assert_eq!(product.interrupt().0, Some(0));
+
+    // All reads at once, the newest first, before anybody says whose they are.
+    let mut rows: Vec<&str> = reads.lines().skip(1).chain(late.lines().skip(1)).collect();
+    rows.reverse();
+    std::fs::write(
+        file("reads"),
+        format!("meter_id,interval_end,import_wh\n{}\n", rows.join("\n")),
+    )
+    .unwrap();
+    let product = Product::start(&folder.path().join("reversed"), &SETTINGS);
+    for kind in ["reads", "events", "billing", "connections", "meters", "nodes"] {
+        product.import(&file(kind));
+    }
+    product.wait_applied();
+    product.checkpoint();
+    wait_for(&product, TECHNICAL, |answer| answer["suspicious"] == 2);
+    wait_for(&product, COMMERCIAL, |answer| answer["suspicious"] == 3);
+    let reversed = signs(&product);
+    assert_eq!(reversed, in_order);
+    assert_eq!(product.interrupt().0, Some(0));
+}

@@ -13,7 +13,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Arc, mpsc},
+    sync::Arc,
     time::Duration,
 };
 
@@ -23,7 +23,6 @@ use gridtally_schemas::{
     Clock, Day, UtcMicros, Zone,
     table::{self, TableSchema},
 };
-use tokio::{runtime::Builder, sync::watch};
 
 use super::{EngineError, Shared, Store, StoreError, upkeep::Running};
 use crate::{
@@ -93,25 +92,7 @@ pub(super) struct Suspecting<S> {
 impl<S: Store> Suspecting<S> {
     /// Starts the thread.
     pub(super) fn spawn(self) -> Result<Running, EngineError> {
-        let runtime = Builder::new_current_thread()
-            .enable_time()
-            .build()
-            .map_err(EngineError::Thread)?;
-        let (stop, mut stopped) = watch::channel(false);
-        let (ending, ended) = mpsc::sync_channel::<()>(1);
-        let body = move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    _ = stopped.wait_for(|stopped| *stopped) => {}
-                    () = self.run() => {}
-                }
-            });
-            runtime.shutdown_background();
-            drop(ending);
-        };
-        let thread = std::thread::Builder::new().name("suspicion".to_owned());
-        thread.spawn(body).map_err(EngineError::Thread)?;
-        Ok(Running::new(stop, ended))
+        Running::start("suspicion", || async move { self.run().await })
     }
 
     async fn run(&self) {

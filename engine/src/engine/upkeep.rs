@@ -92,8 +92,32 @@ pub(super) struct Running {
 }
 
 impl Running {
-    pub(super) const fn new(stop: watch::Sender<bool>, ended: mpsc::Receiver<()>) -> Self {
-        Self { stop, ended }
+    /// Starts what `run` gives on a thread of its own; it ends when it is stopped.
+    pub(super) fn start<F: Future<Output = ()>>(
+        name: &str,
+        run: impl FnOnce() -> F + Send + 'static,
+    ) -> Result<Self, EngineError> {
+        let runtime = Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(EngineError::Thread)?;
+        let (stop, mut stopped) = watch::channel(false);
+        let (ending, ended) = mpsc::sync_channel::<()>(1);
+        let body = move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    // A sender that is gone means the same: nobody needs it any more.
+                    _ = stopped.wait_for(|stopped| *stopped) => {}
+                    () = run() => {}
+                }
+            });
+            // Writes under way on its blocking threads end by themselves.
+            runtime.shutdown_background();
+            drop(ending);
+        };
+        let thread = std::thread::Builder::new().name(name.to_owned());
+        thread.spawn(body).map_err(EngineError::Thread)?;
+        Ok(Self { stop, ended })
     }
 
     /// Ends the pass under way between two steps, and waits for the thread, at most [`STOP_MAX`].
@@ -121,27 +145,7 @@ pub(super) struct Keeper<S> {
 impl<S: Store> Keeper<S> {
     /// Starts the thread.
     pub(super) fn spawn(self) -> Result<Running, EngineError> {
-        let runtime = Builder::new_current_thread()
-            .enable_time()
-            .build()
-            .map_err(EngineError::Thread)?;
-        let (stop, mut stopped) = watch::channel(false);
-        let (ending, ended) = mpsc::sync_channel::<()>(1);
-        let body = move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    // A sender that is gone means the same: nobody needs the tables kept any more.
-                    _ = stopped.wait_for(|stopped| *stopped) => {}
-                    () = self.run() => {}
-                }
-            });
-            // Writes under way on its blocking threads end by themselves.
-            runtime.shutdown_background();
-            drop(ending);
-        };
-        let thread = std::thread::Builder::new().name("upkeep".to_owned());
-        thread.spawn(body).map_err(EngineError::Thread)?;
-        Ok(Running::new(stop, ended))
+        Running::start("upkeep", || async move { self.run().await })
     }
 
     async fn run(&self) {
