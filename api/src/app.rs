@@ -47,6 +47,8 @@ pub struct ApiSettings {
     pub hosts: Vec<String>,
     /// Certificate and key; `None`: TLS is not spoken. With one, nothing else is.
     pub tls: Option<Tls>,
+    /// Share of the consumers below a node that a commercial audit list holds, per cent. Default 10 (FRAMES).
+    pub audit_share_pct: f64,
 }
 
 impl Default for ApiSettings {
@@ -60,6 +62,7 @@ impl Default for ApiSettings {
             deadline: Duration::from_secs(30),
             hosts: Vec::new(),
             tls: None,
+            audit_share_pct: 10.0,
         }
     }
 }

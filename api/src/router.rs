@@ -18,7 +18,7 @@ use crate::{
     parameters::short,
     problem::{self, Problem},
     routes::{
-        accountability, accounting, balance, compensation, consumers, edits, explanation, import,
+        accountability, accounting, audit, balance, compensation, consumers, edits, explanation, import,
         interruptions, nodes, operations, outages, page, places, public, quality, quarantine, reliability,
         revenue, sql, stream, summary, webhooks,
     },
@@ -48,6 +48,16 @@ fn routes_that_read(deadline: Duration) -> Vec<Route> {
         ("/api/v1/nodes/{id}/children", deadline, get(nodes::children)),
         ("/api/v1/nodes/{id}/balance", deadline, get(balance::get)),
         ("/api/v1/nodes/{id}/reliability", deadline, get(reliability::get)),
+        (
+            "/api/v1/nodes/{id}/audit/technical",
+            deadline,
+            get(audit::technical),
+        ),
+        (
+            "/api/v1/nodes/{id}/audit/commercial",
+            deadline,
+            get(audit::commercial),
+        ),
         ("/api/v1/places", deadline, get(places::get)),
         ("/api/v1/consumers", deadline, get(consumers::list)),
         ("/api/v1/data-quality", deadline, get(quality::get)),

@@ -2,6 +2,7 @@
 
 pub(crate) mod accountability;
 pub(crate) mod accounting;
+pub(crate) mod audit;
 pub(crate) mod balance;
 pub(crate) mod compensation;
 pub(crate) mod consumers;

@@ -34,6 +34,7 @@ mod mqtt;
 mod outage;
 mod pg;
 mod revenue;
+mod suspicion;
 mod vee;
 mod webhook;
 
@@ -55,6 +56,7 @@ pub(crate) struct Plan {
     pub(crate) http: http::HttpPlan,
     pub(crate) pg: Option<pg::PgPlan>,
     pub(crate) flight: Option<flight::FlightPlan>,
+    pub(crate) audit_share_pct: f64,
     pub(crate) subscribe: Option<SubscribeConfig>,
     pub(crate) enrolment: Enrolment,
     pub(crate) sql: SqlPlan,
@@ -96,6 +98,7 @@ impl Plan {
             http: http::plan(config)?,
             pg: pg::plan(config)?,
             flight: flight::plan(config)?,
+            audit_share_pct: suspicion::share_pct(config)?,
             subscribe: subscribe_config(config)?,
             enrolment: enrolment(config)?,
             sql: SqlPlan {
@@ -211,6 +214,7 @@ fn engine_config(config: &Config, zone: &Zone) -> Result<EngineConfig, ConfigErr
             every: config.seconds("tables.compact_minutes", 1..=1_440)? * 60,
             versions_kept: config.seconds("tables.versions_kept_hours", 1..=720)? * 3_600,
         },
+        suspicion: suspicion::settings(config)?,
         ..EngineConfig::default()
     })
 }

@@ -17,7 +17,7 @@ use std::{
 
 use arrow::error::ArrowError;
 use gridtally_ingest::log::{Log, LogError, Position};
-use gridtally_schemas::{Clock, UtcMicros, record::RecordError};
+use gridtally_schemas::{Clock, Day, UtcMicros, record::RecordError};
 use parking_lot::{RwLock, RwLockWriteGuard};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -41,6 +41,7 @@ mod quarantine;
 mod rate;
 pub(crate) mod recovery;
 mod store;
+mod suspicion;
 #[cfg(test)]
 mod tests;
 mod upkeep;
@@ -54,6 +55,7 @@ use history::HistoryReader;
 use quarantine::QuarantineReader;
 pub use quarantine::{Waiting, WaitingPage};
 pub use store::{Store, StoreError};
+pub use suspicion::{Suspicion, SuspicionSettings};
 pub use upkeep::{Upkeep, Upkept};
 
 /// How the engine runs.
@@ -72,6 +74,8 @@ pub struct EngineConfig {
     pub waiting_rows_max: usize,
     /// How the tables are kept in order beside the appends.
     pub upkeep: Upkeep,
+    /// How past months are judged for suspicions.
+    pub suspicion: SuspicionSettings,
 }
 
 impl Default for EngineConfig {
@@ -83,6 +87,7 @@ impl Default for EngineConfig {
             checkpoint_rows: 2_000_000,
             waiting_rows_max: 10_000_000,
             upkeep: Upkeep::default(),
+            suspicion: SuspicionSettings::default(),
         }
     }
 }
@@ -417,6 +422,14 @@ impl Engine {
             Some(month) => self.history.of(month, id, versions_max).await,
             None => Ok(Vec::new()),
         }
+    }
+
+    /// The signs of a month that are seen, as published, by id.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the table cannot be read.
+    pub async fn suspicions(&self, month: Day) -> Result<Vec<Suspicion>, EngineError> {
+        self.history.suspicions(month).await
     }
 
     /// Published versions of outages by their number in the table, from after `sequence` on, `versions_max` at most: a change feed. What it

@@ -10,6 +10,7 @@
 //! - [`reliability`]: the indices that come of them
 //! - [`world`]: the live picture that ties them together
 //! - [`compensation`]: regulations as data, and the ledger of what consumers are owed (pure; [`world`] drives it)
+//! - [`suspicion`]: where energy is lost that nobody pays for, and whom to look at (pure)
 //! - [`storage`], [`tables`]: Delta tables on storage that really syncs
 //! - [`engine`]: the thread that drives it, checkpoints, recovery
 //! - [`view`]: definitions over the tables, which SQL knows by name
@@ -28,6 +29,7 @@ pub mod revenue;
 mod rig;
 pub mod state;
 pub mod storage;
+pub mod suspicion;
 pub mod tables;
 pub mod vee;
 pub mod verify;

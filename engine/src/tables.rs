@@ -19,6 +19,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -320,6 +321,20 @@ impl Tables {
     pub async fn days(&self, schema: &'static TableSchema) -> Result<BTreeSet<Day>, TablesError> {
         let snapshot = self.table(schema)?.snapshot().await?;
         files::days(schema, &snapshot).await
+    }
+
+    /// A figure of the data files of a table that are of these days or months (of all where it is not split): another, as good as
+    /// certainly, once a row was added or files were compacted.
+    ///
+    /// # Errors
+    /// When the table cannot be loaded.
+    pub async fn files_digest(
+        &self,
+        schema: &'static TableSchema,
+        parts: RangeInclusive<Day>,
+    ) -> Result<u64, TablesError> {
+        let snapshot = self.table(schema)?.snapshot().await?;
+        files::digest(schema, &snapshot, parts).await
     }
 
     /// The newest snapshot of a table, for DataFusion.

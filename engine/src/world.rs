@@ -45,6 +45,7 @@ pub mod revenue;
 pub(crate) mod rows;
 mod settle;
 mod sums;
+pub(crate) mod suspicion;
 #[cfg(test)]
 pub(crate) mod tests;
 pub(crate) mod vee;

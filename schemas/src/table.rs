@@ -17,6 +17,7 @@ mod progress;
 mod reading;
 mod regulation;
 mod revenue;
+mod suspicion;
 mod view;
 
 pub use accounting::{ENERGY_ACCOUNTING_MONTHLY, FEEDER_ACTIONS, FEEDER_MANAGERS};
@@ -30,6 +31,7 @@ pub use regulation::{
     RELIABILITY_MONTHLY,
 };
 pub use revenue::{BILLING, BILLING_ADJUSTMENTS, DISCOM_ACCOUNTS, FEEDER_REVENUE_MONTHLY};
+pub use suspicion::SUSPICIONS;
 pub use view::{CONSUMPTION_BANDS_MONTHLY, PROSUMER_ACCOUNTING_MONTHLY};
 
 /// Every table of the contract: first those that are published today, then those that later work fills.
@@ -60,6 +62,7 @@ pub static ALL: &[&TableSchema] = &[
     &SERVICE_REQUESTS,
     &CLAIMS,
     &FEEDER_REVENUE_MONTHLY,
+    &SUSPICIONS,
     &DISCOM_ACCOUNTS,
     &ENERGY_ACCOUNTING_MONTHLY,
     &FEEDER_MANAGERS,

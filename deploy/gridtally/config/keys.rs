@@ -372,6 +372,30 @@ pub(crate) const KEYS: &[Key] = &[
         "and one billed more than this in the high band; between them is the medium one",
     ),
     key(
+        "suspicion.every_seconds",
+        "GRIDTALLY_SUSPICION_EVERY_SECONDS",
+        "3600",
+        "pause between two looks for past months to judge for suspicions, seconds; never: none is judged",
+    ),
+    key(
+        "suspicion.wait_hours",
+        "GRIDTALLY_SUSPICION_WAIT_HOURS",
+        "48",
+        "a month is judged once it is over for this long, hours",
+    ),
+    key(
+        "suspicion.months",
+        "GRIDTALLY_SUSPICION_MONTHS",
+        "3",
+        "closed months that are judged again when something of them changes, the newest",
+    ),
+    key(
+        "suspicion.share_pct",
+        "GRIDTALLY_SUSPICION_SHARE_PCT",
+        "10",
+        "share of the consumers below a node that a commercial audit list holds, per cent",
+    ),
+    key(
         "outage.estimate_outages_min",
         "GRIDTALLY_OUTAGE_ESTIMATE_OUTAGES_MIN",
         "5",

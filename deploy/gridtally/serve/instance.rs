@@ -467,6 +467,7 @@ fn api_state(
             import_bytes_max: plan.http.import_bytes_max,
             hosts: plan.http.hosts.clone(),
             tls: plan.http.tls.clone(),
+            audit_share_pct: plan.audit_share_pct,
             upload_dir,
             ..ApiSettings::default()
         },

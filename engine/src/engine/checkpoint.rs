@@ -54,6 +54,9 @@ pub(crate) static FROM_TIME: [&TableSchema; 12] = [
     &table::CHECKPOINTS,
 ];
 
+/// Tables that a job writes beside the checkpoints, from what they published.
+pub(crate) static BESIDE: [&TableSchema; 1] = [&table::SUSPICIONS];
+
 /// Tables that the log says and that hold derived rows too: estimates, exceptions, and what events mean by another map. Those are the difference between the picture and
 /// the table, as balances are, so they are commits of their own with transactions of their own, under this name.
 pub(crate) static DERIVED: [(&TableSchema, &str); 3] = [

@@ -19,6 +19,7 @@ use super::{
     checkpoint::{Checkpointer, Transactions, Written},
     command::Command,
     rate::Rate,
+    suspicion::Suspecting,
     upkeep::{Keeper, Running},
 };
 use crate::{
@@ -90,6 +91,7 @@ pub(super) struct Driver<S> {
     /// The last record that the last checkpoint held.
     checkpointed: Position,
     upkeep: Running,
+    suspecting: Running,
     writing: Option<Writing<S>>,
     asked: Vec<Command>,
     /// How far some table was at the start: nothing is published before that is applied, so that no table goes back.
@@ -129,8 +131,16 @@ impl<S: Store> Driver<S> {
             zone: zone.clone(),
             shared: Arc::clone(&shared),
         };
+        let suspecting = Suspecting {
+            settings: config.suspicion.clone(),
+            store: Arc::clone(&store),
+            clock: clock.clone(),
+            zone: zone.clone(),
+            shared: Arc::clone(&shared),
+        };
         Ok(Self {
             upkeep: upkeep.spawn()?,
+            suspecting: suspecting.spawn()?,
             synced: log.subscribe(),
             replay_through: transactions
                 .values()
@@ -177,6 +187,7 @@ impl<S: Store> Driver<S> {
                 let _ = shared.failure.set(Arc::new(error));
             }
             self.upkeep.stop();
+            self.suspecting.stop();
             // Only now are waiting commands dropped: whoever waits finds the failure.
             drop(self);
             shared.ended.send_replace(true);

@@ -1,6 +1,10 @@
 //! Looking at published versions of outages and of compensation entries, beside the engine's thread.
 
-use std::{collections::BTreeSet, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use arrow::array::RecordBatch;
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::BoxStream};
@@ -9,7 +13,10 @@ use gridtally_schemas::{
     table::{self, TableSchema},
 };
 
-use super::{EngineError, Store, StoreError};
+use super::{
+    EngineError, Store, StoreError,
+    suspicion::{Suspicion, standing},
+};
 use crate::{
     outage::OutageId,
     world::{
@@ -26,6 +33,9 @@ trait HistoryTable: Send + Sync {
     /// Rows of this month and id of `outages`, and perhaps others.
     fn of(&self, month: Day, id: OutageId) -> BoxFuture<'_, Result<Batches, StoreError>>;
 
+    /// Rows of this month of `suspicions`.
+    fn suspicions(&self, month: Day) -> BoxFuture<'_, Result<Batches, StoreError>>;
+
     /// Rows of a table with a greater number in a column, and perhaps others.
     fn after(
         &self,
@@ -41,6 +51,15 @@ impl<S: Store> HistoryTable for Of<S> {
     fn of(&self, month: Day, id: OutageId) -> BoxFuture<'_, Result<Batches, StoreError>> {
         let ids = BTreeSet::from([id.to_string()]);
         async move { self.0.scan_part(&table::OUTAGES, month, &ids).await }.boxed()
+    }
+
+    fn suspicions(&self, month: Day) -> BoxFuture<'_, Result<Batches, StoreError>> {
+        async move {
+            self.0
+                .scan_part(&table::SUSPICIONS, month, &BTreeSet::new())
+                .await
+        }
+        .boxed()
     }
 
     fn after(
@@ -120,6 +139,25 @@ impl HistoryReader {
         versions.sort_by_key(|version| version.version);
         let surplus = versions.len().saturating_sub(versions_max);
         Ok(versions.split_off(surplus))
+    }
+
+    /// The signs of a month that are seen, by id.
+    pub(super) async fn suspicions(&self, month: Day) -> Result<Vec<Suspicion>, EngineError> {
+        let failed = |source: StoreError| EngineError::Read {
+            table: table::SUSPICIONS.name,
+            source,
+        };
+        let mut batches = self.0.suspicions(month).await.map_err(failed)?;
+        let mut stands = std::collections::HashMap::new();
+        while let Some(batch) = batches.next().await {
+            standing(&batch.map_err(failed)?, &mut stands).map_err(EngineError::Restore)?;
+        }
+        let seen = stands
+            .into_iter()
+            .filter_map(|(id, standing)| Some((id, standing.seen()?)));
+        let seen: BTreeMap<String, Suspicion> = seen.collect();
+        let of_month = |suspicion: &Suspicion| suspicion.month == month;
+        Ok(seen.into_values().filter(of_month).collect())
     }
 
     /// The versions with the lowest numbers above `number`, `versions_max` at most, by number.

@@ -1,6 +1,6 @@
 //! What the engine asks of the tables, so that recovery can be tested against tables that fail where a test wants them to.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, ops::RangeInclusive, time::Duration};
 
 use arrow::array::RecordBatch;
 use datafusion::{
@@ -81,6 +81,17 @@ pub trait Store: Send + Sync + 'static {
         &self,
         table: &'static TableSchema,
     ) -> impl Future<Output = Result<BTreeSet<Day>, StoreError>> + Send;
+
+    /// A figure of the data files of a table that are of these civil days or months (as the table is split; of all where it is not): where
+    /// it is the same, so are the rows.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    fn files_digest(
+        &self,
+        table: &'static TableSchema,
+        parts: RangeInclusive<Day>,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
     /// The rows of a table that are of this civil day or month (as the table is split) and whose first key column is one of `ids` (none
     /// named: of all), and perhaps others, in no order.
@@ -178,6 +189,14 @@ impl Store for Tables {
 
     async fn days(&self, table: &'static TableSchema) -> Result<BTreeSet<Day>, StoreError> {
         Ok(Tables::days(self, table).await?)
+    }
+
+    async fn files_digest(
+        &self,
+        table: &'static TableSchema,
+        parts: RangeInclusive<Day>,
+    ) -> Result<u64, StoreError> {
+        Ok(Tables::files_digest(self, table, parts).await?)
     }
 
     async fn scan_part(

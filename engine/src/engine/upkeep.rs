@@ -14,7 +14,7 @@ use tokio::{runtime::Builder, sync::watch};
 
 use super::{
     EngineError, Shared, Store,
-    checkpoint::{FROM_LOG, FROM_TIME},
+    checkpoint::{BESIDE, FROM_LOG, FROM_TIME},
     drive::micros,
 };
 use crate::tables::{VERSIONS_KEPT_MAX, chain};
@@ -92,13 +92,41 @@ pub(super) struct Running {
 }
 
 impl Running {
+    /// Starts what `run` gives on a thread of its own; it ends when it is stopped.
+    pub(super) fn start<F: Future<Output = ()>>(
+        name: &str,
+        run: impl FnOnce() -> F + Send + 'static,
+    ) -> Result<Self, EngineError> {
+        let runtime = Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(EngineError::Thread)?;
+        let (stop, mut stopped) = watch::channel(false);
+        let (ending, ended) = mpsc::sync_channel::<()>(1);
+        let body = move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    // A sender that is gone means the same: nobody needs it any more.
+                    _ = stopped.wait_for(|stopped| *stopped) => {}
+                    () = run() => {}
+                }
+            });
+            // Writes under way on its blocking threads end by themselves.
+            runtime.shutdown_background();
+            drop(ending);
+        };
+        let thread = std::thread::Builder::new().name(name.to_owned());
+        thread.spawn(body).map_err(EngineError::Thread)?;
+        Ok(Self { stop, ended })
+    }
+
     /// Ends the pass under way between two steps, and waits for the thread, at most [`STOP_MAX`].
     pub(super) fn stop(&self) {
         self.stop.send_replace(true);
         // The thread never sends: it drops its end.
         if self.ended.recv_timeout(STOP_MAX) == Err(mpsc::RecvTimeoutError::Timeout) {
             tracing::warn!(
-                "a compaction is still in a step of its own; what it leaves goes with a later vacuum"
+                "a thread beside the engine is still in a step of its own; files that it leaves go with a later vacuum"
             );
         }
     }
@@ -117,27 +145,7 @@ pub(super) struct Keeper<S> {
 impl<S: Store> Keeper<S> {
     /// Starts the thread.
     pub(super) fn spawn(self) -> Result<Running, EngineError> {
-        let runtime = Builder::new_current_thread()
-            .enable_time()
-            .build()
-            .map_err(EngineError::Thread)?;
-        let (stop, mut stopped) = watch::channel(false);
-        let (ending, ended) = mpsc::sync_channel::<()>(1);
-        let body = move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    // A sender that is gone means the same: nobody needs the tables kept any more.
-                    _ = stopped.wait_for(|stopped| *stopped) => {}
-                    () = self.run() => {}
-                }
-            });
-            // Writes under way on its blocking threads end by themselves.
-            runtime.shutdown_background();
-            drop(ending);
-        };
-        let thread = std::thread::Builder::new().name("upkeep".to_owned());
-        thread.spawn(body).map_err(EngineError::Thread)?;
-        Ok(Running { stop, ended })
+        Running::start("upkeep", || async move { self.run().await })
     }
 
     async fn run(&self) {
@@ -161,7 +169,7 @@ impl<S: Store> Keeper<S> {
             passes: 1,
             ..Upkept::default()
         };
-        for table in FROM_LOG.into_iter().chain(FROM_TIME) {
+        for table in FROM_LOG.into_iter().chain(FROM_TIME).chain(BESIDE) {
             self.keep(table, &mut pass).await;
         }
         pass.last_pass_micros = micros(started.elapsed());

@@ -1,6 +1,12 @@
 //! The data files of a table: how rows become Parquet, and how files that were never committed go away.
 
-use std::{collections::BTreeSet, num::NonZeroU64, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    hash::{DefaultHasher, Hash, Hasher},
+    num::NonZeroU64,
+    ops::RangeInclusive,
+    sync::Arc,
+};
 
 use arrow::{
     array::RecordBatch,
@@ -129,6 +135,38 @@ pub(super) async fn days(
         days.extend(of_file.and_then(|text| Day::parse(&text)));
     }
     Ok(days)
+}
+
+/// A figure of the files of these partitions, whatever their order.
+pub(super) async fn digest(
+    schema: &'static TableSchema,
+    snapshot: &DeltaTable,
+    parts: RangeInclusive<Day>,
+) -> Result<u64, TablesError> {
+    let failed = |source| TablesError::Load {
+        table: schema.name,
+        source,
+    };
+    let log_store = snapshot.log_store();
+    let mut files = snapshot
+        .snapshot()
+        .map_err(failed)?
+        .snapshot()
+        .file_views(log_store.as_ref(), None);
+    let mut digest: u64 = 0;
+    while let Some(file) = files.try_next().await.map_err(failed)? {
+        let mut values = file.partition_values_map();
+        let part = schema
+            .partition
+            .and_then(|column| values.remove(column).flatten());
+        let part = part.and_then(|text| Day::parse(&text));
+        if part.is_none_or(|part| parts.contains(&part)) {
+            let mut hasher = DefaultHasher::new();
+            file.path().hash(&mut hasher);
+            digest = digest.wrapping_add(hasher.finish());
+        }
+    }
+    Ok(digest)
 }
 
 /// Gives up what a writer began.

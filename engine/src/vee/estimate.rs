@@ -417,7 +417,7 @@ fn scaled(
 }
 
 /// Kind of a day, as load sees it (DOMAIN section 3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DayKind {
     /// Monday to Friday.
     Weekday,

@@ -439,7 +439,7 @@ impl World {
 }
 
 /// Wh of a bill's kWh, which has at most three decimals.
-pub(super) fn watt_hours(kwh: f64) -> i64 {
+pub(crate) fn watt_hours(kwh: f64) -> i64 {
     #[expect(
         clippy::as_conversions,
         reason = "this program wrote it from whole Wh, far below 2^53"

@@ -31,6 +31,8 @@ pub struct FleetConfig {
     pub prosumer_permille: u16,
     /// DTs at which somebody steals, per thousand in urban areas (twice in rural ones).
     pub theft_permille: u16,
+    /// Further DTs at which somebody hooks on the line from 22 h to 5 h with a steady load, per thousand. Default none.
+    pub night_hook_permille: u16,
     /// DTs without meter, per thousand.
     pub dt_unmetered_permille: u16,
     /// Pairs of neighbouring feeders that are tied, per thousand.
@@ -52,6 +54,7 @@ impl FleetConfig {
             thirty_minute_permille: 200,
             prosumer_permille: 60,
             theft_permille: 90,
+            night_hook_permille: 0,
             dt_unmetered_permille: 40,
             boundary_permille: 400,
             imperfections: Imperfections::usual(),

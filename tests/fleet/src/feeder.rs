@@ -113,8 +113,18 @@ pub struct Theft {
     pub from: crate::Quarter,
 }
 
+/// When a hook draws.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HookHours {
+    /// As a home in a village does.
+    LikeAHome,
+    /// A steady load from 22 h to 5 h.
+    Night,
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Hook {
+    pub(crate) hours: HookHours,
     pub(crate) key: Key,
     pub(crate) base_w: i64,
     pub(crate) from: i64,

@@ -12,7 +12,7 @@ use gridtally_schemas::{IntervalMinutes, IntervalRead, Zone, network::Prosumer};
 
 use crate::{
     calendar::{Moment, Quarter},
-    feeder::{Consumer, Dt, Feeder, Meter, Tie},
+    feeder::{Consumer, Dt, Feeder, HookHours, Meter, Tie},
     prng::signed,
     shape::{self, Category},
 };
@@ -191,8 +191,14 @@ fn dt_flow(dt: &Dt, sky: &Sky<'_>, counts: &mut Vec<Count>) -> DtFlow {
         .filter(|hook| supplied && hook.from <= moment.quarter.0)
     {
         let draw = hook.key.at(moment.quarter.0);
-        let level = Category::DomesticRural.row(&moment.levels);
-        flow.stolen_wh += hook.base_w * level * signed(draw.between(700, 1_300)) / 4_000_000;
+        flow.stolen_wh += match hook.hours {
+            HookHours::LikeAHome => {
+                let level = Category::DomesticRural.row(&moment.levels);
+                hook.base_w * level * signed(draw.between(700, 1_300)) / 4_000_000
+            }
+            HookHours::Night if !(20..88).contains(&moment.of_day) => hook.base_w / 4,
+            HookHours::Night => 0,
+        };
     }
     let drawn = flow.consumer_import_wh + flow.unmetered_wh + flow.stolen_wh;
     let load_permille = of_rating(drawn.max(flow.consumer_export_wh), dt);

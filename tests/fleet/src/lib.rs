@@ -11,6 +11,7 @@
 //! - [`flow`]: energies of one feeder in one quarter hour
 //! - [`defect`]: what is wrong with meters, for validation to find
 //! - [`mapping`]: who is recorded on another DT than its own, for validation to find
+//! - [`fraud`]: tamper events with a drop, and bills below the reads, for suspicion to find
 //! - [`delivery`]: which reads arrive on time, late, twice, corrected or never
 //! - [`truth`]: what the balances are, and what they must be given what was delivered
 //! - [`files`]: master data and truth on disk
@@ -23,6 +24,7 @@ pub mod delivery;
 pub mod feeder;
 pub mod files;
 pub mod flow;
+pub mod fraud;
 pub mod layout;
 pub mod mapping;
 mod prng;

@@ -5,7 +5,7 @@ use gridtally_schemas::{
     network::{MeterRole, Metering, Prosumer, Supply},
 };
 
-use super::{Consumer, Dt, Feeder, Hook, Meter, MeterRef, Tie};
+use super::{Consumer, Dt, Feeder, Hook, HookHours, Meter, MeterRef, Tie};
 use crate::{
     layout::{FeederKind, Fleet},
     prng::{Key, count, signed},
@@ -222,6 +222,14 @@ fn draw_dt(fleet: &Fleet, kind: FeederKind, key: Key, of: (u64, IntervalMinutes)
     let theft_permille = fleet.config().theft_permille * if kind.is_rural() { 2 } else { 1 };
     if !pumps_only && key.part(7).chance_permille(theft_permille) {
         steal(fleet, &mut dt);
+    } else if !pumps_only && key.part(8).chance_permille(fleet.config().night_hook_permille) {
+        let key = key.part(31);
+        dt.hook = Some(Hook {
+            hours: HookHours::Night,
+            key: key.part(6),
+            base_w: signed(key.part(7).between(2_000, 6_000)),
+            from: crate::Quarter::containing(fleet.config().start).0,
+        });
     }
     dt
 }
@@ -252,6 +260,7 @@ fn steal(fleet: &Fleet, dt: &mut Dt) {
         }
         None => {
             dt.hook = Some(Hook {
+                hours: HookHours::LikeAHome,
                 key: key.part(6),
                 base_w: signed(key.part(7).between(800, 3_500)),
                 from,
