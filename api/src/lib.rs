@@ -8,6 +8,7 @@
 //! - `pg`: the same by PostgreSQL's wire protocol
 //! - `routes`: one module per route or family of routes
 //! - `figures`: a loss with what it takes to trust it (BAL-2), the same everywhere
+//! - [`guide`]: the auditor's guide, its page and its questions
 //! - `form`: JSON, CSV or Arrow, entity tags
 //! - [`webhook`]: telling other systems what happened
 //! - `problem`: errors (RFC 9457)
@@ -18,6 +19,7 @@ mod app;
 mod figures;
 mod form;
 mod guard;
+pub mod guide;
 mod look;
 mod metrics;
 mod openapi;

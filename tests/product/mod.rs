@@ -9,7 +9,10 @@ pub mod psql;
 pub mod publisher;
 pub mod receiver;
 pub mod relay;
+pub mod slt;
 pub mod town;
+pub mod village;
+pub mod wire;
 
 use std::{
     io::{BufRead, BufReader},

@@ -5,10 +5,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use arrow::{
-    array::RecordBatch,
-    datatypes::{Field, Schema, SchemaRef},
-};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::{
     catalog::{CatalogProvider, MemoryCatalogProvider},
     error::{DataFusionError, Result},
@@ -23,6 +20,7 @@ use datafusion::{
 use super::{
     allow,
     protocol::{Ask, Given, Parameter},
+    zoned,
 };
 use facts::Facts;
 use relations::{INFORMATION_SCHEMA, PG_CATALOG, System};
@@ -134,7 +132,7 @@ fn innermost(statement: &TopStatement) -> Option<&Statement> {
 }
 
 /// The same, to be changed.
-fn innermost_mut(statement: &mut TopStatement) -> Option<&mut Statement> {
+pub(super) fn innermost_mut(statement: &mut TopStatement) -> Option<&mut Statement> {
     if let TopStatement::Explain(explain) = statement {
         return innermost_mut(&mut explain.statement);
     }
@@ -174,6 +172,7 @@ fn prepared(statement: &mut Statement, given: &[Parameter], zone: &str) -> Resul
         // A value that is not of its type, as PostgreSQL says it.
         DataFusionError::ArrowError(Box::new(arrow::error::ArrowError::ParseError(problem)), None)
     })?;
+    zoned::keep_offsets(statement);
     rewrite::rewrite(statement);
     names::name(statement);
     Ok(())
@@ -202,14 +201,4 @@ pub(super) fn shown(schema: &Schema) -> SchemaRef {
         })
         .collect();
     Arc::new(Schema::new(fields))
-}
-
-/// A batch under those names.
-pub(super) fn renamed(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
-    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    Ok(RecordBatch::try_new_with_options(
-        Arc::clone(schema),
-        batch.columns().to_vec(),
-        &options,
-    )?)
 }
