@@ -31,8 +31,8 @@ const KINDS: [&str; 12] = [
     "claims",
 ];
 
-/// The outage of Temple Road: it began at 10:00 in India.
-const OUTAGE: &str = "T1.20260401T0430";
+/// The outage of Temple Road: an id names the feeder and the minute of UTC in which it began.
+const OUTAGE: &str = "F1.20260401T0430";
 
 fn files() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sql/data")
@@ -75,6 +75,8 @@ fn start(folder: &Path, now: &str) -> Product {
             ("engine.tick_ms", "100"),
             ("compensation.regulation", "IN-MH-MERC-2021"),
             ("vee.estimate_after_hours", "24"),
+            // Here every meter counts the same all day.
+            ("vee.stuck_hours", "48"),
         ],
     )
 }

@@ -297,9 +297,26 @@ fn zone_of(expr: &Expr, schema: &dyn ExprSchema) -> Option<Arc<str>> {
     }
 }
 
+/// A time as text that ends with its minutes, with seconds: `2026-04-01 00:30` is one to people and to PostgreSQL.
+fn with_seconds(expr: Expr) -> Transformed<Expr> {
+    let Expr::Literal(ScalarValue::Utf8(Some(text)), metadata) = expr else {
+        return Transformed::no(expr);
+    };
+    let whole = text.trim();
+    let minutes = whole.get(..16).filter(|minutes| minutes.get(13..14) == Some(":"));
+    match minutes.zip(whole.get(16..)) {
+        Some((minutes, rest)) if !rest.starts_with(':') => {
+            let text = format!("{minutes}:00{rest}");
+            Transformed::yes(Expr::Literal(ScalarValue::Utf8(Some(text)), metadata))
+        }
+        _ => Transformed::no(Expr::Literal(ScalarValue::Utf8(Some(text)), metadata)),
+    }
+}
+
 /// A day or a time without offset as an instant.
 fn meant_in(expr: Expr, schema: &dyn ExprSchema, zone: &Arc<str>) -> Transformed<Expr> {
     match expr.get_type(schema) {
+        Ok(DataType::Utf8) => with_seconds(expr),
         Ok(DataType::Date32 | DataType::Date64 | DataType::Timestamp(_, None)) => {
             let instant = DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::clone(zone)));
             Transformed::yes(Expr::Cast(Cast::new(Box::new(expr), instant)))

@@ -48,6 +48,8 @@ fn a_time_without_offset_is_meant_in_the_zone() {
     for midnight in [
         "'2026-04-01 00:00:00'",
         "'2026-04-01'",
+        "'2026-04-01 00:00'",
+        "'2026-03-31T18:30Z'",
         "TIMESTAMP '2026-04-01 00:00:00'",
         "DATE '2026-04-01'",
         "CAST('2026-04-01 00:00:00' AS TIMESTAMP)",
