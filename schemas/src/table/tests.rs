@@ -172,7 +172,7 @@ fn every_table_and_column_says_what_it_is_and_every_quantity_its_unit() {
                 !whole || !column.unit.is_empty() || !column.about.contains("energy "),
                 "{name}"
             );
-            let comment = &column.field().metadata()["comment"];
+            let comment = column.field().metadata()["comment"].clone();
             assert!(comment.starts_with(column.about), "{name}: {comment}");
             assert_eq!(
                 comment.contains("(null: "),
