@@ -50,12 +50,11 @@ pub(super) fn columns_in(zone: &Arc<str>, columns: &Schema) -> SchemaRef {
 }
 
 fn field_in(zone: &Arc<str>, field: &Field) -> Field {
-    match field.data_type() {
-        DataType::Timestamp(unit, Some(_)) => field
-            .clone()
-            .with_data_type(DataType::Timestamp(*unit, Some(Arc::clone(zone)))),
-        _ => field.clone(),
-    }
+    let field = field.clone();
+    let DataType::Timestamp(unit, Some(_)) = *field.data_type() else {
+        return field;
+    };
+    field.with_data_type(DataType::Timestamp(unit, Some(Arc::clone(zone))))
 }
 
 /// A result's columns as clients see them: instants are UTC.
@@ -122,32 +121,23 @@ pub(super) fn stored(condition: &Expr) -> Option<Expr> {
         return None;
     }
     let utc = condition.clone().transform(|expr| {
-        Ok(match expr {
-            Expr::Literal(value, metadata) => match in_zone(value, UTC) {
-                Ok(value) => Transformed::yes(Expr::Literal(value, metadata)),
-                Err(value) => Transformed::no(Expr::Literal(value, metadata)),
-            },
-            other => Transformed::no(other),
-        })
+        let utc = if let Expr::Literal(value, metadata) = &expr {
+            in_zone(value, UTC).map(|value| Expr::Literal(value, metadata.clone()))
+        } else {
+            None
+        };
+        Ok(utc.map_or_else(|| Transformed::no(expr), Transformed::yes))
     });
     utc.ok().map(|transformed| transformed.data)
 }
 
-/// The same instant with another zone; the value itself where it is none.
-fn in_zone(value: ScalarValue, zone: &str) -> Result<ScalarValue, ScalarValue> {
-    match value {
-        ScalarValue::TimestampSecond(at, Some(_)) => Ok(ScalarValue::TimestampSecond(at, Some(zone.into()))),
-        ScalarValue::TimestampMillisecond(at, Some(_)) => {
-            Ok(ScalarValue::TimestampMillisecond(at, Some(zone.into())))
-        }
-        ScalarValue::TimestampMicrosecond(at, Some(_)) => {
-            Ok(ScalarValue::TimestampMicrosecond(at, Some(zone.into())))
-        }
-        ScalarValue::TimestampNanosecond(at, Some(_)) => {
-            Ok(ScalarValue::TimestampNanosecond(at, Some(zone.into())))
-        }
-        other => Err(other),
-    }
+/// The same instant with another zone; `None`: it is none.
+fn in_zone(value: &ScalarValue, zone: &str) -> Option<ScalarValue> {
+    let DataType::Timestamp(unit, Some(_)) = value.data_type() else {
+        return None;
+    };
+    let there = DataType::Timestamp(unit, Some(zone.into()));
+    value.cast_to(&there).ok()
 }
 
 /// Makes literals that name their offset instants.
