@@ -29,7 +29,7 @@ use std::{
 
 use product::{
     PATIENCE, Product, have,
-    psql::{LONG, product_with_data, psql, psql_command, psql_error, text, wait_busy, wait_idle},
+    psql::{LONG, by_http, product_with_data, psql, psql_command, psql_error, text, wait_busy, wait_idle},
     python_command,
 };
 use serde_json::{Value, json};
@@ -59,44 +59,6 @@ fn python(product: &Product, kind: &str, argument: &str, input: &Value) -> Optio
         product.errors()
     );
     Some(text(&output.stdout).lines().map(str::to_owned).collect())
-}
-
-/// Rows of `POST /api/v1/sql` as PostgreSQL's text has them, from its CSV: a JSON reader would round the numbers.
-fn by_http(product: &Product, query: &str) -> Vec<Vec<String>> {
-    let body = json!({ "query": query, "format": "csv" }).to_string();
-    let (status, answer) = product.post("/api/v1/sql", "application/json", body.as_bytes());
-    assert_eq!(status, 200, "{query}: {answer}");
-    let mut rows = vec![Vec::new()];
-    let (mut cell, mut quoted, mut was_quoted) = (String::new(), false, false);
-    let mut letters = answer.as_str().unwrap().chars().peekable();
-    while let Some(letter) = letters.next() {
-        match letter {
-            '"' if quoted && letters.next_if_eq(&'"').is_some() => cell.push('"'),
-            '"' => (quoted, was_quoted) = (!quoted, true),
-            ',' | '\n' if !quoted => {
-                let value = std::mem::take(&mut cell);
-                let is_time =
-                    value.len() >= 19 && value.as_bytes()[10] == b'T' && value.as_bytes()[4] == b'-';
-                rows.last_mut().unwrap().push(match value.as_str() {
-                    "" if !was_quoted => "∅".to_owned(),
-                    "true" => "t".to_owned(),
-                    "false" => "f".to_owned(),
-                    _ if is_time => value.replacen('T', " ", 1),
-                    _ => value,
-                });
-                was_quoted = false;
-                if letter == '\n' {
-                    rows.push(Vec::new());
-                }
-            }
-            '\r' if !quoted => {}
-            letter => cell.push(letter),
-        }
-    }
-    // The first line names the columns; after the last there is nothing.
-    rows.pop();
-    rows.remove(0);
-    rows
 }
 
 fn assert_same(by_http: &str, by_pg: &str, query: &str) {

@@ -9,6 +9,7 @@
 //! - `flight`: the same by Arrow Flight SQL
 //! - `routes`: one module per route or family of routes
 //! - `figures`: a loss with what it takes to trust it (BAL-2), the same everywhere
+//! - [`guide`]: the auditor's guide, its page and its questions
 //! - `form`: JSON, CSV or Arrow, entity tags
 //! - [`webhook`]: telling other systems what happened
 //! - `problem`: errors (RFC 9457)
@@ -20,6 +21,7 @@ mod figures;
 mod flight;
 mod form;
 mod guard;
+pub mod guide;
 mod look;
 mod metrics;
 mod openapi;

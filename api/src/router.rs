@@ -164,6 +164,12 @@ fn routes_that_act(deadline: Duration) -> Vec<Route> {
         ("/metrics", deadline, get(metrics::get)),
         ("/openapi.json", deadline, get(page::openapi)),
         ("/docs", deadline, get(page::docs)),
+        ("/docs/auditors-guide", deadline, get(page::guide)),
+        (
+            "/docs/auditors-guide/questions.json",
+            deadline,
+            get(page::guide_questions),
+        ),
         ("/", deadline, get(page::index)),
         ("/ui/{file}", deadline, get(page::file)),
     ]

@@ -46,6 +46,7 @@ pub(crate) mod postgres;
 mod process;
 mod protocol;
 pub mod worker;
+mod zoned;
 
 #[cfg(test)]
 mod tests;

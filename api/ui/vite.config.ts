@@ -17,5 +17,5 @@ export default defineConfig({
     target: 'es2022',
     rollupOptions: { input: ['index.html', 'docs.html'] },
   },
-  server: { proxy: { '/api': proxied, '/openapi.json': proxied, '/metrics': proxied } },
+  server: { proxy: { '/api': proxied, '/openapi.json': proxied, '/docs/auditors-guide': proxied, '/metrics': proxied } },
 });

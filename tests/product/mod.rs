@@ -11,7 +11,10 @@ pub mod publisher;
 pub mod receiver;
 pub mod relay;
 pub mod secure;
+pub mod slt;
 pub mod town;
+pub mod village;
+pub mod wire;
 
 use std::{
     io::{BufRead, BufReader},

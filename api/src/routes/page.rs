@@ -10,24 +10,33 @@ use axum::{
 
 use crate::{
     form::tagged,
-    openapi,
+    guide, openapi,
     problem::{self, Problem},
 };
 
 /// Files of the page by name.
 const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/page_files.rs"));
-/// What an explanation of compensation is read and printed with; it needs no script.
-const EXPLANATION: (&str, &[u8]) = ("explanation.css", include_bytes!("../../ui/explanation.css"));
+/// What an explanation of compensation and the auditor's guide are read and printed with; they need no script.
+const PLAIN: &[(&str, &[u8])] = &[
+    ("explanation.css", include_bytes!("../../ui/explanation.css")),
+    ("guide.css", include_bytes!("../../ui/guide.css")),
+];
 
 const HTML: &str = "text/html; charset=utf-8";
 /// A file with a digest of its content in its name never changes.
 const KEPT: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
 static OPENAPI: LazyLock<String> = LazyLock::new(openapi::document);
+static GUIDE: LazyLock<String> = LazyLock::new(|| guide::page(guide::AUDITORS_GUIDE));
+static QUESTIONS: LazyLock<String> = LazyLock::new(|| {
+    let questions = guide::questions(guide::AUDITORS_GUIDE);
+    serde_json::to_string(&questions).unwrap_or_default()
+});
 
 fn find(name: &str) -> Option<&'static [u8]> {
-    let all = FILES.iter().chain(std::iter::once(&EXPLANATION));
-    all.into_iter()
+    FILES
+        .iter()
+        .chain(PLAIN)
         .find(|(file, _)| *file == name)
         .map(|(_, content)| *content)
 }
@@ -61,6 +70,16 @@ pub(crate) async fn index(headers: HeaderMap) -> Response {
 /// A page to read about the API and to try it.
 pub(crate) async fn docs(headers: HeaderMap) -> Response {
     page("docs.html", &headers)
+}
+
+/// The auditor's guide.
+pub(crate) async fn guide(headers: HeaderMap) -> Response {
+    tagged(&headers, HTML, GUIDE.as_bytes().to_vec())
+}
+
+/// Its questions, which the SQL console offers: a list of `{"title","sql"}`.
+pub(crate) async fn guide_questions(headers: HeaderMap) -> Response {
+    tagged(&headers, "application/json", QUESTIONS.as_bytes().to_vec())
 }
 
 /// A file of the pages.

@@ -31,6 +31,7 @@ use super::{
     as_of::AsOf,
     definition::{self, HISTORY},
     postgres::relations::System,
+    zoned,
 };
 
 /// What each column of each table says.
@@ -64,9 +65,11 @@ impl fmt::Debug for Published {
 }
 
 impl Published {
-    pub(super) fn new(reader: &TablesReader, planner: SessionContext) -> Self {
+    /// `zone` is where times are civil.
+    pub(super) fn new(reader: &TablesReader, planner: SessionContext, zone: &str) -> Self {
+        let zone: Arc<str> = Arc::from(zone);
         let stored = table::published()
-            .map(|schema| Arc::new(StoredTable::new(schema, reader.clone())))
+            .map(|schema| Arc::new(StoredTable::new(schema, reader.clone(), Arc::clone(&zone))))
             .collect();
         Self {
             stored,
@@ -190,7 +193,9 @@ pub(crate) fn tables() -> Result<Vec<(String, SchemaRef)>> {
 /// A table on disk, whose snapshot is taken at the first scan.
 pub(super) struct StoredTable {
     schema: &'static TableSchema,
+    /// Its columns, with instants in the zone.
     columns: SchemaRef,
+    zone: Arc<str>,
     reader: TablesReader,
     snapshot: OnceCell<Arc<dyn TableProvider>>,
 }
@@ -202,10 +207,11 @@ impl fmt::Debug for StoredTable {
 }
 
 impl StoredTable {
-    fn new(schema: &'static TableSchema, reader: TablesReader) -> Self {
+    fn new(schema: &'static TableSchema, reader: TablesReader, zone: Arc<str>) -> Self {
         Self {
             schema,
-            columns: Arc::new(Schema::new(schema.arrow().fields().clone())),
+            columns: zoned::columns_in(&zone, &Schema::new(schema.arrow().fields().clone())),
+            zone,
             reader,
             snapshot: OnceCell::new(),
         }
@@ -223,7 +229,7 @@ impl StoredTable {
                     .provider(self.schema)
                     .await
                     .map_err(|error| DataFusionError::External(Box::new(error)))?;
-                Ok(loaded.unwrap_or_else(|| Arc::new(EmptyTable::new(Arc::clone(&self.columns)))))
+                Ok(loaded.unwrap_or_else(|| Arc::new(EmptyTable::new(zoned::in_utc(&self.columns)))))
             })
             .await
     }
@@ -247,15 +253,17 @@ impl TableProvider for StoredTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let snapshot = self.snapshot().await?;
+        let filters: Vec<Expr> = filters.iter().filter_map(zoned::stored).collect();
         let given: Vec<&Expr> = filters.iter().collect();
         let understood: Vec<Expr> = snapshot
             .supports_filters_pushdown(&given)?
             .into_iter()
-            .zip(filters)
+            .zip(&filters)
             .filter(|(support, _)| *support != TableProviderFilterPushDown::Unsupported)
             .map(|(_, filter)| filter.clone())
             .collect();
-        snapshot.scan(session, projection, &understood, limit).await
+        let scan = snapshot.scan(session, projection, &understood, limit).await?;
+        zoned::shown(scan, &self.zone)
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {

@@ -5,10 +5,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use arrow::{
-    array::RecordBatch,
-    datatypes::{Field, Schema, SchemaRef},
-};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::{
     catalog::{CatalogProvider, MemoryCatalogProvider},
     error::{DataFusionError, Result},
@@ -23,6 +20,7 @@ use datafusion::{
 use super::{
     allow,
     protocol::{Ask, Beyond, Given, Parameter},
+    zoned,
 };
 use facts::Facts;
 use relations::{INFORMATION_SCHEMA, PG_CATALOG, System};
@@ -185,7 +183,7 @@ fn innermost(statement: &TopStatement) -> Option<&Statement> {
 }
 
 /// The same, to be changed.
-fn innermost_mut(statement: &mut TopStatement) -> Option<&mut Statement> {
+pub(super) fn innermost_mut(statement: &mut TopStatement) -> Option<&mut Statement> {
     if let TopStatement::Explain(explain) = statement {
         return innermost_mut(&mut explain.statement);
     }
@@ -227,6 +225,7 @@ fn prepared(statement: &mut Statement, given: &[Parameter], values: Values<'_>) 
         // A value that is not of its type, as PostgreSQL says it.
         DataFusionError::ArrowError(Box::new(arrow::error::ArrowError::ParseError(problem)), None)
     })?;
+    zoned::keep_offsets(statement);
     if values.dialect == Read::AsPostgres {
         rewrite::rewrite(statement);
         names::name(statement);
@@ -258,14 +257,4 @@ pub(super) fn shown(schema: &Schema) -> SchemaRef {
         })
         .collect();
     Arc::new(Schema::new(fields))
-}
-
-/// A batch under those names.
-pub(super) fn renamed(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
-    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    Ok(RecordBatch::try_new_with_options(
-        Arc::clone(schema),
-        batch.columns().to_vec(),
-        &options,
-    )?)
 }

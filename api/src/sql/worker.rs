@@ -17,7 +17,9 @@ use datafusion::{
         disk_manager::{DiskManagerBuilder, DiskManagerMode},
         memory_pool::FairSpillPool,
         runtime_env::RuntimeEnvBuilder,
+        session_state::SessionStateBuilder,
     },
+    optimizer::{Analyzer, AnalyzerRule},
     prelude::{SQLOptions, SessionConfig, SessionContext},
 };
 use futures::TryStreamExt;
@@ -29,6 +31,7 @@ use super::{
     catalog::Published,
     postgres,
     protocol::{self, Ask, Beyond, Done, Failure, FailureKind, Place, Request},
+    zoned,
 };
 
 const CATALOG: &str = "gridtally";
@@ -108,7 +111,8 @@ async fn query(request: &Request, threads: usize, output: &mut impl Write) -> Re
             if !ask.describe {
                 return answer_rows(rows.0, request, output).await;
             }
-            answer_columns(&postgres::shown(rows.0.schema().as_arrow()), &rows.1, output)
+            let columns = postgres::shown(&zoned::in_utc(rows.0.schema().as_arrow()));
+            answer_columns(&columns, &rows.1, output)
         }
         (None, Some(beyond)) => {
             let planned = planned_with_parameters(request, beyond, threads).await;
@@ -116,7 +120,8 @@ async fn query(request: &Request, threads: usize, output: &mut impl Write) -> Re
             if !beyond.describe {
                 return answer_rows(rows.0, request, output).await;
             }
-            answer_columns(&postgres::shown(rows.0.schema().as_arrow()), &rows.1, output)
+            let columns = postgres::shown(&zoned::in_utc(rows.0.schema().as_arrow()));
+            answer_columns(&columns, &rows.1, output)
         }
     }
 }
@@ -145,10 +150,18 @@ async fn planned(request: &Request, threads: usize) -> Result<DataFrame, Failure
         .with_allow_ddl(false)
         .with_allow_dml(false)
         .with_allow_statements(false);
-    context
-        .sql_with_options(&request.query, reading_only)
-        .await
-        .map_err(|error| failure(&error))
+    let planned = async {
+        let state = context.state();
+        let mut statement =
+            state.sql_to_statement(&request.query, &state.config_options().sql_parser.dialect)?;
+        if let Some(inner) = postgres::innermost_mut(&mut statement) {
+            zoned::keep_offsets(inner);
+        }
+        let plan = state.statement_to_plan(statement).await?;
+        reading_only.verify_plan(&plan)?;
+        context.execute_logical_plan(plan).await
+    };
+    planned.await.map_err(|error| failure(&error))
 }
 
 /// The plan of a statement of a client of PostgreSQL, and the types of its parameters.
@@ -177,9 +190,10 @@ async fn planned_with_parameters(
 
 async fn answer_rows(rows: DataFrame, request: &Request, output: &mut impl Write) -> Result<Done, Failure> {
     let mut batches = rows.execute_stream().await.map_err(|error| failure(&error))?;
+    let columns = zoned::in_utc(&batches.schema());
     let columns = match (&request.postgres, &request.common) {
-        (Some(_), _) | (None, Some(_)) => postgres::shown(&batches.schema()),
-        (None, None) => batches.schema(),
+        (Some(_), _) | (None, Some(_)) => postgres::shown(&columns),
+        (None, None) => columns,
     };
     let piece_bytes = request
         .common
@@ -194,12 +208,7 @@ async fn answer_rows(rows: DataFrame, request: &Request, output: &mut impl Write
         let batch = batch.slice(0, batch.num_rows().min(left));
         left = left.saturating_sub(batch.num_rows());
         for piece in pieces(&batch, piece_bytes) {
-            let piece = match (&request.postgres, &request.common) {
-                (Some(_), _) | (None, Some(_)) => {
-                    postgres::renamed(&piece, &columns).map_err(|error| failure(&error))?
-                }
-                (None, None) => piece,
-            };
+            let piece = zoned::batch_as(&piece, &columns).map_err(|error| internal(&error))?;
             stream.write(&piece).map_err(|error| internal(&error))?;
             send(&mut stream, output)?;
         }
@@ -246,9 +255,16 @@ fn context(request: &Request, threads: usize) -> Result<SessionContext, DataFusi
     );
     let reader = Tables::open_read_only(&request.tables_root)
         .map_err(|error| DataFusionError::External(Box::new(error)))?;
-    let context = SessionContext::new_with_config_rt(config, runtime);
+    let rules = std::iter::once(Arc::new(zoned::CivilTimes) as Arc<dyn AnalyzerRule + Send + Sync>);
+    let state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .with_analyzer_rules(rules.chain(Analyzer::new().rules).collect())
+        .build();
+    let context = SessionContext::new_with_state(state);
     let catalog = MemoryCatalogProvider::new();
-    let published = Published::new(&reader, planner);
+    let published = Published::new(&reader, planner, &request.zone);
     published.register_functions(&context, &request.zone);
     let published = match &request.postgres {
         Some(ask) => published.beside(postgres::prepare(&context, &catalog, ask)?),

@@ -3,7 +3,7 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 
 import { go } from './address';
-import { ask, Problem, response, sql, useSql } from './api';
+import { ask, Problem, response, sql, useAsk, useSql } from './api';
 import { clockText, count, hundredths, many } from './format';
 import { Choice, Failed, Ghost } from './parts';
 import { Plot } from './plot';
@@ -12,22 +12,17 @@ import type { Cell, SqlResult } from './types';
 const ROWS_SHOWN = 500;
 const BARS_SHOWN = 40;
 
-const EXAMPLES: [string, string][] = [
-  ['Worst DTs by energy lost', 'SELECT dt_id, SUM(loss_wh) AS loss_wh, SUM(injected_wh) AS injected_wh\nFROM dt_balance\nGROUP BY dt_id\nORDER BY loss_wh DESC NULLS LAST LIMIT 10'],
-  ['Loss of a feeder over time', "SELECT interval_end, loss_pct, coverage_pct\nFROM feeder_balance\nWHERE loss_pct IS NOT NULL\n  AND feeder_id = (SELECT MIN(feeder_id) FROM feeder_balance)\nORDER BY interval_end"],
-  ['Children sum to their parent (BAL-1)', "SELECT n.parent_id, b.day, SUM(b.total_loss_wh) AS of_children_wh, MAX(p.total_loss_wh) AS of_parent_wh\nFROM node_balance_daily b\nJOIN nodes n ON n.node_id = b.node_id AND n.valid_to IS NULL\nJOIN node_balance_daily p ON p.node_id = n.parent_id AND p.day = b.day\nWHERE n.kind <> 'dt'\nGROUP BY 1, 2 ORDER BY 2 DESC, 1 LIMIT 50"],
-  ['Every version of a balance', "SELECT feeder_id, interval_end, version, published_at, reason, loss_pct\nFROM feeder_balance_history\nORDER BY version DESC, interval_end DESC LIMIT 50"],
-  ['What stood published an instant ago', "SELECT node_id, day, loss_pct, coverage_pct, version\nFROM node_balance_daily_as_of('2026-04-02T00:00:00+05:30')\nORDER BY loss_pct DESC NULLS LAST LIMIT 20"],
-  ['Reads by quality', 'SELECT quality, method, COUNT(*) AS reads\nFROM interval_reads\nGROUP BY 1, 2 ORDER BY 3 DESC'],
-  ['Outages by scope and cause', 'SELECT scope, class, cause, COUNT(*) AS outages, SUM(consumers_affected) AS consumers\nFROM outages\nGROUP BY 1, 2, 3 ORDER BY 5 DESC'],
-  ['Compensation by standard', 'SELECT regulation, standard, clause, status, SUM(amount_inr) AS inr\nFROM compensation_entries\nGROUP BY 1, 2, 3, 4 ORDER BY 5 DESC'],
-  ['Arrival of reads (AMISP service levels)', 'SELECT day, 100.0 * by_8h / expected AS by_8h_pct, 100.0 * by_12h / expected AS by_12h_pct, missing\nFROM read_completeness r JOIN nodes n ON n.node_id = r.node_id\nWHERE n.kind = \'discom\' AND expected > 0 ORDER BY day'],
-];
+// Until something else is asked.
+const FIRST = 'SELECT interval_end, feeder_id, total_loss_wh, loss_pct, coverage_pct, status\nFROM feeder_balance\nORDER BY interval_end DESC, feeder_id\nLIMIT 50';
+// The examples are the questions of the auditor's guide, which tests run.
+const GUIDE = '/docs/auditors-guide';
+interface Question { title: string; sql: string }
 
 interface Column { table_name: string; column_name: string; data_type: string; unit: string; about: string; nullable: boolean; null_means: string }
 
 export function SqlConsole({ at }: { at: URLSearchParams }) {
-  const asked = at.get('q') ?? EXAMPLES[0]![1];
+  const asked = at.get('q') ?? FIRST;
+  const examples = useAsk<Question[]>(`${GUIDE}/questions.json`).data ?? [];
   const [query, setQuery] = useState(asked);
   const [result, setResult] = useState<{ of: string; seconds: number; data: SqlResult } | null>(null);
   const [problem, setProblem] = useState<Problem | null>(null);
@@ -42,7 +37,7 @@ export function SqlConsole({ at }: { at: URLSearchParams }) {
     stop.current = new AbortController();
     setBusy(true);
     setProblem(null);
-    go({ q: text === EXAMPLES[0]![1] ? null : text }, true);
+    go({ q: text === FIRST ? null : text }, true);
     const started = performance.now();
     try {
       if (fresh) await ask('/api/v1/checkpoint', { method: 'POST' });
@@ -77,10 +72,10 @@ export function SqlConsole({ at }: { at: URLSearchParams }) {
       <section class="query" aria-label="Query">
         <div class="title"><h1>SQL</h1><span class="id">read-only, on published tables</span></div>
         <form id="sql" onSubmit={(event) => { event.preventDefault(); void run(false); }}>
-          <label class="example">Example <select onChange={(event) => { const text = EXAMPLES[Number(event.currentTarget.value)]?.[1]; if (text) { setQuery(text); void run(false, text); } }}>
-            {EXAMPLES.map(([name, text], index) => <option key={name} value={index} selected={text === query}>{name}</option>)}
-            {!EXAMPLES.some(([, text]) => text === query) && <option value="-1" selected>your own</option>}
-          </select></label>
+          <label class="example">Example <select onChange={(event) => { const text = examples[Number(event.currentTarget.value)]?.sql; if (text) { setQuery(text); void run(false, text); } }}>
+            {examples.map(({ title, sql: text }, index) => <option key={title} value={index} selected={text === query}>{title}</option>)}
+            {!examples.some(({ sql: text }) => text === query) && <option value="-1" selected>your own</option>}
+          </select></label> <a href={GUIDE}>The auditor's guide</a>
           <textarea id="query" ref={editor} rows={Math.min(16, Math.max(5, query.split('\n').length + 1))} spellcheck={false} aria-label="SQL query" value={query} onInput={(event) => setQuery(event.currentTarget.value)}
             onKeyDown={(event) => { if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) { event.preventDefault(); void run(false); } }} />
           <div class="actions">

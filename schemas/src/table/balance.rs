@@ -5,7 +5,10 @@ use super::{
     count, date, energy, percent, text, time,
 };
 
-const METERS_EXPECTED: Column = count("meters_expected", "meters in service that should have reported");
+const METERS_EXPECTED: Column = count(
+    "meters_expected",
+    "meters in service that should have reported, the node's own among them",
+);
 const METERS_REPORTED: Column = count(
     "meters_reported",
     "of those, meters with an actual or edited read",
@@ -38,6 +41,7 @@ const NO_DT_READ: &str = "the DT's meter has no valid read, or the DT has no met
 const NO_DT_SUM: &str = "the DT's own energy is not known, or coverage is below the threshold";
 const NO_FEEDER_READ: &str = "the feeder's meter has no valid read, or the feeder has no meter";
 const NO_BOUNDARY_READ: &str = "a boundary meter has no valid read";
+const NO_FEEDER_PART: &str = "one of its parts is not known";
 const NO_FEEDER_SUM: &str = "one of its parts is not known, or coverage is below the threshold";
 
 /// Balance of a DT in one interval.
@@ -58,8 +62,8 @@ pub static DT_BALANCE: TableSchema = TableSchema {
         CONSUMER_IMPORT_WH,
         CONSUMER_EXPORT_WH,
         UNMETERED_WH,
-        energy("injected_wh", "dt_import_wh + consumer_export_wh").or_null(NO_DT_SUM),
-        energy("delivered_wh", "dt_export_wh + consumer_import_wh + unmetered_wh").or_null(NO_DT_SUM),
+        energy("injected_wh", "dt_import_wh + consumer_export_wh").or_null(NO_DT_READ),
+        energy("delivered_wh", "dt_export_wh + consumer_import_wh + unmetered_wh").or_null(NO_DT_READ),
         energy("loss_wh", "injected_wh - delivered_wh").or_null(NO_DT_SUM),
         LOSS_PCT,
         LOSS_BOUND_WH,
@@ -98,7 +102,7 @@ pub static FEEDER_BALANCE: TableSchema = TableSchema {
             "input_wh",
             "feeder_import_wh - feeder_export_wh + boundary_in_wh - boundary_out_wh",
         )
-        .or_null(NO_FEEDER_SUM),
+        .or_null(NO_FEEDER_PART),
         energy("dt_input_wh", "sum of the DT meters' import less export"),
         energy("ht_import_wh", "sum of what HT consumers took"),
         energy("ht_export_wh", "sum of what HT consumers gave"),
@@ -169,7 +173,10 @@ pub static NODE_BALANCE_DAILY: TableSchema = TableSchema {
             "intervals_expected",
             "balances of an interval that the day should have",
         ),
-        count("intervals_computed", "of those, balances whose loss is known"),
+        count(
+            "intervals_computed",
+            "of those, balances whose sums are known; coverage is judged over the whole day",
+        ),
         METERS_EXPECTED.saying("reads that the day should have: meters times intervals"),
         METERS_REPORTED.saying("of those, reads that are actual or edited"),
         METERS_ESTIMATED.saying("of those, reads that are estimated"),

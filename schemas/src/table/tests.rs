@@ -133,6 +133,55 @@ fn a_column_named_after_a_unit_has_it() {
     }
 }
 
+/// Numbers with decimals that are of no unit: quotients, coordinates of none, and what a rule measures in its own.
+const PURE: &[&str] = &[
+    "value",
+    "multiplier",
+    "saifi",
+    "maifi",
+    "maifi_e",
+    "asai",
+    "caifi",
+    "cemi_3",
+    "celid_8h",
+];
+
+#[test]
+fn every_table_and_column_says_what_it_is_and_every_quantity_its_unit() {
+    for table in ALL {
+        assert!(table.about.len() > 10, "{}: {}", table.name, table.about);
+        for column in table.columns {
+            let name = format!("{}.{}", table.name, column.name);
+            assert!(column.about.trim().len() > 3, "{name}: {:?}", column.about);
+            let measured = matches!(
+                column.column_type,
+                ColumnType::Float | ColumnType::Double | ColumnType::Money
+            );
+            assert!(
+                !measured || column.unit.is_empty() == PURE.contains(&column.name),
+                "{name}: its unit is {:?}",
+                column.unit
+            );
+            // Whole numbers without a unit are counts, places or codes, not energies.
+            let whole = matches!(
+                column.column_type,
+                ColumnType::Long | ColumnType::Integer | ColumnType::Short
+            );
+            assert!(
+                !whole || !column.unit.is_empty() || !column.about.contains("energy "),
+                "{name}"
+            );
+            let comment = column.field().metadata()["comment"].clone();
+            assert!(comment.starts_with(column.about), "{name}: {comment}");
+            assert_eq!(
+                comment.contains("(null: "),
+                column.nullable(),
+                "{name}: {comment}"
+            );
+        }
+    }
+}
+
 #[test]
 fn the_arrow_schema_says_type_nullability_unit_and_meaning() {
     let schema = INTERVAL_READS.arrow();

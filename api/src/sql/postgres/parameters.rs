@@ -204,11 +204,7 @@ fn value(oid: u32, given: &str, zone: &str) -> Result<Expr, String> {
         "timestamptz" => {
             // Without offset it is meant in the session's zone.
             let there = format!("Timestamp(Microsecond, Some(\"{zone}\"))");
-            let instant = call("arrow_cast", vec![text(trimmed), text(&there)]);
-            call(
-                "arrow_cast",
-                vec![instant, text("Timestamp(Microsecond, Some(\"UTC\"))")],
-            )
+            call("arrow_cast", vec![text(trimmed), text(&there)])
         }
         _ => text(given),
     })

@@ -20,6 +20,7 @@ use super::{
 };
 
 mod as_of;
+mod zone;
 
 /// An answer as the front would see it.
 #[derive(Debug)]

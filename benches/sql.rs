@@ -1,0 +1,317 @@
+//! SQL: typical questions of an auditor side by side with DuckDB on the same files, and what ten hostile queries do to ingest and tiles.
+//!
+//! `cargo bench --bench sql -- [--feeders N] [--days N] [--rounds N] [--consumers N] [--quarters N]`, or with `questions` or `hostile` one part
+//! alone. The first part publishes `--days` of `--feeders` feeders (1,026 meters each; 975 feeders are a million meters), 1 % of the reads corrected. Each
+//! question of ours is a process of its own, started and ended in the time that is told; DuckDB stays connected. DuckDB comes
+//! from `GRIDTALLY_TEST_PYTHON` (default: the environment that `tests/run` sets up).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    clippy::too_many_arguments,
+    clippy::large_futures,
+    clippy::needless_pass_by_value,
+    clippy::wildcard_enum_match_arm,
+    clippy::disallowed_methods,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    reason = "a bench fails by panicking, and is an edge"
+)]
+
+#[path = "sql/hostile.rs"]
+mod hostile;
+#[path = "e2e/load.rs"]
+#[allow(dead_code, reason = "the load of another bench, of which a part is used")]
+mod load;
+#[path = "../tests/product/mod.rs"]
+mod product;
+mod rounds;
+mod utility;
+#[path = "e2e/watch.rs"]
+#[allow(dead_code, reason = "the watchers of another bench, of which a part is used")]
+mod watch;
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::StreamExt;
+use gridtally_api::sql::{Format, Sql, SqlConfig};
+use gridtally_engine::{Engine, EngineConfig, tables::Tables};
+use gridtally_ingest::log::{Log, LogConfig, Position};
+use gridtally_schemas::{Clock, IntervalRead, Publish, record, time::Zone};
+use rounds::machine;
+use serde_json::Value;
+use utility::{METERS, import_wh, master_records, meter_id, quarter_end, reads_record};
+
+const READS_OF_RECORD: usize = 100;
+/// One meter in so many is corrected in every interval: 1 %.
+const CORRECTED_ONE_IN: usize = 100;
+/// Threads of either program.
+const THREADS: usize = 2;
+
+/// What an auditor asks, in words both programs know.
+const QUESTIONS: &[(&str, &str)] = &[
+    (
+        "a month of one feeder by interval",
+        "SELECT interval_end, input_wh, total_loss_wh, loss_pct, coverage_pct, status FROM feeder_balance \
+         WHERE feeder_id = 'F1' AND day >= DATE '2026-04-01' AND day < DATE '2026-05-01' ORDER BY interval_end",
+    ),
+    (
+        "the 50 worst DTs of a month by loss",
+        "SELECT dt_id, SUM(loss_wh) AS lost_wh, SUM(injected_wh) AS injected_wh, COUNT(loss_wh) AS known FROM dt_balance \
+         WHERE day >= DATE '2026-04-01' AND day < DATE '2026-05-01' GROUP BY dt_id ORDER BY lost_wh DESC NULLS LAST, dt_id LIMIT 50",
+    ),
+    (
+        "all reads of a consumer's meter for a year",
+        "SELECT interval_end, import_wh, quality FROM interval_reads WHERE meter_id = 'MH10000526' \
+         AND day >= DATE '2026-01-01' AND day < DATE '2027-01-01' ORDER BY interval_end",
+    ),
+    (
+        "a month's loss from the reads of every meter",
+        "SELECT day, SUM(import_wh) AS import_wh, COUNT(*) AS reads FROM interval_reads \
+         WHERE day >= DATE '2026-04-01' AND day < DATE '2026-05-01' GROUP BY day ORDER BY day",
+    ),
+    (
+        "a month's loss of every node",
+        "SELECT node_id, SUM(total_loss_wh) AS lost_wh, SUM(injected_where_known_wh) AS injected_wh FROM node_balance_daily \
+         WHERE day >= DATE '2026-04-01' AND day < DATE '2026-05-01' GROUP BY node_id ORDER BY lost_wh DESC NULLS LAST, node_id LIMIT 50",
+    ),
+];
+
+/// A number of the command line.
+fn number(name: &str, usual: usize) -> usize {
+    let given: Vec<String> = std::env::args().collect();
+    let place = given.iter().position(|argument| argument == name);
+    place.map_or(usual, |place| given[place + 1].parse().unwrap())
+}
+
+fn main() {
+    let only = |part: &str| std::env::args().any(|argument| argument == part);
+    let (questions, hostile) = (only("questions"), only("hostile"));
+    println!("{}", machine("/tmp"));
+    if questions || !hostile {
+        ask_questions();
+    }
+    if hostile || !questions {
+        hostile::run(number("--consumers", 20_000), number("--quarters", 48));
+    }
+}
+
+fn ask_questions() {
+    let (feeders, days, rounds) = (
+        number("--feeders", 10),
+        number("--days", 30),
+        number("--rounds", 5),
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let began = Instant::now();
+    runtime.block_on(publish(folder.path(), feeders, days));
+    println!(
+        "{} meters, {days} days, {} reads, published in {:.0} s",
+        feeders * METERS,
+        feeders * METERS * days * 96,
+        began.elapsed().as_secs_f64()
+    );
+    let root = folder.path().join("tables");
+    let sql = front(root.clone());
+    let theirs = duckdb(&root, rounds);
+    println!("| Question | ours, s | DuckDB by the guide's lines, s | DuckDB by an anti-join, s |");
+    println!("|---|---|---|---|");
+    for (place, (title, question)) in QUESTIONS.iter().enumerate() {
+        let mut seconds = Vec::new();
+        let mut rows = Vec::new();
+        for _ in 0..rounds {
+            let began = Instant::now();
+            rows = runtime.block_on(answer(&sql, question));
+            seconds.push(began.elapsed().as_secs_f64());
+        }
+        let of = |view: &str| {
+            theirs
+                .iter()
+                .find(|one| one.place == place && one.view == view)
+                .unwrap()
+        };
+        for view in ["guide", "anti-join"] {
+            assert_same(title, &rows, &of(view).rows);
+        }
+        println!(
+            "| {title} | {} | {} | {} |",
+            spread(&seconds),
+            spread(&of("guide").seconds),
+            spread(&of("anti-join").seconds)
+        );
+        if std::env::var_os("GRIDTALLY_BENCH_EXPLAIN").is_some() {
+            let plan = runtime.block_on(answer(&sql, &format!("EXPLAIN ANALYZE {question}")));
+            for row in plan {
+                println!(
+                    "{}",
+                    row.iter()
+                        .map(|value| value.as_str().unwrap_or_default())
+                        .collect::<Vec<_>>()
+                        .join("\n")
+                );
+            }
+        }
+    }
+}
+
+/// Least, middle and greatest.
+fn spread(seconds: &[f64]) -> String {
+    let mut sorted = seconds.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    format!(
+        "{:.2} / {:.2} / {:.2}",
+        sorted[0],
+        sorted[sorted.len() / 2],
+        sorted[sorted.len() - 1]
+    )
+}
+
+/// As many rows, with the same numbers and texts; times are written in ways of their own.
+fn assert_same(title: &str, ours: &[Vec<Value>], theirs: &[Vec<String>]) {
+    assert_eq!(ours.len(), theirs.len(), "{title}");
+    for (one, other) in ours.iter().zip(theirs) {
+        for (one, other) in one.iter().zip(other) {
+            let same = match one {
+                Value::Null => other == "None",
+                Value::Number(number) => other.parse().ok() == number.as_f64(),
+                Value::String(text) => text.contains('T') && text.len() > 18 || text == other,
+                _ => false,
+            };
+            assert!(same, "{title}: {one} and {other}");
+        }
+    }
+}
+
+fn front(root: PathBuf) -> Sql {
+    Sql::new(SqlConfig {
+        worker_exe: PathBuf::from(product::BINARY),
+        worker_args: vec!["sql-worker".to_owned()],
+        tables_root: root,
+        memory_bytes: 512 << 20,
+        rows_max: 1_000_000,
+        deadline: Duration::from_secs(600),
+        workers_max: 1,
+        zone: Zone::kolkata(),
+    })
+}
+
+async fn answer(sql: &Sql, question: &str) -> Vec<Vec<Value>> {
+    let mut parts = sql.query(question, Format::Json, None).await.unwrap();
+    let mut bytes = Vec::new();
+    while let Some(part) = parts.next().await {
+        bytes.extend_from_slice(&part.unwrap());
+    }
+    let answer: Value = serde_json::from_slice(&bytes).unwrap();
+    let rows = answer["rows"].as_array().unwrap().iter();
+    rows.map(|row| row.as_array().unwrap().clone()).collect()
+}
+
+/// What DuckDB said to a question.
+struct Theirs {
+    place: usize,
+    view: String,
+    seconds: Vec<f64>,
+    rows: Vec<Vec<String>>,
+}
+
+fn duckdb(root: &Path, rounds: usize) -> Vec<Theirs> {
+    let default = format!(
+        "{}/.cache/gridtally/venv/bin/python",
+        std::env::var("HOME").unwrap_or_default()
+    );
+    let python = std::env::var("GRIDTALLY_TEST_PYTHON").unwrap_or(default);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/sql/duckdb_questions.py");
+    let mut child = Command::new(python)
+        .arg(script)
+        .args([root.to_str().unwrap(), &THREADS.to_string(), &rounds.to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let questions: Vec<&str> = QUESTIONS.iter().map(|(_, question)| *question).collect();
+    let input = serde_json::to_vec(&questions).unwrap();
+    child.stdin.take().unwrap().write_all(&input).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let said = String::from_utf8(output.stdout).unwrap();
+    let theirs = said.lines().map(|line| {
+        let (place, view, seconds, rows) = serde_json::from_str(line).unwrap();
+        Theirs {
+            place,
+            view,
+            seconds,
+            rows,
+        }
+    });
+    theirs.collect()
+}
+
+/// Publishes everything as an instance does, a day a checkpoint, then corrections of some meters' reads; compacts what is closed.
+async fn publish(folder: &Path, feeders: usize, days: usize) {
+    let intervals = days as i64 * 96;
+    let config = LogConfig {
+        bytes_max: 256 << 30,
+        ..LogConfig::new(folder.join("log"))
+    };
+    let log = Arc::new(Log::open(config, Position(0)).unwrap());
+    let tables = Tables::open(&folder.join("tables")).await.unwrap();
+    let config = EngineConfig {
+        checkpoint: Duration::from_secs(3_600),
+        ..EngineConfig::default()
+    };
+    let clock = Clock::fixed(quarter_end(intervals + 96));
+    let engine = Engine::start(config, Arc::clone(&log), tables, clock)
+        .await
+        .unwrap();
+    let appender = log.appender();
+    for record in master_records(feeders) {
+        appender.append(&record).await.unwrap();
+    }
+    for quarter in 1..=intervals {
+        for at in (0..feeders * METERS).step_by(READS_OF_RECORD) {
+            let meters = at..(at + READS_OF_RECORD).min(feeders * METERS);
+            let record = reads_record(quarter_end(quarter), meters, quarter);
+            appender.append(&record).await.unwrap();
+        }
+        if quarter % 96 == 0 {
+            engine.checkpoint().await.unwrap();
+        }
+    }
+    for quarter in 1..=intervals {
+        appender
+            .append(&corrections(feeders, quarter, intervals))
+            .await
+            .unwrap();
+    }
+    engine.stop().await.unwrap();
+}
+
+/// Corrections of some meters' reads of one quarter, as a log record.
+fn corrections(feeders: usize, quarter: i64, intervals: i64) -> Vec<u8> {
+    let mut publish = Publish::default();
+    for at in (0..feeders * METERS).step_by(CORRECTED_ONE_IN) {
+        publish.begin_meter(&meter_id(at)).unwrap();
+        publish.push_read(IntervalRead {
+            revision: 1,
+            ..IntervalRead::new(quarter_end(quarter), Some(import_wh(at, quarter) + 1))
+        });
+    }
+    let mut bytes = Vec::new();
+    record::encode_publish(quarter_end(intervals), "gateway:bench", &publish, &mut bytes);
+    bytes
+}

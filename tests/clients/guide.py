@@ -1,0 +1,175 @@
+"""The auditor's guide by one of an auditor's tools: guide.py TOOL WHERE. Standard input: {"questions": [sql, …], "guide": Markdown}.
+
+Gives for each question one line of JSON: its rows, each value as text ("∅": null; times with their offset).
+"""
+
+import datetime
+import decimal
+import json
+import pathlib
+import re
+import sys
+
+tool, where = sys.argv[1], sys.argv[2]
+asked = json.load(sys.stdin)
+
+
+def written(value):
+    if value is None:
+        return "∅"
+    if isinstance(value, bool):
+        return "t" if value else "f"
+    if isinstance(value, datetime.datetime):
+        return value.isoformat()
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, (int, str, decimal.Decimal)):
+        return str(value)
+    raise TypeError(f"{type(value)}: {value!r}")
+
+
+def say(rows):
+    print(json.dumps([[written(value) for value in row] for row in rows]))
+
+
+def psycopg():
+    """Binary, prepared."""
+    import psycopg
+
+    with psycopg.connect(f"host=127.0.0.1 port={where} user=auditor dbname=gridtally") as connection:
+        for question in asked["questions"]:
+            say(connection.execute(question, prepare=True, binary=True).fetchall())
+
+
+def sqlalchemy():
+    import sqlalchemy
+
+    engine = sqlalchemy.create_engine(f"postgresql+psycopg://auditor@127.0.0.1:{where}/gridtally")
+    with engine.connect() as connection:
+        for question in asked["questions"]:
+            say(connection.execute(sqlalchemy.text(question)).fetchall())
+
+
+def jdbc():
+    """PostgreSQL's own driver in a Java machine, each question prepared on the server and executed twice."""
+    import jpype
+
+    jpype.startJVM(classpath=["/usr/share/java/postgresql.jar"])
+    address = f"jdbc:postgresql://127.0.0.1:{where}/gridtally?user=auditor&prepareThreshold=1&binaryTransfer=true"
+    instant = jpype.JClass("java.time.OffsetDateTime")
+    connection = jpype.JClass("java.sql.DriverManager").getConnection(address)
+    for question in asked["questions"]:
+        statement = connection.prepareStatement(question)
+        for _ in range(2):
+            rows, answer = [], statement.executeQuery()
+            columns = answer.getMetaData()
+            kinds = [str(columns.getColumnTypeName(at)) for at in range(1, columns.getColumnCount() + 1)]
+            while answer.next():
+                row = []
+                for at, kind in enumerate(kinds, 1):
+                    value = answer.getObject(at, instant) if kind == "timestamptz" else answer.getString(at)
+                    row.append(None if value is None else str(value))
+                rows.append(row)
+        statement.close()
+        say(rows)
+    connection.close()
+
+
+def fences(language):
+    """Blocks of the guide in a language."""
+    return re.findall(rf"^```{language}\n(.*?)\n```$", asked["guide"], re.S | re.M)
+
+
+def tables():
+    """What the guide says of each table: name, key, columns by which the newest is told, what is left out."""
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \| ([^|]+) \| ([^|]*)\|$", asked["guide"], re.M)
+    for name, key, newest, left_out in rows:
+        yield name, key.strip().split(", "), newest.strip().split(", "), left_out.strip()
+
+
+PICTURES = {
+    "nodes": ["node_id"],
+    "meters": ["meter_id"],
+    "connections": ["consumer_id", "meter_id"],
+    "supply_hours": ["node_id", "category", "weekdays", "from"],
+}
+
+
+def quoted(columns):
+    return ", ".join(f'"{column}"' for column in columns)
+
+
+def duckdb():
+    """The table files, with the guide's lines for DuckDB, put to each table as the guide says."""
+    import duckdb
+    import duckdb_extension_delta
+
+    extension = next(pathlib.Path(duckdb_extension_delta.__file__).parent.rglob("delta.duckdb_extension"))
+    connection = duckdb.connect()
+    connection.execute(f"LOAD '{extension}'; SET TimeZone = 'UTC'")
+    standing, picture = fences("duckdb")
+    # The extension comes from PyPI here.
+    standing = standing.replace("INSTALL delta; LOAD delta;\n", "")
+    for table, key, newest, left_out in tables():
+        lines = standing.replace("gridtally-data/tables", where).replace("dt_balance", table)
+        lines = lines.replace("dt_id, interval_end", quoted(key))
+        lines = lines.replace("version DESC NULLS LAST", ", ".join(f'"{by}" DESC NULLS LAST' for by in newest))
+        if "version" not in left_out:
+            lines = lines.replace("WHERE version >= 1 AND ", "WHERE ").replace(" WHERE version >= 1\n", "\n")
+        if "withdrawn" not in left_out:
+            lines = lines.replace(" AND status <> 'withdrawn'", "")
+        if table in PICTURES:
+            # Of these `_as_of` gives the picture.
+            lines = lines.replace(f"{table}_as_of", f"{table}_published_as_of")
+        connection.execute(lines)
+    for table, ids in PICTURES.items():
+        lines = picture.replace("connections", table)
+        lines = lines.replace("consumer_id, meter_id, valid_from", quoted([*ids, "valid_from"]))
+        connection.execute(lines.replace("consumer_id, meter_id", quoted(ids)))
+    for question in asked["questions"]:
+        columns = [column.to_pylist() for column in connection.execute(question).to_arrow_table().columns]
+        say(zip(*columns))
+
+
+def polars():
+    """The table files, with the guide's functions for Polars."""
+    import polars
+
+    [code] = fences("python")
+    functions = {}
+    exec(code.replace("gridtally-data/tables", where), functions)
+    newest, picture = functions["newest"], functions["picture"]
+    told = {table: (key, by) for table, key, by, _ in tables()}
+
+    def instant(text):
+        return datetime.datetime.fromisoformat(text).astimezone(datetime.timezone.utc)
+
+    def as_of(table, at, known):
+        key, by = told[table]
+        if table in PICTURES:
+            until = instant(known) if known else None
+            return picture(newest(where, table, key, by, until), PICTURES[table], instant(at))
+        return newest(where, table, key, by, instant(at))
+
+    for question in asked["questions"]:
+        frames = {}
+
+        def named(found):
+            name = f"{found[1]}_as_of_{len(frames)}"
+            frames[name] = as_of(found[1], found[2], found[3])
+            return name
+
+        # Polars' SQL has no functions that are tables.
+        question = re.sub(r"(\w+)_as_of\('([^']*)'(?:, '([^']*)')?\)", named, question)
+        for table, (key, by) in told.items():
+            if re.search(rf"\b{table}\b", question):
+                frames[table] = newest(where, table, key, by)
+            if re.search(rf"\b{table}_history\b", question):
+                frames[f"{table}_history"] = polars.read_delta(f"{where}/{table}")
+        answer = polars.SQLContext(frames).execute(question, eager=True)
+        say(answer.rows())
+
+
+globals()[tool]()

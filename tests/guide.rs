@@ -1,0 +1,207 @@
+//! The auditor's guide: each of its questions by every tool that it names, over the village of `tests/sql/data`, to the last digit.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    clippy::too_many_arguments,
+    clippy::large_futures,
+    clippy::needless_pass_by_value,
+    clippy::wildcard_enum_match_arm,
+    clippy::disallowed_methods,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    reason = "tests fail by panicking, and are an edge"
+)]
+
+mod product;
+
+use std::{io::Write, process::Stdio};
+
+use gridtally_api::guide::{self, AUDITORS_GUIDE};
+use gridtally_schemas::UtcMicros;
+use product::{
+    Product, have,
+    psql::{by_http, psql, text},
+    python_command, village,
+    wire::Session,
+};
+use serde_json::json;
+
+/// An answer: rows of values as text, "∅" for null.
+type Rows = Vec<Vec<String>>;
+
+/// What a tool of `tests/clients/guide.py` is told to reach the product.
+type Where = fn(&Product) -> String;
+
+/// The tools beside HTTP, psql and the bare protocol. One more is one more line here, and a function of that name there.
+const TOOLS: &[(&str, Where)] = &[
+    ("psycopg", |product| product.pg.port().to_string()),
+    ("sqlalchemy", |product| product.pg.port().to_string()),
+    ("jdbc", |product| product.pg.port().to_string()),
+    ("duckdb", tables),
+    ("polars", tables),
+];
+
+fn tables(product: &Product) -> String {
+    product.data_dir.join("tables").to_str().unwrap().to_owned()
+}
+
+/// A value as every tool's is compared: instants as microseconds of UTC, numbers as they are.
+fn plain(value: &str) -> String {
+    let is_time =
+        value.len() >= 17 && value.as_bytes()[4] == b'-' && [b'T', b' '].contains(&value.as_bytes()[10]);
+    if !is_time {
+        return value.to_owned();
+    }
+    let mut time = value.replacen(' ', "T", 1);
+    // Java leaves out seconds that are zero.
+    if matches!(time.as_bytes()[16], b'+' | b'-' | b'Z') {
+        time.insert_str(16, ":00");
+    }
+    // PostgreSQL leaves out an offset's minutes that are zero.
+    if time.as_bytes()[time.len() - 3] == b'+' {
+        time.push_str(":00");
+    }
+    let instant = UtcMicros::parse(&time).unwrap_or_else(|problem| panic!("{value}: {problem}"));
+    format!("{} µs", instant.0)
+}
+
+fn by_psql(product: &Product, question: &str) -> Rows {
+    let arguments = ["-At", "-F", "\u{1f}", "-P", "null=∅", "-c", question];
+    let shown = psql(product, &arguments);
+    let row = |line: &str| line.split('\u{1f}').map(str::to_owned).collect();
+    shown.lines().map(row).collect()
+}
+
+fn by_protocol(session: &mut Session, question: &str) -> Rows {
+    let rows = session.query(question).unwrap();
+    let shown = |value: Option<String>| value.unwrap_or_else(|| "∅".to_owned());
+    rows.into_iter()
+        .map(|row| row.into_iter().map(shown).collect())
+        .collect()
+}
+
+/// Every question by one tool; `None` where this machine cannot have it.
+fn by_tool(product: &Product, (tool, place): (&str, Where), questions: &[&str]) -> Option<Vec<Rows>> {
+    let mut command = python_command("guide.py", &[tool, &place(product)])?;
+    if tool == "jdbc" && !(have("java") && have_driver()) {
+        return None;
+    }
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let input = json!({ "questions": questions, "guide": AUDITORS_GUIDE }).to_string();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let (said, problems) = (text(&output.stdout), text(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{tool}:\n{said}\n{problems}\n{}",
+        product.errors()
+    );
+    let answers = said.lines().map(|line| serde_json::from_str(line).unwrap());
+    Some(answers.collect())
+}
+
+/// Whether PostgreSQL's JDBC driver is here, as [`have`] says it of programs.
+fn have_driver() -> bool {
+    let here = std::path::Path::new("/usr/share/java/postgresql.jar").exists();
+    let skipped = std::env::var("GRIDTALLY_TEST_SKIP").unwrap_or_default();
+    assert!(
+        here || skipped.contains("libpostgresql-jdbc-java"),
+        "PostgreSQL's JDBC driver is missing; ./tests/run installs it"
+    );
+    here
+}
+
+fn differences(expected: &Rows, found: &Rows) -> Option<String> {
+    if expected.len() != found.len() {
+        return Some(format!("{} rows, expected {}", found.len(), expected.len()));
+    }
+    for (place, (one, other)) in expected.iter().zip(found).enumerate() {
+        let same = one.len() == other.len() && one.iter().zip(other).all(|(one, other)| is_same(one, other));
+        if !same {
+            return Some(format!("row {place} is {other:?}, expected {one:?}"));
+        }
+    }
+    None
+}
+
+/// The same text, or the same number to the last bit.
+fn is_same(one: &str, other: &str) -> bool {
+    let numbers = (one.parse::<f64>(), other.parse::<f64>());
+    plain(one) == plain(other) || matches!(numbers, (Ok(one), Ok(other)) if one.to_bits() == other.to_bits())
+}
+
+#[test]
+fn every_tool_answers_every_question_alike() {
+    let (_folder, product) = village::product();
+    let guide = guide::questions(AUDITORS_GUIDE);
+    let questions: Vec<&str> = guide.iter().map(|question| question.sql.as_str()).collect();
+    let expected: Vec<Rows> = questions
+        .iter()
+        .map(|question| by_http(&product, question))
+        .collect();
+    for (question, rows) in guide.iter().zip(&expected) {
+        // What must be empty says so: the identity that no parent breaks.
+        assert_eq!(
+            rows.is_empty(),
+            question.title.starts_with("Do the children"),
+            "{}",
+            question.title
+        );
+    }
+    let mut session = Session::open(product.pg);
+    let protocol = questions
+        .iter()
+        .map(|question| by_protocol(&mut session, question));
+    let mut answers = vec![("the protocol", protocol.collect::<Vec<Rows>>())];
+    if have("psql") {
+        let answered = questions.iter().map(|question| by_psql(&product, question));
+        answers.push(("psql", answered.collect()));
+    }
+    for (tool, place) in TOOLS {
+        answers.extend(by_tool(&product, (tool, *place), &questions).map(|answered| (*tool, answered)));
+    }
+    let mut problems = Vec::new();
+    for (tool, answered) in &answers {
+        assert_eq!(answered.len(), questions.len(), "{tool}");
+        for ((question, expected), found) in guide.iter().zip(&expected).zip(answered) {
+            let difference = differences(expected, found);
+            problems.extend(difference.map(|difference| format!("{tool}: {}: {difference}", question.title)));
+        }
+    }
+    assert!(
+        problems.is_empty(),
+        "by HTTP it is another answer:\n{}",
+        problems.join("\n")
+    );
+}
+
+#[test]
+fn the_guide_is_served_and_the_console_has_its_questions() {
+    let folder = tempfile::tempdir().unwrap();
+    let product = Product::start(folder.path(), &[]);
+    let (status, page) = product.get_text("/docs/auditors-guide");
+    assert_eq!(status, 200);
+    assert!(
+        page.contains("<h1 id=\"the-auditors-guide\">The auditor's guide</h1>"),
+        "{page}"
+    );
+    assert_eq!(product.get_status("/ui/guide.css"), Some(200));
+    let offered = product.get("/docs/auditors-guide/questions.json");
+    assert_eq!(offered, json!(guide::questions(AUDITORS_GUIDE)));
+    let (_, docs) = product.get_text("/docs");
+    assert!(
+        docs.contains("/docs/auditors-guide"),
+        "the description of the API names it"
+    );
+}
