@@ -45,6 +45,7 @@ mod settle;
 mod sums;
 #[cfg(test)]
 pub(crate) mod tests;
+pub mod usage;
 pub(crate) mod vee;
 mod waiting;
 

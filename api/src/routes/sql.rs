@@ -114,7 +114,8 @@ pub(crate) async fn post(
     Ok(response)
 }
 
-fn refused(error: &SqlError) -> Problem {
+/// Why a query has no result, as a problem.
+pub(super) fn refused(error: &SqlError) -> Problem {
     let kind = match error {
         SqlError::Busy { .. } => problem::TOO_MANY,
         SqlError::Deadline { .. } => problem::DEADLINE,
