@@ -1,8 +1,7 @@
 // Where a node's energy goes: one band as wide as what came in, from which what is lost falls away, at 11 kV and below the DTs.
 
-import { useEffect, useRef, useState } from 'preact/hooks';
-
 import { band, energyText, percent } from './format';
+import { useWidth } from './parts';
 import type { Figures } from './types';
 
 const HEIGHT = 158;
@@ -21,18 +20,9 @@ function wedge(from: number, to: number, y: number, high: number): string {
 }
 const lossWords = (of: Figures) => (of.loss_shown ? `${energyText(of.loss_wh)} · ${percent(of.loss_pct)}` : band(of.loss_low_pct, of.loss_high_pct));
 
-// `split`: 11 kV and low-voltage loss, Wh, where both are known.
-export function Flow({ of, split }: { of: Figures; split: Split | null }) {
-  const box = useRef<HTMLDivElement>(null);
-  const [wide, setWide] = useState(700);
-  useEffect(() => {
-    const element = box.current;
-    if (!element) return undefined;
-    const watch = new ResizeObserver(() => setWide(element.clientWidth));
-    watch.observe(element);
-    setWide(element.clientWidth);
-    return () => watch.disconnect();
-  }, []);
+// `split`: 11 kV and low-voltage loss, Wh, where both are known. `worth`: what the loss is worth, in rupees.
+export function Flow({ of, split, worth }: { of: Figures; split: Split | null; worth?: string }) {
+  const [box, wide] = useWidth<HTMLDivElement>(700);
   // On a wall type grows, and what stands beside the band with it.
   const tall = matchMedia('(min-width: 2200px)').matches ? 1.3 : 1;
   const width = Math.max(300, Math.min(900 * tall, wide));
@@ -51,11 +41,11 @@ export function Flow({ of, split }: { of: Figures; split: Split | null }) {
   const both = of.loss_shown && split && split.ht != null && split.lt != null && split.ht > 0 && split.lt > 0 ? split : null;
   const ht = both ? lost * (both.ht! / (both.ht! + both.lt!)) : 0;
   const lostAt = Math.max(TOP + 64 * tall, TOP + kept + DROP + lost / 2 - 4);
-  const high = HEIGHT * tall;
+  const high = Math.max(HEIGHT * tall, lostAt + (both ? 60 : 26) * tall);
   return (
     <div ref={box}>
       <svg class="flow" width={width} height={high} viewBox={`0 0 ${width} ${high}`} data-attention={of.attention} role="img"
-        aria-label={`Came in ${energyText(whole)}, delivered ${energyText(of.delivered_wh)}, lost ${lossWords(of)}`}>
+        aria-label={`Came in ${energyText(whole)}, delivered ${energyText(of.delivered_wh)}, lost ${lossWords(of)}${worth ? `, worth ${worth}` : ''}`}>
         <defs><pattern id="unsure" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect width="3" height="6" fill="var(--unknown)" /></pattern></defs>
         <rect class="in" x="0" y={TOP} width={split_at} height={FULL} />
         <path class="out" d={`M${split_at} ${TOP}H${end}v${kept}H${split_at}z`} />
@@ -70,7 +60,7 @@ export function Flow({ of, split }: { of: Figures; split: Split | null }) {
         <text x="10" y={TOP + FULL / 2 + 5} class="big">{energyText(whole)}</text>
         <text x={end + 10} y={TOP + 14} class="soft">Delivered</text>
         <text x={end + 10} y={TOP + 14 + 18 * tall} class="big">{energyText(of.delivered_wh)}</text>
-        <text x={end + 10} y={lostAt} class="soft">{of.loss_shown ? 'Lost' : 'Lost, between'}</text>
+        <text x={end + 10} y={lostAt} class="soft">{of.loss_shown ? worth ? `Lost, worth ${worth}` : 'Lost' : 'Lost, between'}</text>
         <text x={end + 10} y={lostAt + 18 * tall} class="big">{lossWords(of)}</text>
         {both && <text x={end + 10} y={lostAt + 35 * tall} class="soft">{`11 kV ${energyText(both.ht)}`}</text>}
         {both && <text x={end + 10} y={lostAt + 51 * tall} class="soft">{`LT ${energyText(both.lt)}`}</text>}
