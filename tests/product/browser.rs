@@ -134,6 +134,23 @@ impl Browser {
         self.step("type", json!(text));
     }
 
+    /// Cumulative layout shift since the page was opened, input aside (web.dev: good is below 0.1).
+    pub fn shifted(&mut self) -> f64 {
+        let sum = self.value("jumps.reduce((sum, { value }) => sum + value, 0)");
+        sum.as_f64().unwrap()
+    }
+
+    /// Requests whose address has `part` are answered with a status and a body, by no server.
+    pub fn stub(&mut self, stubs: &[(&str, Option<&str>, u16, Value)]) {
+        let stubs: Vec<Value> = stubs
+            .iter()
+            .map(|(part, method, status, body)| {
+                json!({ "part": part, "method": method, "status": status, "body": body })
+            })
+            .collect();
+        self.step("stub", json!(stubs));
+    }
+
     /// A picture of the page, kept in the target folder.
     pub fn shot(&mut self, name: &str) {
         let file = pictures().join(format!("{name}.png"));
