@@ -34,6 +34,9 @@ export const Coverage = ({ of, threshold }: { of: Figures; threshold: number }) 
   <span class="coverage">{percent(of.coverage_pct)} <Trust pct={of.coverage_pct} threshold={threshold} /></span>
 );
 
+// On a wall type grows, and drawings with it: what is read at 4 m.
+export const wall = () => (matchMedia('(min-width: 3200px)').matches ? 2 : matchMedia('(min-width: 2200px)').matches ? 1.3 : 1);
+
 // The width of an element, as it changes.
 export function useWidth<E extends HTMLElement>(first: number): [{ current: E | null }, number] {
   const box = useRef<E>(null);

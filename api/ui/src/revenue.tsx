@@ -8,7 +8,7 @@ import { ask, nodePath, path, useAsk, useAsked } from './api';
 import { count, hundredths, many, monthText, NONE, percent, rupees, text } from './format';
 import { useFacts } from './live';
 import { yearName, yearStart, type FeederMonth, type FeederRevenue, type NodeRevenue, type RevenueTotal } from './money';
-import { Block, Choice, Failed, Ghost, Glyph, Notice, useWidth } from './parts';
+import { Block, Choice, Failed, Ghost, Glyph, Notice, useWidth, wall } from './parts';
 import type { NodeDetail, NodeRow } from './types';
 
 const FEEDERS_MAX = 60;
@@ -71,7 +71,7 @@ function scale(year: (Month | null)[]): [number, number] {
 // The target as a step over each month, what came in as a dot, and the gap between them as a line: the longer, the more is missing.
 function Against({ year, picked, pick }: { year: (Month | null)[]; picked: number | null; pick: (at: number | null) => void }) {
   const [box, wide] = useWidth<HTMLDivElement>(760);
-  const tall = matchMedia('(min-width: 2200px)').matches ? 1.5 : 1;
+  const tall = wall();
   const [width, high, left, bottom] = [Math.max(280, Math.min(1100 * tall, wide)), 232 * tall, 52 * tall, 22 * tall];
   const [from, to] = scale(year);
   const slot = (width - left) / 12;
