@@ -26,44 +26,13 @@ use std::{fmt::Write as _, path::Path};
 
 use product::{
     Product,
-    browser::Browser,
+    browser::{Browser, FILLED, FIRST_ROW, SETTLED},
     demo::Demo,
-    real_data,
+    evening,
     relay::Relay,
     town::{self, FAILED, RESTORED, all_of, draw, master_data, say},
 };
 use serde_json::{Value, json};
-
-/// The overview, or a node, has everything that it asks for at the start.
-const FILLED: &str = "document.querySelectorAll('.skeleton, .ghost').length === 0 && !!document.querySelector('#subject h1') \
-                      && !!document.querySelector('#tree [role=treeitem]') && document.querySelector('#live').dataset.state === 'live'";
-/// Any view has.
-const SETTLED: &str = "document.querySelectorAll('.skeleton, .ghost').length === 0 && !!document.querySelector('#subject h1, #subject .query')";
-
-/// The real reads up to eight in the evening of their last day, ten minutes later.
-fn real(folder: &Path) -> Product {
-    let product = Product::start(
-        &folder.join("data"),
-        &[
-            ("now", "2026-04-26T20:10:00+05:30"),
-            ("engine.checkpoint_seconds", "3600"),
-        ],
-    );
-    for file in ["nodes.csv", "meters.csv", "connections.csv"] {
-        product.import(&real_data().join(file));
-    }
-    let all = std::fs::read_to_string(real_data().join("reads.csv")).unwrap();
-    let kept = all.lines().filter(|line| {
-        !line.contains(",2026-04-2") || line.split(',').nth(1) <= Some("2026-04-26T20:00:00+05:30")
-    });
-    let text: Vec<&str> = kept.collect();
-    let path = folder.join("reads.csv");
-    std::fs::write(&path, text.join("\n")).unwrap();
-    product.import(&path);
-    product.wait_applied();
-    product.checkpoint();
-    product
-}
 
 /// Energy as the page writes it.
 fn kwh(wh: &Value) -> String {
@@ -78,8 +47,6 @@ fn flow(browser: &mut Browser) -> Vec<String> {
     let texts = texts.as_array().unwrap().iter();
     texts.map(|text| text.as_str().unwrap().to_owned()).collect()
 }
-
-const FIRST_ROW: &str = "#subject table.nodes tbody tr:first-child td.node a";
 
 #[test]
 fn three_clicks_from_the_overview_to_an_interval_of_the_worst_dt() {
@@ -132,86 +99,11 @@ fn three_clicks_from_the_overview_to_an_interval_of_the_worst_dt() {
     assert!(moved < 0.1, "moved by {moved}: {}", browser.value("jumps"));
 }
 
-/// Everything, in both schemes, on a desk, a telephone and a wall.
-#[test]
-fn every_view_is_sound_and_accessible_in_light_and_dark_and_at_every_size() {
-    let folder = tempfile::tempdir().unwrap();
-    let demo = Demo::start(folder.path());
-    let Some(mut browser) = Browser::open() else {
-        return;
-    };
-    let server = demo.server.clone();
-    browser.go(&format!("{server}/"));
-    browser.until(&format!(
-        "{FILLED} && document.querySelector('#tiles').textContent.includes('old')"
-    ));
-    let ask = |browser: &mut Browser, route: &str| {
-        browser.value(&format!(
-            "fetch('/api/v1/{route}').then((answer) => answer.json())"
-        ))
-    };
-    let worst = |browser: &mut Browser, kind: &str| {
-        let route = format!("nodes/ranking?kind={kind}&top=1");
-        browser.until(&format!(
-            "fetch('/api/v1/{route}').then((answer) => answer.json()).then(({{ nodes }}) => nodes.length > 0)"
-        ));
-        let node = &ask(browser, &route)["nodes"][0]["node_id"];
-        node.as_str().unwrap().to_owned()
-    };
-    let (feeder, dt) = (worst(&mut browser, "feeder"), worst(&mut browser, "dt"));
-    browser.until(
-        "fetch('/api/v1/outages').then((answer) => answer.json()).then(({ outages }) => outages.length > 0)",
-    );
-    let outage = ask(&mut browser, "outages")["outages"][0]["outage_id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let consumer = ask(&mut browser, "consumers?q=C&limit=1")["consumers"][0]["consumer_id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let views = [
-        ("overview", String::new()),
-        ("feeder", format!("node={feeder}")),
-        ("dt", format!("node={dt}&range=24h")),
-        ("revenue", "view=revenue".to_owned()),
-        ("feeder-revenue", format!("view=revenue&node={feeder}")),
-        ("outages", "view=outages&status=any".to_owned()),
-        ("outage", format!("view=outages&outage={outage}")),
-        ("compensation", "view=compensation".to_owned()),
-        ("quality", "view=quality".to_owned()),
-        ("consumers", "view=consumer".to_owned()),
-        ("consumer", format!("view=consumer&consumer={consumer}&span=31d")),
-        ("sql", "view=sql".to_owned()),
-        ("api", "/docs".to_owned()),
-    ];
-    for (width, scheme) in [(1_440, "light"), (1_440, "dark"), (360, "dark"), (3_840, "light")] {
-        browser.size(width, scheme);
-        for (name, address) in &views {
-            let url = if address.starts_with('/') {
-                format!("{server}{address}")
-            } else {
-                format!("{server}/#{address}")
-            };
-            browser.go(&url);
-            let settled = if *name == "api" {
-                "document.querySelectorAll('main details').length > 10"
-            } else {
-                SETTLED
-            };
-            browser.until(settled);
-            browser.shot(&format!("{name}-{width}-{scheme}"));
-            browser.is_sound(&server);
-            browser.is_accessible();
-        }
-    }
-}
-
 /// WCAG 2.2: 2.4.7 (focus is seen), 2.5.8 (targets of 24 px at least, links in running text aside).
 #[test]
 fn the_keyboard_alone_reaches_search_tree_chart_and_interval() {
     let folder = tempfile::tempdir().unwrap();
-    let product = real(folder.path());
+    let product = evening::start(folder.path());
     let Some(mut browser) = Browser::open() else {
         return;
     };
@@ -395,7 +287,7 @@ fn an_outage_appears_grows_is_restored_and_its_compensation_explained() {
 #[test]
 fn a_balance_is_shown_as_it_stood_at_an_instant_at_which_it_was_another() {
     let folder = tempfile::tempdir().unwrap();
-    let product = real(folder.path());
+    let product = evening::start(folder.path());
     let then = product.get("/api/v1/nodes/SD-DT1");
     let stood_at = product.get("/api/v1/summary")["published_at"]
         .as_str()
@@ -454,7 +346,7 @@ fn a_balance_is_shown_as_it_stood_at_an_instant_at_which_it_was_another() {
 #[test]
 fn sql_gives_an_example_a_table_a_chart_and_csv() {
     let folder = tempfile::tempdir().unwrap();
-    let product = real(folder.path());
+    let product = evening::start(folder.path());
     let Some(mut browser) = Browser::open() else {
         return;
     };
@@ -666,112 +558,4 @@ fn a_manager_sees_target_against_revenue_through_the_year_and_what_loss_costs() 
     let lakh = format!("worth ₹ {:.2} lakh", worth / 1e5);
     assert!(label.as_str().unwrap().contains(&lakh), "{label} has not {lakh}");
     browser.shot("loss-in-rupees");
-}
-
-/// What a key is asked for looks and works the same whichever route is refused first.
-#[test]
-fn who_is_not_known_signs_in_and_who_may_not_is_told_what_it_takes() {
-    let folder = tempfile::tempdir().unwrap();
-    let product = real(folder.path());
-    let Some(mut browser) = Browser::open() else {
-        return;
-    };
-    let server = product.url("");
-    let refused = json!({ "type": "/docs#unknown-caller", "title": "Who asks is not known", "status": 401, "detail": "this needs an API key" });
-    let wrong = json!({ "type": "/docs#unknown-caller", "title": "Who asks is not known", "status": 401, "detail": "the key is not known" });
-    browser.go("about:blank");
-    browser.stub(&[
-        ("/api/v1/session", Some("POST"), 401, wrong),
-        ("/api/v1/", None, 401, refused.clone()),
-    ]);
-    browser.go(&format!("{server}/#node=SD-DT1"));
-    browser.until("document.activeElement.id === 'key'");
-    browser.until_says("#signin", "this needs an API key");
-    browser.shot("sign-in");
-    browser.is_accessible();
-    browser.type_in("gt_wrong");
-    browser.key("Enter");
-    browser.until_says("#signin .failed", "the key is not known");
-    assert_eq!(browser.value("localStorage.length"), 0, "no key is kept");
-
-    browser.stub(&[("/api/v1/session", Some("POST"), 200, json!({ "name": "A. Rao" }))]);
-    browser.type_in("gt_right");
-    browser.key("Enter");
-    browser.until_says("#subject h1", "SD-DT1");
-    browser.until(FILLED);
-    assert!(browser.value("!!document.querySelector('#signout')") == true);
-    assert_eq!(
-        browser.value("Object.values(localStorage).some((kept) => kept.includes('gt_'))"),
-        false,
-        "no key is kept"
-    );
-
-    let forbidden = json!({ "type": "/docs#role-needed", "title": "This needs another role", "status": 403, "detail": "`A. Rao` has no role for this; needed is auditor" });
-    browser.stub(&[("/api/v1/sql", Some("POST"), 403, forbidden)]);
-    browser.go(&format!("{server}/#view=sql"));
-    browser.until_says(".denied", "needed is auditor");
-    browser.shot("role-needed");
-    browser.stub(&[]);
-
-    // A session that ends while the page is open asks again, whatever was refused.
-    browser.go(&format!("{server}/"));
-    browser.until(FILLED);
-    browser.stub(&[("/api/v1/", None, 401, refused)]);
-    browser.click(FIRST_ROW);
-    browser.until("!!document.querySelector('#signin')");
-}
-
-/// First paint, what is loaded for it, and frames while one drags over a week of intervals; the figures are printed.
-#[test]
-fn the_first_paint_is_soon_small_and_dragging_is_smooth() {
-    let folder = tempfile::tempdir().unwrap();
-    let product = real(folder.path());
-    let Some(mut browser) = Browser::open() else {
-        return;
-    };
-    let server = product.url("");
-    let mut paints = Vec::new();
-    for _ in 0..5 {
-        browser.go(&format!("{server}/"));
-        browser.until(FILLED);
-        let paint = browser.value("performance.getEntriesByName('first-contentful-paint')[0].startTime");
-        paints.push(paint.as_f64().unwrap());
-    }
-    paints.sort_by(f64::total_cmp);
-    let bytes = browser.value(
-        "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource').filter(({ name }) => name.includes('/ui/'))].reduce((sum, { encodedBodySize }) => sum + encodedBodySize, 0)",
-    );
-    println!(
-        "first contentful paint, ms: {paints:.0?}; page, script, style and images at first load, compressed: {bytes} bytes"
-    );
-    assert!(paints[2] < 1_000.0, "{paints:?}");
-    let bytes = bytes.as_u64().unwrap();
-    assert!((10_000..400_000).contains(&bytes), "{bytes} bytes at first load");
-
-    browser.go(&format!("{server}/#node=SD-F1&range=7d"));
-    browser.until(&format!(
-        "{FILLED} && !!document.querySelector('#subject .u-over')"
-    ));
-    browser.value("(() => { window.frames_ms = []; let last = performance.now(); const turn = (now) => { frames_ms.push(now - last); last = now; requestAnimationFrame(turn); }; requestAnimationFrame(turn); })()");
-    for _ in 0..3 {
-        browser.step("hover", json!(["#subject .chart .u-over", 0.1, 0.9]));
-    }
-    let frames = browser.value("frames_ms.slice(1).sort((a, b) => a - b)");
-    let frames: Vec<f64> = frames
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|ms| ms.as_f64().unwrap())
-        .collect();
-    let at = |share: f64| frames[((frames.len() - 1) as f64 * share) as usize];
-    println!(
-        "{} frames while dragging, ms: median {:.1}, 95th {:.1}, longest {:.1}",
-        frames.len(),
-        at(0.5),
-        at(0.95),
-        at(1.0)
-    );
-    assert!(at(0.5) < 25.0, "{frames:?}");
-    browser.step("drag", json!(["#subject .chart .u-over", 0.2, 0.6]));
-    browser.until_says("#subject .ranges", "zoomed");
 }

@@ -11,6 +11,14 @@ use tempfile::TempDir;
 
 use super::{have, python_command};
 
+/// The overview, or a node, has everything that it asks for at the start.
+pub const FILLED: &str = "document.querySelectorAll('.skeleton, .ghost').length === 0 && !!document.querySelector('#subject h1') \
+                      && !!document.querySelector('#tree [role=treeitem]') && document.querySelector('#live').dataset.state === 'live'";
+/// Any view has.
+pub const SETTLED: &str = "document.querySelectorAll('.skeleton, .ghost').length === 0 && !!document.querySelector('#subject h1, #subject .query')";
+/// The first row of a ranking.
+pub const FIRST_ROW: &str = "#subject table.nodes tbody tr:first-child td.node a";
+
 /// Pictures of a run are here.
 fn pictures() -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("page");
