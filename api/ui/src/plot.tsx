@@ -36,8 +36,10 @@ export function Plot({ x, series, text, label, civilDays = false, months = false
     const axis: uPlot.Axis = { stroke: colour('soft'), font, grid: { stroke: colour('line'), width: 1 }, ticks: { show: false } };
     const bars = uPlot.paths.bars?.({ size: [0.8, 40] });
     const times = (_: uPlot, splits: number[]) => splits.map((split) => {
-      if (months) return monthText(new Date(split * 1000).toISOString().slice(0, 10));
-      if (civilDays) return dayText(new Date(split * 1000).toISOString().slice(0, 10)).slice(4);
+      const [day, hour] = new Date(split * 1000).toISOString().split('T');
+      // Between two days, or two months, there is nothing to name.
+      if (civilDays && (!hour?.startsWith('00:00') || (months && !day!.endsWith('-01')))) return '';
+      if (civilDays) return months ? monthText(day!) : dayText(day!).slice(4);
       const local = civil(split * 1000);
       return local.slice(11, 16) === '00:00' ? dayText(local.slice(0, 10)).slice(4) : local.slice(11, 16);
     });
