@@ -206,10 +206,29 @@ impl Sums {
     }
 }
 
-/// A read of the tables.
+/// A row of `interval_reads`: meter, end of the interval, quality, import, export, volts.
+#[derive(Debug, Deserialize)]
+struct TableRow(MeterId, String, String, Option<i64>, Option<i64>, Option<f32>);
+
+impl TableRow {
+    /// What it says of which interval; `None`: it holds no value.
+    fn said(self) -> Option<((MeterId, Quarter), Said)> {
+        let Self(meter, end, quality, import_wh, export_wh, voltage_v) = self;
+        let quarter = Quarter::ending(UtcMicros::parse(&end).ok()?)?;
+        let said = Said {
+            quality: Quality::parse(&quality).filter(|quality| *quality != Quality::Missing)?,
+            import_wh: import_wh?,
+            export_wh,
+            voltage_v,
+        };
+        Some(((meter, quarter), said))
+    }
+}
+
+/// What a query of them answers.
 #[derive(Debug, Deserialize)]
 struct TableRows {
-    rows: Vec<(MeterId, String, String, Option<i64>, Option<i64>, Option<f32>)>,
+    rows: Vec<TableRow>,
     truncated: bool,
 }
 
@@ -246,18 +265,7 @@ async fn from_tables(
         let why = "the tables hold more reads of this span than a query may give; ask for a shorter one";
         return Err(Problem::parameter("from", why));
     }
-    let rows = found.rows.into_iter();
-    let said = rows.filter_map(|(meter, end, quality, import_wh, export_wh, voltage_v)| {
-        let quarter = Quarter::ending(UtcMicros::parse(&end).ok()?)?;
-        let said = Said {
-            quality: Quality::parse(&quality).filter(|quality| *quality != Quality::Missing)?,
-            import_wh: import_wh?,
-            export_wh,
-            voltage_v,
-        };
-        Some(((meter, quarter), said))
-    });
-    Ok(said.collect())
+    Ok(found.rows.into_iter().filter_map(TableRow::said).collect())
 }
 
 /// Puts in what is in the tables alone.
