@@ -85,7 +85,11 @@ impl Browser {
     }
 
     pub fn size(&mut self, width: u32, scheme: &str) {
-        let height = if width < 600 { 800 } else { 1_000 };
+        let height = match width {
+            ..600 => 800,
+            600..3_000 => 1_000,
+            3_000.. => 2_160,
+        };
         self.step("size", json!([width, height, scheme]));
     }
 
