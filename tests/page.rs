@@ -21,15 +21,19 @@
 
 mod product;
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
-use product::{Product, demo::Demo, have, python, real_data};
+use product::{
+    browser::{Browser, FILLED, FIRST_ROW, SETTLED},
+    demo::Demo,
+    evening, have, python,
+};
 use serde_json::{Value, json};
 
-/// The page has everything that it asks for at the start.
-const FILLED: &str = "document.querySelectorAll('.skeleton, .ghost').length === 0 && !!document.querySelector('#subject h1') \
-                      && !!document.querySelector('#quality dl') && !!document.querySelector('#tree [role=treeitem]') \
-                      && document.querySelector('#live').dataset.state === 'live'";
+/// The overview has everything that it asks for at the start, its evidence at the right too.
+const ALL_FILLED: &str = "document.querySelectorAll('.skeleton, .ghost').length === 0 && !!document.querySelector('#subject h1') \
+                          && !!document.querySelector('#quality dl') && !!document.querySelector('#tree [role=treeitem]') \
+                          && document.querySelector('#live').dataset.state === 'live'";
 const DOCS_FILLED: &str = "document.querySelectorAll('main details').length > 10";
 
 /// A look at one page.
@@ -128,31 +132,10 @@ fn tiles_are_filled(seen: &Value) {
     check(7, "Network", " DTs");
 }
 
-/// The real reads up to eight in the evening of their last day.
-fn reads_until_evening(folder: &Path) -> std::path::PathBuf {
-    let all = std::fs::read_to_string(real_data().join("reads.csv")).unwrap();
-    let mut lines = all.lines();
-    let header = lines.next().unwrap();
-    let kept = lines.filter(|line| line.split(',').nth(1).unwrap() <= "2026-04-26T20:00:00+05:30");
-    let text: Vec<&str> = std::iter::once(header).chain(kept).collect();
-    let path = folder.join("reads.csv");
-    std::fs::write(&path, text.join("\n")).unwrap();
-    path
-}
-
 #[test]
 fn every_page_shows_the_real_reads_on_a_wall_and_on_a_telephone() {
     let folder = tempfile::tempdir().unwrap();
-    let product = Product::start(
-        &folder.path().join("data"),
-        &[("now", "2026-04-26T20:10:00+05:30")],
-    );
-    for file in ["nodes.csv", "meters.csv", "connections.csv"] {
-        product.import(&real_data().join(file));
-    }
-    product.import(&reads_until_evening(folder.path()));
-    product.wait_applied();
-    product.checkpoint();
+    let product = evening::start(folder.path());
     let server = product.url("");
     let pages = [
         ("overview", "/"),
@@ -169,7 +152,7 @@ fn every_page_shows_the_real_reads_on_a_wall_and_on_a_telephone() {
                 path,
                 width,
                 scheme,
-                until: if *path == "/docs" { DOCS_FILLED } else { FILLED },
+                until: if *path == "/docs" { DOCS_FILLED } else { ALL_FILLED },
                 rest_seconds: 1.5,
             })
         })
@@ -229,7 +212,7 @@ fn the_demo_moves_and_does_not_jump() {
     let folder = tempfile::tempdir().unwrap();
     let demo = Demo::start(folder.path());
     // Filled once the first checkpoint is in the tables, half a minute after the start.
-    let until = format!("{FILLED} && document.querySelector('#tiles').textContent.includes('old')");
+    let until = format!("{ALL_FILLED} && document.querySelector('#tiles').textContent.includes('old')");
     let view = View {
         name: "demo",
         path: "/",
@@ -263,4 +246,187 @@ fn the_demo_moves_and_does_not_jump() {
     let (code, took) = demo.interrupt();
     assert_eq!(code, Some(0));
     assert!(took < Duration::from_secs(10), "Ctrl-C took {took:?}");
+}
+
+/// Everything, in both schemes, on a desk, a telephone and a wall.
+#[test]
+fn every_view_is_sound_and_accessible_in_light_and_dark_and_at_every_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = Demo::start(folder.path());
+    let Some(mut browser) = Browser::open() else {
+        return;
+    };
+    let server = demo.server.clone();
+    browser.go(&format!("{server}/"));
+    browser.until(&format!(
+        "{FILLED} && document.querySelector('#tiles').textContent.includes('old')"
+    ));
+    let ask = |browser: &mut Browser, route: &str| {
+        browser.value(&format!(
+            "fetch('/api/v1/{route}').then((answer) => answer.json())"
+        ))
+    };
+    let worst = |browser: &mut Browser, kind: &str| {
+        let route = format!("nodes/ranking?kind={kind}&top=1");
+        browser.until(&format!(
+            "fetch('/api/v1/{route}').then((answer) => answer.json()).then(({{ nodes }}) => nodes.length > 0)"
+        ));
+        let node = &ask(browser, &route)["nodes"][0]["node_id"];
+        node.as_str().unwrap().to_owned()
+    };
+    let (feeder, dt) = (worst(&mut browser, "feeder"), worst(&mut browser, "dt"));
+    browser.until(
+        "fetch('/api/v1/outages').then((answer) => answer.json()).then(({ outages }) => outages.length > 0)",
+    );
+    let outage = ask(&mut browser, "outages")["outages"][0]["outage_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let consumer = ask(&mut browser, "consumers?q=C&limit=1")["consumers"][0]["consumer_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let views = [
+        ("overview", String::new()),
+        ("feeder", format!("node={feeder}")),
+        ("dt", format!("node={dt}&range=24h")),
+        ("revenue", "view=revenue".to_owned()),
+        ("feeder-revenue", format!("view=revenue&node={feeder}")),
+        ("outages", "view=outages&status=any".to_owned()),
+        ("outage", format!("view=outages&outage={outage}")),
+        ("compensation", "view=compensation".to_owned()),
+        ("quality", "view=quality".to_owned()),
+        ("consumers", "view=consumer".to_owned()),
+        ("consumer", format!("view=consumer&consumer={consumer}&span=31d")),
+        ("sql", "view=sql".to_owned()),
+        ("api", "/docs".to_owned()),
+    ];
+    for (width, scheme) in [(1_440, "light"), (1_440, "dark"), (360, "dark"), (3_840, "light")] {
+        browser.size(width, scheme);
+        for (name, address) in &views {
+            let url = if address.starts_with('/') {
+                format!("{server}{address}")
+            } else {
+                format!("{server}/#{address}")
+            };
+            browser.go(&url);
+            let settled = if *name == "api" {
+                "document.querySelectorAll('main details').length > 10"
+            } else {
+                SETTLED
+            };
+            browser.until(settled);
+            browser.shot(&format!("{name}-{width}-{scheme}"));
+            browser.is_sound(&server);
+            browser.is_accessible();
+        }
+    }
+}
+
+/// What a key is asked for looks and works the same whichever route is refused first.
+#[test]
+fn who_is_not_known_signs_in_and_who_may_not_is_told_what_it_takes() {
+    let folder = tempfile::tempdir().unwrap();
+    let product = evening::start(folder.path());
+    let Some(mut browser) = Browser::open() else {
+        return;
+    };
+    let server = product.url("");
+    let refused = json!({ "type": "/docs#unknown-caller", "title": "Who asks is not known", "status": 401, "detail": "this needs an API key" });
+    let wrong = json!({ "type": "/docs#unknown-caller", "title": "Who asks is not known", "status": 401, "detail": "the key is not known" });
+    browser.go("about:blank");
+    browser.stub(&[
+        ("/api/v1/session", Some("POST"), 401, wrong),
+        ("/api/v1/", None, 401, refused.clone()),
+    ]);
+    browser.go(&format!("{server}/#node=SD-DT1"));
+    browser.until("document.activeElement.id === 'key'");
+    browser.until_says("#signin", "This needs an API key");
+    browser.shot("sign-in");
+    browser.is_accessible();
+    browser.type_in("gt_wrong");
+    browser.key("Enter");
+    browser.until_says("#signin .failed", "the key is not known");
+    assert_eq!(browser.value("localStorage.length"), 0, "no key is kept");
+
+    browser.stub(&[("/api/v1/session", Some("POST"), 200, json!({ "name": "A. Rao" }))]);
+    browser.type_in("gt_right");
+    browser.key("Enter");
+    browser.until_says("#subject h1", "SD-DT1");
+    browser.until(FILLED);
+    assert!(browser.value("!!document.querySelector('#signout')") == true);
+    assert_eq!(
+        browser.value("Object.values(localStorage).some((kept) => kept.includes('gt_'))"),
+        false,
+        "no key is kept"
+    );
+
+    let forbidden = json!({ "type": "/docs#role-needed", "title": "This needs another role", "status": 403, "detail": "`A. Rao` has no role for this; needed is auditor" });
+    browser.stub(&[("/api/v1/sql", Some("POST"), 403, forbidden)]);
+    browser.go(&format!("{server}/#view=sql"));
+    browser.until_says(".denied", "needed is auditor");
+    browser.shot("role-needed");
+    browser.stub(&[]);
+
+    // A session that ends while the page is open asks again, whatever was refused.
+    browser.go(&format!("{server}/"));
+    browser.until(FILLED);
+    browser.stub(&[("/api/v1/", None, 401, refused)]);
+    browser.click(FIRST_ROW);
+    browser.until("!!document.querySelector('#signin')");
+}
+
+/// First paint, what is loaded for it, and frames while one drags over a week of intervals; the figures are printed.
+#[test]
+fn the_first_paint_is_soon_small_and_dragging_is_smooth() {
+    let folder = tempfile::tempdir().unwrap();
+    let product = evening::start(folder.path());
+    let Some(mut browser) = Browser::open() else {
+        return;
+    };
+    let server = product.url("");
+    let mut paints = Vec::new();
+    for _ in 0..5 {
+        browser.go(&format!("{server}/"));
+        browser.until(FILLED);
+        let paint = browser.value("performance.getEntriesByName('first-contentful-paint')[0].startTime");
+        paints.push(paint.as_f64().unwrap());
+    }
+    paints.sort_by(f64::total_cmp);
+    let bytes = browser.value(
+        "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource').filter(({ name }) => name.includes('/ui/'))].reduce((sum, { encodedBodySize }) => sum + encodedBodySize, 0)",
+    );
+    println!(
+        "first contentful paint, ms: {paints:.0?}; page, script, style and images at first load, compressed: {bytes} bytes"
+    );
+    assert!(paints[2] < 1_000.0, "{paints:?}");
+    let bytes = bytes.as_u64().unwrap();
+    assert!((10_000..400_000).contains(&bytes), "{bytes} bytes at first load");
+
+    browser.go(&format!("{server}/#node=SD-F1&range=7d"));
+    browser.until(&format!(
+        "{FILLED} && !!document.querySelector('#subject .u-over')"
+    ));
+    browser.value("(() => { window.frames_ms = []; let last = performance.now(); const turn = (now) => { frames_ms.push(now - last); last = now; requestAnimationFrame(turn); }; requestAnimationFrame(turn); })()");
+    for _ in 0..3 {
+        browser.step("hover", json!(["#subject .chart .u-over", 0.1, 0.9]));
+    }
+    let frames = browser.value("frames_ms.slice(1).sort((a, b) => a - b)");
+    let frames: Vec<f64> = frames
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|ms| ms.as_f64().unwrap())
+        .collect();
+    let at = |share: f64| frames[((frames.len() - 1) as f64 * share) as usize];
+    println!(
+        "{} frames while dragging, ms: median {:.1}, 95th {:.1}, longest {:.1}",
+        frames.len(),
+        at(0.5),
+        at(0.95),
+        at(1.0)
+    );
+    assert!(at(0.5) < 25.0, "{frames:?}");
+    browser.step("drag", json!(["#subject .chart .u-over", 0.2, 0.6]));
+    browser.until_says("#subject .ranges", "zoomed");
 }

@@ -25,6 +25,7 @@ use crate::{metrics, problem::KINDS, routes};
         routes::nodes::children,
         routes::places::get,
         routes::consumers::list,
+        routes::usage::get,
         routes::balance::get,
         routes::quality::get,
         routes::outages::list,

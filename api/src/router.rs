@@ -20,7 +20,7 @@ use crate::{
     routes::{
         accountability, accounting, audit, balance, compensation, consumers, edits, explanation, import,
         interruptions, nodes, operations, outages, page, places, public, quality, quarantine, reliability,
-        revenue, sql, stream, summary, webhooks,
+        revenue, sql, stream, summary, usage, webhooks,
     },
 };
 
@@ -60,6 +60,7 @@ fn routes_that_read(deadline: Duration) -> Vec<Route> {
         ),
         ("/api/v1/places", deadline, get(places::get)),
         ("/api/v1/consumers", deadline, get(consumers::list)),
+        ("/api/v1/consumers/{id}/usage", deadline, get(usage::get)),
         ("/api/v1/data-quality", deadline, get(quality::get)),
         ("/api/v1/outages", deadline, get(outages::list)),
         ("/api/v1/outages/{id}", deadline, get(outages::one)),

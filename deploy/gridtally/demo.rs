@@ -26,6 +26,8 @@ use crate::{
     simulate, trace,
 };
 
+mod bills;
+
 /// The discom's first interval begins here: 1 April 2026 in India.
 const START: UtcMicros = UtcMicros(1_774_981_800_000_000);
 /// Replayed at once before the time-lapse begins.
@@ -69,6 +71,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
     fleet
         .write_files(&network)
         .map_err(|source| Failure::work("the discom cannot be written", source))?;
+    bills::write(&network).map_err(|source| Failure::work("the discom's bills cannot be written", source))?;
     serve::runtime()?.block_on(play(plan, fleet, network, time))
 }
 

@@ -48,6 +48,7 @@ mod sums;
 pub(crate) mod suspicion;
 #[cfg(test)]
 pub(crate) mod tests;
+pub mod usage;
 pub(crate) mod vee;
 mod waiting;
 

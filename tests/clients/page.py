@@ -23,10 +23,10 @@ FLAGS = [
 ]
 PATIENCE_SECONDS = 60
 
-# Movement of what is already shown (CLS); without any input of a person all of it counts.
+# Movement of what is already shown (CLS), but for what follows a person's input within half a second, as web.dev counts it.
 WATCH = """
 window.jumps = [];
-new PerformanceObserver((list) => { for (const shift of list.getEntries()) jumps.push({
+new PerformanceObserver((list) => { for (const shift of list.getEntries()) if (!shift.hadRecentInput) jumps.push({
   at: Math.round(shift.startTime), value: shift.value,
   what: shift.sources.map((source) => source.node && (source.node.id || source.node.className || source.node.nodeName)).slice(0, 4),
 }); }).observe({ type: 'layout-shift', buffered: true });
@@ -49,7 +49,7 @@ class Browser:
             preexec_fn=place, pass_fds=(3, 4), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for fd in (theirs_in, theirs_out, *high):
             os.close(fd)
-        self.number, self.rest, self.events = 0, b"", []
+        self.number, self.rest, self.events, self.stubs = 0, b"", [], []
 
     def read(self, seconds):
         """The next message, None when none comes in time."""
@@ -65,7 +65,7 @@ class Browser:
         message, self.rest = self.rest.split(b"\0", 1)
         return json.loads(message)
 
-    def call(self, method, session=None, **params):
+    def send(self, method, session=None, **params):
         self.number += 1
         request = {"id": self.number, "method": method, "params": params}
         if session:
@@ -73,17 +73,35 @@ class Browser:
         data = json.dumps(request).encode() + b"\0"
         while data:
             data = data[os.write(self.out, data):]
+        return self.number
+
+    def keep(self, event):
+        """Keeps an event; a request that somebody else is to answer is answered."""
+        if event["method"] != "Fetch.requestPaused":
+            self.events.append(event)
+            return
+        request, paused, session = event["params"]["request"], event["params"]["requestId"], event.get("sessionId")
+        stub = next((stub for stub in self.stubs if stub["method"] in (None, request["method"]) and stub["part"] in request["url"]), None)
+        if stub is None:
+            self.send("Fetch.continueRequest", session, requestId=paused)
+            return
+        kind = "application/json" if stub["status"] < 400 else "application/problem+json"
+        self.send("Fetch.fulfillRequest", session, requestId=paused, responseCode=stub["status"],
+                  responseHeaders=[{"name": "content-type", "value": kind}], body=base64.b64encode(json.dumps(stub["body"]).encode()).decode())
+
+    def call(self, method, session=None, **params):
+        number = self.send(method, session, **params)
         end = time.monotonic() + PATIENCE_SECONDS
         while True:
             message = self.read(end - time.monotonic())
             if message is None:
                 sys.exit(f"no answer to {method}")
-            if message.get("id") == self.number:
+            if message.get("id") == number:
                 if "error" in message:
                     sys.exit(f"{method}: {message['error']}")
                 return message["result"]
             if "method" in message:
-                self.events.append(message)
+                self.keep(message)
 
     def watch(self, seconds):
         """Takes events for so long."""
@@ -91,7 +109,7 @@ class Browser:
         while (left := end - time.monotonic()) > 0:
             message = self.read(left)
             if message and "method" in message:
-                self.events.append(message)
+                self.keep(message)
 
     def end(self):
         self.process.terminate()
@@ -226,6 +244,15 @@ class Led:
             self.browser.call("Input.dispatchMouseEvent", self.session, type="mouseMoved", button="left", buttons=1, **point(start + (end - start) * part / 8))
         self.browser.call("Input.dispatchMouseEvent", self.session, type="mouseReleased", button="left", buttons=0, clickCount=1, **point(end))
 
+    def step_hover(self, where):
+        """[css, from, to]: moves along an element; shares of its width."""
+        css, start, end = where
+        box = self.step_value(f"""(() => {{ const element = document.querySelector({json.dumps(css)}); element.scrollIntoView({{ block: 'center' }});
+            const box = element.getBoundingClientRect(); return [box.left, box.top, box.width, box.height]; }})()""")
+        for part in range(61):
+            share = start + (end - start) * part / 60
+            self.browser.call("Input.dispatchMouseEvent", self.session, type="mouseMoved", button="none", x=box[0] + box[2] * share, y=box[1] + box[3] / 2)
+
     def step_key(self, name):
         """A key, as `Enter` or `Control+k`."""
         *held, key = name.split("+") if name != "+" else [name]
@@ -248,6 +275,14 @@ class Led:
         with open(file, encoding="utf-8") as script:
             self.browser.call("Runtime.evaluate", self.session, expression=script.read())
         return value(self.browser, self.session, AXE)
+
+    def step_stub(self, stubs):
+        """[{"part" of the address, "method" or null, "status", "body"}]: these are answered so, not by the server; none: all go to it again."""
+        self.browser.stubs = stubs
+        if stubs:
+            self.browser.call("Fetch.enable", self.session, patterns=[{"urlPattern": f"*{stub['part']}*"} for stub in stubs])
+        else:
+            self.browser.call("Fetch.disable", self.session)
 
     def step_complaints(self, _):
         """What console and network said since the last time, and the hosts that were asked."""

@@ -11,6 +11,14 @@ use tempfile::TempDir;
 
 use super::{have, python_command};
 
+/// The overview, or a node, has everything that it asks for at the start.
+pub const FILLED: &str = "document.querySelectorAll('.skeleton, .ghost').length === 0 && !!document.querySelector('#subject h1') \
+                      && !!document.querySelector('#tree [role=treeitem]') && document.querySelector('#live').dataset.state === 'live'";
+/// Any view has.
+pub const SETTLED: &str = "document.querySelectorAll('.skeleton, .ghost').length === 0 && !!document.querySelector('#subject h1, #subject .query')";
+/// The first row of a ranking.
+pub const FIRST_ROW: &str = "#subject table.nodes tbody tr:first-child td.node a";
+
 /// Pictures of a run are here.
 fn pictures() -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("page");
@@ -77,7 +85,11 @@ impl Browser {
     }
 
     pub fn size(&mut self, width: u32, scheme: &str) {
-        let height = if width < 600 { 800 } else { 1_000 };
+        let height = match width {
+            ..600 => 800,
+            600..3_000 => 1_000,
+            3_000.. => 2_160,
+        };
         self.step("size", json!([width, height, scheme]));
     }
 
@@ -132,6 +144,23 @@ impl Browser {
 
     pub fn type_in(&mut self, text: &str) {
         self.step("type", json!(text));
+    }
+
+    /// Cumulative layout shift since the page was opened, input aside (web.dev: good is below 0.1).
+    pub fn shifted(&mut self) -> f64 {
+        let sum = self.value("jumps.reduce((sum, { value }) => sum + value, 0)");
+        sum.as_f64().unwrap()
+    }
+
+    /// Requests whose address has `part` are answered with a status and a body, by no server.
+    pub fn stub(&mut self, stubs: &[(&str, Option<&str>, u16, Value)]) {
+        let stubs: Vec<Value> = stubs
+            .iter()
+            .map(|(part, method, status, body)| {
+                json!({ "part": part, "method": method, "status": status, "body": body })
+            })
+            .collect();
+        self.step("stub", json!(stubs));
     }
 
     /// A picture of the page, kept in the target folder.

@@ -6,6 +6,7 @@ pub mod broker;
 pub mod browser;
 pub mod certificate;
 pub mod demo;
+pub mod evening;
 pub mod psql;
 pub mod publisher;
 pub mod receiver;

@@ -1,6 +1,6 @@
 //! GET /nodes/{id}/balance: the energy balance of a DT, a feeder or any level above.
 
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 
 use axum::{
     extract::{Path, State},
@@ -18,42 +18,25 @@ use gridtally_schemas::{Day, NodeId, UtcMicros, Zone, network::NodeKind};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::nodes::{find, node_id};
+use super::{
+    nodes::{find, node_id},
+    span::{self, Longest, Resolution, Wanted},
+};
 use crate::{
     app::App,
     figures::{self, Figures},
     form::{Column, Holds, Table},
     look::NodeName,
-    parameters::{Parameters, short},
+    parameters::Parameters,
     problem::{self, Problem, causes},
 };
 
-/// Length of a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Resolution {
-    Interval,
-    Day,
-    Month,
-}
-
-impl Resolution {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Interval => "interval",
-            Self::Day => "day",
-            Self::Month => "month",
-        }
-    }
-
-    /// Longest span, in days, and the span when none is given.
-    const fn days(self) -> (i64, i64) {
-        match self {
-            Self::Interval => (62, 2),
-            Self::Day => (1_100, 31),
-            Self::Month => (7_500, 366),
-        }
-    }
-}
+/// Longest spans, days.
+const LONGEST: Longest = Longest {
+    interval: 62,
+    day: 1_100,
+    month: 7_500,
+};
 
 /// What a DT balance adds. Energies in Wh.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -176,69 +159,6 @@ enum When {
     Interval(Quarter, Option<i64>),
     Day(Day),
     Month(Day),
-}
-
-struct Wanted {
-    span: std::ops::Range<UtcMicros>,
-    resolution: Resolution,
-    zone: Zone,
-}
-
-impl Wanted {
-    /// The civil days that the span touches.
-    fn days(&self) -> RangeInclusive<Day> {
-        self.zone.day_of(self.span.start)..=self.zone.day_of_interval(self.span.end)
-    }
-}
-
-const DAY_MICROS: i64 = 24 * 3_600 * 1_000_000;
-
-fn wanted(app: &App, parameters: &mut Parameters) -> Result<Wanted, Problem> {
-    let resolution = match parameters.text("resolution")?.as_deref() {
-        None | Some("interval") => Resolution::Interval,
-        Some("day") => Resolution::Day,
-        Some("month") => Resolution::Month,
-        Some(other) => {
-            return Err(Problem::parameter(
-                "resolution",
-                format!("`{}` is none of: interval, day, month", short(other)),
-            ));
-        }
-    };
-    let (days_max, days_default) = resolution.days();
-    let zone = app.zone.clone();
-    let to = parameters
-        .instant("to", &zone)?
-        .unwrap_or_else(|| match resolution {
-            Resolution::Interval => app.clock.now(),
-            // A running day or month is asked for as a whole.
-            Resolution::Day | Resolution::Month => zone.start_of(zone.day_of(app.clock.now()).next()),
-        });
-    let from = parameters
-        .instant("from", &zone)?
-        .unwrap_or_else(|| to.plus(-days_default * DAY_MICROS));
-    if from >= to {
-        return Err(Problem::parameter(
-            "from",
-            format!(
-                "{} is not before `to`, {}",
-                from.to_rfc3339(&zone),
-                to.to_rfc3339(&zone)
-            ),
-        ));
-    }
-    if to.0.saturating_sub(from.0) > days_max * DAY_MICROS {
-        let word = resolution.as_str();
-        return Err(Problem::parameter(
-            "from",
-            format!("at resolution {word} a span is at most {days_max} days"),
-        ));
-    }
-    Ok(Wanted {
-        span: from..to,
-        resolution,
-        zone,
-    })
 }
 
 fn interval_rows(world: &World, node: NodeIx, wanted: &Wanted) -> Vec<Raw> {
@@ -523,7 +443,7 @@ pub(crate) async fn get(
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
     let id = node_id(&id)?;
-    let wanted = wanted(&app, &mut parameters)?;
+    let wanted = span::wanted(&app, &mut parameters, LONGEST)?;
     parameters.finish()?;
     if wanted.resolution == Resolution::Interval {
         bring_into_memory(&app, &id, &wanted.span).await?;

@@ -125,7 +125,8 @@ pub(super) async fn answer(app: &App, statement: &str, format: Format) -> Result
     Ok(response)
 }
 
-fn refused(error: &SqlError) -> Problem {
+/// Why a query has no result, as a problem.
+pub(super) fn refused(error: &SqlError) -> Problem {
     let kind = match error {
         SqlError::Busy { .. } => problem::TOO_MANY,
         SqlError::Deadline { .. } => problem::DEADLINE,

@@ -403,3 +403,37 @@ async fn summary_has_positions_network_and_the_loss_of_today() {
         &json!({ "open_outages": 0, "consumers_without_supply": 0 }),
     );
 }
+
+#[tokio::test]
+async fn usage_of_a_consumer_is_as_worked_by_hand() {
+    let instance = Instance::full().await;
+    let answer = instance
+        .get("/api/v1/consumers/U1/usage?from=2026-04-01&to=2026-04-02")
+        .await
+        .json();
+    check(
+        &answer,
+        &json!({ "consumer_id": "U1", "meters": ["C1"], "resolution": "interval", "zone": "Asia/Kolkata", "bills": [] }),
+    );
+    check(
+        &answer["rows"][1],
+        &json!({
+            "interval_end": "2026-04-01T00:30:00+05:30", "interval_minutes": 15, "import_wh": 500, "export_wh": null,
+            "intervals_expected": 1, "intervals_reported": 1, "intervals_estimated": 0, "intervals_missing": 0,
+            "coverage_pct": 100.0, "estimated_pct": 0.0, "quality": "actual", "voltage_v": null,
+        }),
+    );
+    // The interval that U2 did not report is not closed yet: nothing is missing of it.
+    let other = instance
+        .get("/api/v1/consumers/U2/usage?resolution=day")
+        .await
+        .json();
+    check(
+        &other["total"],
+        &json!({ "import_wh": 400, "intervals_expected": 1, "intervals_missing": 0 }),
+    );
+    assert_eq!(other["rows"][0]["day"], "2026-04-01");
+    let nobody = instance.get("/api/v1/consumers/U9/usage").await;
+    assert_eq!(nobody.status, 404, "{}", nobody.text());
+    assert_eq!(nobody.json()["type"], "/docs#unknown-consumer");
+}

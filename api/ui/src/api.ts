@@ -2,6 +2,7 @@
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 
+import { refused } from './access';
 import { useTopic } from './live';
 import type { Cell, SqlResult } from './types';
 
@@ -25,6 +26,7 @@ export async function response(path: string, options: RequestInit = {}): Promise
   }
   if (answer.ok) return answer;
   const document = await answer.json().catch(() => ({ title: `Status ${answer.status}` }));
+  if (answer.status === 401 && !path.endsWith('/session')) refused(document.detail);
   throw new Problem({ ...document, status: answer.status });
 }
 export const ask = async <T>(path: string, options?: RequestInit): Promise<T> => (await response(path, options)).json();
@@ -51,7 +53,7 @@ export interface Asked<T> {
 const RETRY_MS = 5000;
 
 // Asks `key` by `run`; again whenever `topic` says that something changed. What was answered stays until the next answer.
-function useAsked<T>(key: string | null, run: (signal: AbortSignal) => Promise<T>, topic: string | null): Asked<T> {
+export function useAsked<T>(key: string | null, run: (signal: AbortSignal) => Promise<T>, topic: string | null): Asked<T> {
   const [state, setState] = useState<{ key: string | null; data: T | null; problem: Problem | null }>({ key: null, data: null, problem: null });
   const [turn, setTurn] = useState(0);
   const tick = useTopic(topic);

@@ -3,6 +3,7 @@
 import { useEffect, useRef } from 'preact/hooks';
 
 import { href, useAddress, VIEWS, type View } from './address';
+import { useRefused } from './access';
 import { nodePath, useAsk } from './api';
 import { Breadcrumb, Clock, Live, Search, Views, When } from './bar';
 import { Compensation } from './compensation';
@@ -16,6 +17,8 @@ import { Evidence, Outages, OutageView, useOutage } from './outages';
 import { Overview } from './overview';
 import { Failed, Ghost, Notice } from './parts';
 import { DataQuality, QualityCard } from './quality';
+import { Revenue } from './revenue';
+import { SignIn } from './signin';
 import { SqlConsole } from './sql';
 import { Tiles } from './tiles';
 import { Tree } from './tree';
@@ -33,6 +36,11 @@ function dayAsked(at: URLSearchParams, facts: Summary | null): string | null {
 const viewOf = (at: URLSearchParams): View => VIEWS.find(([view]) => view === at.get('view'))?.[0] ?? 'network';
 
 export function App() {
+  const because = useRefused();
+  return because == null ? <Page /> : <SignIn because={because} />;
+}
+
+function Page() {
   const at = useAddress();
   const facts = useFacts();
   const view = viewOf(at);
@@ -73,13 +81,14 @@ export function App() {
       </header>
       <Views now={view} />
       {asOf && <p class="then" role="status">As it stood published on <b>{when(asOf)}</b>. Outages and the tree stay live. <a href={href({ as_of: null })}>Back to now</a></p>}
-      {(view === 'network' || view === 'outages') && !asOf && <Tiles target={rootAsked.data?.allowable_loss_pct ?? null} />}
+      {(view === 'network' || view === 'outages') && !asOf && <Tiles target={rootAsked.data?.allowable_loss_pct ?? null} root={root?.node_id ?? null} />}
       <main class={hasScope ? view === 'network' || view === 'outages' ? 'three' : 'two' : 'one'} data-view={view}>
         {hasScope && <aside class="network" aria-labelledby="network-title"><Tree selected={shown} above={detail?.ancestors.map((one) => one.node_id) ?? []} day={day} out={new Set(out.keys())} /></aside>}
         <article id="subject" tabIndex={-1}>
           {isEmpty && hasScope ? <Empty /> : view === 'sql' ? <SqlConsole at={at} /> : view === 'consumer' ? <Consumer at={at} />
             : !facts ? <Ghost high={640} />
               : view === 'outages' ? at.get('outage') ? <OutageView asked={outage} /> : <Outages at={at} node={node} />
+                : view === 'revenue' ? asked.problem && !detail ? <Failed problem={asked.problem} again={asked.again} /> : <Revenue key={shown ?? ''} at={at} detail={detail} />
                 : view === 'compensation' ? <Compensation at={at} node={node} />
                   : view === 'quality' ? <DataQuality at={at} node={node} day={day} />
                     : asked.problem && !detail ? <Failed problem={asked.problem} again={asked.again} />

@@ -7,6 +7,7 @@ import { ask, path, type Problem } from './api';
 import { age, clockText, dayOf, dayPlus, dayText, instantOf, civil, when, withOffset, zoneName } from './format';
 import { silence, STALE_SECONDS, useFacts, useSummary } from './live';
 import { Glyph } from './parts';
+import { SignOut } from './signin';
 import type { ConsumerRow, NodeDetail, NodeName, NodeRow } from './types';
 
 export function Breadcrumb({ detail, all }: { detail: NodeDetail | null; all: NodeName | null }) {
@@ -173,6 +174,7 @@ export function Views({ now }: { now: View }) {
     <nav class="views" aria-label="Views">
       {VIEWS.map(([view, name]) => <a key={view} href={to(view)} aria-current={view === now ? 'page' : undefined}>{name}</a>)}
       <a class="api" href="/docs">API</a>
+      <SignOut />
     </nav>
   );
 }

@@ -5,7 +5,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import uPlot from 'uplot';
 
 import { band, civil, count, dayOf, dayText, energyText, minuteText, monthText, NONE, percent, uncertain, zoneName } from './format';
-import { State } from './parts';
+import { State, wall } from './parts';
 import type { Balance, BalanceRow, Resolution } from './types';
 
 const STRIP = 5;
@@ -165,12 +165,12 @@ function optionsOf(element: HTMLElement, wiring: { current: Wiring }, resolution
     scales: { x: { time: true }, pct: { range: () => scaleOf(wiring.current.shown.all) }, wh: { range: () => [0, most() / 0.92] } },
     axes: [
       { ...axis, size: pixels + 22, gap: STRIP + 6, space: 64, grid: { show: false }, values: resolution === 'interval' ? hours : civilDays, ...(resolution === 'month' ? { space: 80 } : {}) },
-      { ...axis, scale: 'pct', size: pixels * 4, values: (_, splits) => splits.map((value) => `${value} %`.replace('-', '−')) },
+      { ...axis, scale: 'pct', size: pixels * 4, space: pixels * 2.8, values: (_, splits) => splits.map((value) => `${value} %`.replace('-', '−')) },
       { ...axis, scale: 'wh', side: 1, size: pixels * 5.8, grid: { show: false }, values: (_, splits) => splits.map((value) => (value === 0 ? '0' : energyText(value).replace(/\.0+(?=\D)/, ''))), space: 70 },
     ],
     series: [
       {},
-      { scale: 'pct', stroke: colour('accent'), width: 1.6, points: { show: false }, ...(uPlot.paths.stepped ? { paths: uPlot.paths.stepped({ align: 1 }) } : {}) },
+      { scale: 'pct', stroke: colour('accent'), width: 1.6 * wall(), points: { show: false }, ...(uPlot.paths.stepped ? { paths: uPlot.paths.stepped({ align: 1 }) } : {}) },
       { scale: 'wh', show: true, stroke: 'transparent', points: { show: false }, paths: () => null },
     ],
     hooks: {

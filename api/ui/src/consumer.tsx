@@ -3,13 +3,13 @@
 import { useState } from 'preact/hooks';
 
 import { atNode, go, to } from './address';
-import { path, quote, list, useAsk, useSql } from './api';
+import { path, useAsk } from './api';
 import { Entries } from './compensation';
-import { count, dayPlus, dayText, decimal, energyText, exact, lasting, many, when, words } from './format';
+import { count, dayPlus, dayText, decimal, energyText, exact, lasting, many, monthText, percent, when, words } from './format';
 import { useFacts } from './live';
 import { Block, Choice, Facts, Failed, Ghost, Glyph } from './parts';
 import { Plot } from './plot';
-import type { ConsumerRow, Entry, Interruption } from './types';
+import type { ConsumerRow, Entry, Interruption, Resolution, Usage as UsageData, UsageRow } from './types';
 
 export function Consumer({ at }: { at: URLSearchParams }) {
   const id = at.get('consumer');
@@ -52,37 +52,69 @@ function One({ id, at }: { id: string; at: URLSearchParams }) {
       <p class="back"><a href={to('consumer')}>← Find another</a></p>
       <div class="title"><Glyph kind="consumer" /><h1>{id}</h1><span class="id">{meters.length ? `meter ${meters.join(', ')}` : 'unmetered'}</span></div>
       <p class="facts"><span>{row.category}</span><span>{row.supply}, {row.phases === 1 ? 'single phase' : `${row.phases} phases`}</span>{row.sanctioned_load_kw != null && <span>{decimal(row.sanctioned_load_kw)} kW sanctioned</span>}<span>{row.metering}</span>{row.prosumer !== 'none' && <span>{words(row.prosumer)}</span>}<span>on <a href={atNode(row.node_id)}>{row.node_name}</a></span></p>
-      {meters.length ? <Usage at={at} meters={meters} day={facts.day} prosumer={row.prosumer !== 'none'} /> : <p class="notice">An unmetered connection has no reads; its assessed consumption counts in the balance of its DT.</p>}
+      {meters.length ? <Usage at={at} id={id} day={facts.day} prosumer={row.prosumer !== 'none'} /> : <p class="notice">An unmetered connection has no reads; its assessed consumption counts in the balance of its DT.</p>}
       <Interruptions id={id} />
       <Owed id={id} />
     </>
   );
 }
 
-interface Used { day: string; import_wh: number; export_wh: number | null; reads: number; estimated: number }
-interface Read { interval_end: string; import_wh: number; export_wh: number | null; quality: string; voltage_v: number | null }
-const SPANS: [string, string][] = [['2d', 'Two days'], ['31d', '31 days']];
+const SPANS: [string, string][] = [['2d', 'Two days'], ['31d', '31 days'], ['12m', '12 months']];
+const RESOLUTIONS: Record<string, Resolution> = { '2d': 'interval', '31d': 'day', '12m': 'month' };
 
-function Usage({ at, meters, day, prosumer }: { at: URLSearchParams; meters: string[]; day: string; prosumer: boolean }) {
-  const span = at.get('span') === '31d' ? '31d' : '2d';
-  const from = `interval_reads r JOIN (SELECT meter_id, MAX(multiplier) AS multiplier FROM meters WHERE valid_to IS NULL GROUP BY meter_id) m ON m.meter_id = r.meter_id WHERE r.meter_id IN (${list(meters)}) AND r.quality <> 'missing'`;
-  const days = useSql<Used>(`SELECT r.day, SUM(r.import_wh * m.multiplier) AS import_wh, SUM(r.export_wh * m.multiplier) AS export_wh, COUNT(*) AS reads, SUM(CASE WHEN r.quality = 'estimated' THEN 1 ELSE 0 END) AS estimated FROM ${from} AND r.day > ${quote(dayPlus(day, -31))} GROUP BY 1 ORDER BY 1`, 'slow');
-  const reads = useSql<Read>(span === '2d' ? `SELECT r.interval_end, r.import_wh * m.multiplier AS import_wh, r.export_wh * m.multiplier AS export_wh, r.quality, r.voltage_v FROM ${from} AND r.day >= ${quote(dayPlus(day, -1))} ORDER BY 1` : null, 'slow');
-  const total = (days.data ?? []).reduce((sum, one) => sum + Number(one.import_wh), 0);
-  const estimated = (days.data ?? []).reduce((sum, one) => sum + Number(one.estimated), 0);
-  const today = days.data?.find((one) => one.day === day);
-  const asked = span === '2d' ? reads : days;
-  const rows = span === '2d' ? reads.data ?? [] : days.data ?? [];
-  const number = (value: unknown) => (value == null ? null : Number(value));
+// Rows as columns: what was estimated stands out from what the meter said.
+function seriesOf(rows: UsageRow[], prosumer: boolean) {
+  const part = (row: UsageRow) => (row.import_wh == null ? null : Math.round((row.import_wh * (row.estimated_pct ?? 0)) / 100));
+  const anyEstimate = rows.some((row) => (part(row) ?? 0) > 0);
+  return [
+    { name: 'taken', values: rows.map((row) => row.import_wh), columns: true },
+    ...(anyEstimate ? [{ name: 'of it estimated', values: rows.map(part), columns: true }] : []),
+    ...(prosumer ? [{ name: 'given', values: rows.map((row) => row.export_wh) }] : []),
+  ];
+}
+
+function Usage({ at, id, day, prosumer }: { at: URLSearchParams; id: string; day: string; prosumer: boolean }) {
+  const span = RESOLUTIONS[at.get('span') ?? ''] ? at.get('span')! : '2d';
+  const resolution = RESOLUTIONS[span]!;
+  const route = (query: Record<string, string>) => path(`consumers/${encodeURIComponent(id)}/usage`, query);
+  const asked = useAsk<UsageData>(route(span === '2d' ? { from: dayPlus(day, -1) } : span === '31d' ? { resolution, from: dayPlus(day, -30) } : { resolution, from: monthsBack(day, 11) }), 'slow');
+  const days = useAsk<UsageData>(route({ resolution: 'day', from: dayPlus(day, -30) }), 'slow');
+  const mine = asked.data?.resolution === resolution ? asked.data : null;
+  const rows = mine?.rows ?? [];
+  const today = days.data?.rows.find((row) => row.day === day);
+  const total = days.data?.total;
+  const volts = span === '2d' ? rows.findLast((row) => row.voltage_v != null)?.voltage_v : null;
+  const x = rows.map((row) => Date.parse(row.interval_end ?? row.day ?? row.month ?? '') / 1000);
   return (
-    <Block title="Usage" aside={<Choice label="Span of usage" now={span} of={SPANS} pick={(next) => go({ span: next === '31d' ? '31d' : null }, true)} />}>
-      <Facts of={[['Today so far', days.data ? energyText(today ? Number(today.import_wh) : null) : '…'], ['Last 31 days', days.data ? energyText(total) : '…'], ['Reads that are estimates', days.data ? count(estimated) : '…'], ...(span === '2d' && reads.data?.at(-1)?.voltage_v != null ? [['Last voltage', `${decimal(reads.data.at(-1)!.voltage_v)} V`] as [string, string]] : [])]} />
-      {asked.problem && !asked.data ? <Failed problem={asked.problem} again={asked.again} /> : asked.data == null ? <Ghost high={240} /> : rows.length === 0 ? <p class="notice">No read is published yet. Reads appear with the next checkpoint after the meter has sent them.</p> : (
-        <Plot label="Usage" civilDays={span === '31d'} text={(wh) => energyText(wh)} x={rows.map((row) => Date.parse('day' in row ? row.day : row.interval_end) / 1000)}
-          series={[{ name: 'taken', values: rows.map((row) => number(row.import_wh)), columns: true }, ...(prosumer ? [{ name: 'given', values: rows.map((row) => number(row.export_wh)) }] : [])]} />
+    <Block title="Usage" id="usage" aside={<Choice label="Span of usage" now={span} of={SPANS} pick={(next) => go({ span: next === '2d' ? null : next }, true)} />}>
+      <Facts of={[
+        ['Today so far', days.data ? energyText(today?.import_wh) : '…'], ['Last 31 days', total ? energyText(total.import_wh) : '…'],
+        ['Reads that came', total ? `${percent(total.coverage_pct)} of ${count(total.intervals_expected)}` : '…'], ['Of it estimated', total ? percent(total.estimated_pct ?? 0) : '…'],
+        ...(volts != null ? [['Last voltage', `${decimal(volts)} V`] as [string, string]] : []),
+      ]} />
+      {asked.problem && !mine ? <Failed problem={asked.problem} again={asked.again} /> : !mine ? <Ghost high={240} /> : rows.length === 0 ? <p class="notice">No interval of its meter is over yet. Usage appears with the first read.</p> : (
+        <Plot label="Usage" civilDays={span !== '2d'} months={span === '12m'} text={(wh) => energyText(wh)} x={x} series={seriesOf(rows, prosumer)} />
       )}
-      <p class="facts">Energy as billed: the meter's count times its multiplying factor, as last published.</p>
+      {span === '12m' && mine && <Bills of={mine} />}
+      <p class="facts">Energy as billed: the meter's count times its multiplying factor. {total && total.intervals_missing > 0 ? `${many(total.intervals_missing, 'interval')} of the last 31 days ${total.intervals_missing === 1 ? 'has' : 'have'} no value at all.` : ''}</p>
     </Block>
+  );
+}
+const monthsBack = (day: string, months: number) => new Date(Date.UTC(Number(day.slice(0, 4)), Number(day.slice(5, 7)) - 1 - months, 1)).toISOString().slice(0, 10);
+
+// Month by month: what the meter said beside what was billed.
+function Bills({ of: { rows, bills } }: { of: UsageData }) {
+  const months = [...new Set([...rows.map((row) => row.month ?? ''), ...bills.map((bill) => bill.month)])].sort().reverse();
+  if (!bills.length) return <p class="facts">No bill of these months is known: billing.csv brings them.</p>;
+  return (
+    <div class="scroll"><table>
+      <caption>Metered and billed</caption>
+      <thead><tr><th scope="col">Month</th><th scope="col" class="number">Metered</th><th scope="col" class="number less">Estimated</th><th scope="col" class="number">Billed</th><th scope="col" class="number">Amount</th><th scope="col" class="number less">Collected</th></tr></thead>
+      <tbody>{months.map((month) => {
+        const [row, bill] = [rows.find((one) => one.month === month), bills.find((one) => one.month === month)];
+        return <tr key={month}><td>{monthText(month)}</td><td class="number">{energyText(row?.import_wh)}</td><td class="number less">{percent(row?.estimated_pct)}</td><td class="number">{bill ? energyText(bill.billed_kwh * 1000) : '–'}</td><td class="number">{exact(bill?.billed_inr)}</td><td class="number less">{exact(bill?.collected_inr)}</td></tr>;
+      })}</tbody>
+    </table></div>
   );
 }
 
@@ -92,7 +124,7 @@ function Interruptions({ id }: { id: string }) {
   const counted = rows.filter((row) => !row.excluded_because);
   const minutes = counted.reduce((sum, row) => sum + (row.minutes ?? 0), 0);
   return (
-    <Block title="Interruptions" aside={<p>{found.data ? `${many(counted.length, 'interruption')}, ${lasting(minutes)} in all` : ''}</p>}>
+    <Block title="Interruptions" aside={<p>{counted.length ? `${many(counted.length, 'interruption')}, ${lasting(minutes)} in all` : ''}</p>}>
       {found.problem && !found.data ? <Failed problem={found.problem} again={found.again} /> : !found.data ? <Ghost lines={3} /> : rows.length === 0 ? <p class="facts">This consumer's supply was never interrupted, as far as is known.</p> : (
         <div class="scroll tall" tabIndex={0} role="region" aria-label="Interruptions"><table>
           <thead><tr><th scope="col">Began</th><th scope="col">Back</th><th scope="col" class="number">Lasted</th><th scope="col" class="less">Class</th><th scope="col">Known from</th><th scope="col">Outage</th></tr></thead>
@@ -110,7 +142,7 @@ function Owed({ id }: { id: string }) {
   const found = useAsk<{ total_inr: string; credited_inr: string; entries: Entry[]; not_accrued_because: string | null }>(path(`consumers/${encodeURIComponent(id)}/compensation`), 'outages');
   const owed = found.data;
   return (
-    <Block title="Compensation" aside={<p>{owed ? `${exact(owed.total_inr)} in all, ${exact(owed.credited_inr)} credited` : ''}</p>}>
+    <Block title="Compensation" aside={<p>{owed?.entries.length ? `${exact(owed.total_inr)} in all, ${exact(owed.credited_inr)} credited` : ''}</p>}>
       {found.problem && !owed ? <Failed problem={found.problem} again={found.again} /> : !owed ? <Ghost lines={2} /> : owed.not_accrued_because ? <p class="notice">{owed.not_accrued_because}</p> : owed.entries.length === 0 ? <p class="facts">Nothing is owed: no interruption lasted beyond the limit of a standard.</p> : <Entries rows={owed.entries} consumer={false} />}
     </Block>
   );

@@ -5,6 +5,7 @@
 
 import { useEffect, useState } from 'preact/hooks';
 
+import { refused } from './access';
 import { useToday, useZoneOf } from './format';
 import type { FeederEvent, Outage, Summary } from './types';
 
@@ -51,6 +52,7 @@ export function useFacts(): Summary | null {
 }
 
 let last = 0;
+let isReopened = false;
 let dirty = false;
 let turns = 0;
 // Seconds since the server was last heard; null: never.
@@ -81,13 +83,35 @@ function connect(): void {
     last = Date.now();
     take(JSON.parse((event as MessageEvent<string>).data) as T);
   });
-  source.addEventListener('open', () => { last = Date.now(); dirty = true; say('state'); });
+  source.addEventListener('open', () => {
+    last = Date.now();
+    dirty = true;
+    say('state');
+    // Whoever heard of no change before the break has nothing to resume from: what stands is asked for.
+    if (isReopened) say('outages');
+    isReopened = true;
+  });
   // It comes back by itself and resumes by the id of its last event; where the server refuses it, it gives up and is opened anew.
-  source.addEventListener('error', () => { say('state'); if (source.readyState === EventSource.CLOSED) setTimeout(connect, 3000); });
+  source.addEventListener('error', () => { say('state'); if (source.readyState === EventSource.CLOSED) void again(); });
   heard<Summary>('summary', summarise);
   heard<BalancesEvent>('balances', (event) => { live.balances = event; dirty = true; say('balances'); });
   heard<OutagesEvent>('outages', (event) => { live.outages = event; dirty = true; say('outages'); });
   heard('reset', () => { live.resets += 1; dirty = true; say('reset'); say('outages'); });
+}
+
+// The first summary, or why there is none.
+async function first(): Promise<number> {
+  try {
+    const answer = await fetch('/api/v1/summary', { headers: { accept: 'application/json' } });
+    if (answer.ok && !live.summary) summarise(await answer.json());
+    if (answer.status === 401) refused((await answer.json().catch(() => ({}))).detail);
+    return answer.status;
+  } catch { return 0; }
+}
+
+// A stream that was refused does not say why, so something else is asked; whoever must sign in first begins anew after that.
+async function again(): Promise<void> {
+  if ((await first()) !== 401) setTimeout(connect, 3000);
 }
 
 // The first summary is asked for as well: the stream may take longer.
@@ -95,8 +119,5 @@ export async function begin(): Promise<void> {
   connect();
   setInterval(refresh, REFRESH_MS);
   document.addEventListener('visibilitychange', refresh);
-  try {
-    const answer = await fetch('/api/v1/summary', { headers: { accept: 'application/json' } });
-    if (answer.ok && !live.summary) summarise(await answer.json());
-  } catch { /* The stream says it once it is there. */ }
+  await first();
 }

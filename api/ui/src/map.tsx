@@ -5,7 +5,7 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { atNode } from './address';
 import { path, useAsk } from './api';
 import { count, many, percent, WORDS } from './format';
-import { Failed, Ghost } from './parts';
+import { Failed, Ghost, wall } from './parts';
 import type { Place, Places } from './types';
 
 interface Point extends Place { x: number; y: number }
@@ -62,7 +62,7 @@ const SHAPES: Record<string, (size: number) => string> = {
 };
 
 export function NetworkMap({ under, day, high: asked, out, selected }: { under: string | null; day: string | null; high: number; out?: Map<string, number>; selected?: string | null }) {
-  const high = matchMedia('(min-width: 2200px)').matches ? asked * 1.4 : asked;
+  const high = asked * wall();
   const found = useAsk<Places>(path('places', { under, day }), 'slow');
   const frame = useRef<HTMLDivElement>(null);
   const [wide, setWide] = useState(700);
@@ -89,7 +89,7 @@ export function NetworkMap({ under, day, high: asked, out, selected }: { under: 
   const pixel = whole.width / wide / zoom.by;
   const box = { width: whole.width / zoom.by, height: (whole.height * high) / (high - 14) / zoom.by, x: whole.x + whole.width / 2 + zoom.x - whole.width / zoom.by / 2, y: whole.y + whole.height / 2 + zoom.y - whole.height / zoom.by / 2 };
   const change = (factor: number) => setZoom((now) => ({ ...now, by: Math.min(ZOOM_MAX, Math.max(1, now.by * factor)), ...(now.by * factor <= 1 ? { x: 0, y: 0 } : {}) }));
-  const base = points.length > 600 ? 2.2 : points.length > 150 ? 3 : 4;
+  const base = (points.length > 600 ? 2.2 : points.length > 150 ? 3 : 4) * wall();
   const size = (point: Point) => pixel * (point.kind === 'dt' ? base : base + 0.5);
   const order: Record<string, number> = { normal: 0, unknown: 1, watch: 2, negative: 3, investigate: 4 };
   const dts = points.filter(({ kind }) => kind === 'dt').sort((a, b) => (order[a.attention] ?? 0) - (order[b.attention] ?? 0));
@@ -130,7 +130,7 @@ export function NetworkMap({ under, day, high: asked, out, selected }: { under: 
           <g key={point.node_id} transform={`translate(${point.x} ${point.y})`}>
             {out?.has(point.node_id) && <circle class="dark" r={11 * pixel} stroke-width={2 * pixel} />}
             <rect class="station" x={-5 * pixel} y={-5 * pixel} width={10 * pixel} height={10 * pixel} stroke-width={1.5 * pixel} onPointerEnter={() => setPointed(point)} onClick={() => { location.hash = atNode(point.node_id); }} />
-            {point.kind === 'substation' && stations.length <= 24 && <text x={9 * pixel} y={4 * pixel} font-size={11 * pixel} stroke-width={3 * pixel}>{point.name.replace(/ 33\/11 kV substation$/, '')}</text>}
+            {point.kind === 'substation' && stations.length <= 24 && <text x={9 * pixel} y={4 * pixel} font-size={11 * wall() * pixel} stroke-width={3 * pixel}>{point.name.replace(/ 33\/11 kV substation$/, '')}</text>}
           </g>
         ))}
       </svg>

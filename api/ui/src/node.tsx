@@ -1,12 +1,13 @@
 // The view of one node: where does the energy go?
 
-import { go, href } from './address';
+import { go, href, to } from './address';
 import { nodePath, path, useAsk, useSql, type Row } from './api';
 import { dailyQuery, dailyRow, intervalQuery, intervalRow, publishes, versionsQuery } from './asof';
 import { Chart } from './chart';
 import { Flow } from './flow';
 import { band, count, dayOf, dayPlus, dayText, decimal, energyText, hundredths, kindName, lasting, lossText, minuteText, percent, plural, uncertain, when, withOffset } from './format';
 import { NetworkMap } from './map';
+import { basis, type Rate, useRate, worthText } from './money';
 import { Block, Choice, Coverage, Facts, Failed, Ghost, Glyph, Loss, LossBar, Notice, State, Trust, useOrder } from './parts';
 import type { Balance, BalanceRow, Figures, NodeDetail, NodeRow, Resolution, Summary } from './types';
 
@@ -68,6 +69,8 @@ export function NodeView({ at, place, detail, ask }: { at: URLSearchParams; plac
   const day = detail?.day ?? null;
   const split = useAsk<Balance>(!place.asOf && day ? nodePath(place.node, '/balance', { resolution: 'day', from: day, to: dayPlus(day, 1) }) : null, 'tick');
   const stood = useSql(place.asOf && day ? dailyQuery([place.node], { from: day, to: day }, place.asOf) : null);
+  // A DT's energy is worth what its feeder bills.
+  const rate = useRate(detail ? (detail.kind === 'dt' ? detail.ancestors.findLast(({ kind }) => kind === 'feeder')?.node_id ?? null : detail.node_id) : null);
   if (ask.problem && !detail) return <Failed problem={ask.problem} again={ask.again} />;
   if (!detail) return <Ghost high={640} />;
   const then = place.asOf ? (stood.data?.[0] ? dailyRow(stood.data[0]) : null) : null;
@@ -80,7 +83,8 @@ export function NodeView({ at, place, detail, ask }: { at: URLSearchParams; plac
       <Head detail={detail} figures={figures} />
       <div class="pair">
         <Block title={`Energy, ${dayText(detail.day)}`} aside={<Trusted of={figures} row={ofDay} threshold={threshold} />}>
-          <Flow of={figures} split={ofDay ? { ht: ofDay.ht_loss_wh, lt: ofDay.lt_loss_wh } : null} />
+          <Flow of={figures} split={ofDay ? { ht: ofDay.ht_loss_wh, lt: ofDay.lt_loss_wh } : null} worth={worthText(figures.loss_wh, rate)} />
+          {rate && figures.loss_wh != null && <p class="facts">{basis(rate)} {detail.kind !== 'dt' && <a href={to('revenue')}>Revenue</a>}</p>}
           {!figures.loss_shown && figures.coverage_pct != null && <p class="notice">The loss is not shown as one number: {figures.not_shown_because}.</p>}
         </Block>
       </div>
@@ -98,7 +102,7 @@ export function NodeView({ at, place, detail, ask }: { at: URLSearchParams; plac
         <Keys />
       </Block>
       {at.get('at') && <Interval node={detail} end={at.get('at')!} rows={balance.data?.rows ?? []} threshold={threshold} />}
-      {detail.children > 0 && <Below at={at} place={place} detail={detail} />}
+      {detail.children > 0 && <Below at={at} place={place} detail={detail} rate={rate} />}
       {!place.asOf && <Supply node={place.node} />}
       {detail.kind !== 'dt' && <Block title="Where it is"><NetworkMap under={place.node} day={place.day} high={280} /></Block>}
     </>
@@ -172,7 +176,7 @@ function Interval({ node, end, rows, threshold }: { node: NodeDetail; end: strin
 
 const BELOW: Record<string, string> = { children: 'Directly below', feeder: 'Worst feeders', dt: 'Worst DTs' };
 
-function Below({ at, place, detail }: { at: URLSearchParams; place: Place; detail: NodeDetail }) {
+function Below({ at, place, detail, rate }: { at: URLSearchParams; place: Place; detail: NodeDetail; rate: Rate | null }) {
   const deep = detail.kind !== 'feeder' && detail.kind !== 'dt';
   const asked = at.get('below') ?? 'children';
   const which = deep && BELOW[asked] ? asked : 'children';
@@ -190,14 +194,14 @@ function Below({ at, place, detail }: { at: URLSearchParams; place: Place; detai
       {deep && <Choice label="Which nodes" now={which} of={Object.entries(BELOW)} pick={(below) => go({ below: below === 'children' ? null : below }, true)} />}
       <button type="button" onClick={again}>Worst first</button>
     </div>}>
-      {found.problem && !found.data ? <Failed problem={found.problem} again={found.again} /> : found.data ? <NodeTable rows={ordered.slice(0, 500)} threshold={threshold} /> : <Ghost lines={6} />}
+      {found.problem && !found.data ? <Failed problem={found.problem} again={found.again} /> : found.data ? <NodeTable rows={ordered.slice(0, 500)} threshold={threshold} rate={rate} /> : <Ghost lines={6} />}
       {rows.length > 500 && <p class="facts">The 500 worst are shown; /api/v1/nodes gives all.</p>}
       {found.data?.not_ranked ? <p class="facts">{count(found.data.not_ranked)} more have no loss to show (coverage or a missing meter) and are not ranked.</p> : null}
     </Block>
   );
 }
 
-export function NodeTable({ rows, threshold }: { rows: NodeRow[]; threshold: number }) {
+export function NodeTable({ rows, threshold, rate }: { rows: NodeRow[]; threshold: number; rate: Rate | null }) {
   if (!rows.length) return <Notice>Nothing to rank yet: a balance appears once the meters at the head have reported.</Notice>;
   return (
     <div class="scroll">
@@ -210,7 +214,7 @@ export function NodeTable({ rows, threshold }: { rows: NodeRow[]; threshold: num
           <tr key={row.node_id}>
             <td class="node"><a href={href({ node: row.node_id, from: null, to: null, at: null })} title={row.node_id}><Glyph kind={row.kind} /><span>{row.name}</span></a></td>
             <td class="number"><Loss of={row} /></td><td class="less"><LossBar of={row} /></td>
-            <td class={row.loss_wh == null ? 'number null less' : 'number less'}>{energyText(row.loss_wh)}</td><td class="number less">{energyText(row.input_wh)}</td>
+            <td class={row.loss_wh == null ? 'number null less' : 'number less'}>{energyText(row.loss_wh)}{rate && row.loss_wh != null && <small>{worthText(row.loss_wh, rate)}</small>}</td><td class="number less">{energyText(row.input_wh)}</td>
             <td class="number optional">{energyText(row.delivered_wh)}</td><td class="number"><Coverage of={row} threshold={threshold} /></td><td><State of={row.attention} /></td>
           </tr>
         ))}</tbody>

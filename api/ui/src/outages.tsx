@@ -92,7 +92,7 @@ export function OutageView({ asked }: { asked: ReturnType<typeof useOutage> }) {
       <p class="facts"><span>{SCOPES[outage.scope] ?? outage.scope}</span><span>{words(outage.class)}</span><span><a href={to('network', { node: outage.node_id })}>energy of this node</a></span>{outage.force_majeure && <span>force majeure</span>}{outage.version === 0 && <span>not published yet</span>}</p>
       {outage.continued_as && <p class="notice">It goes on as <a href={href({ outage: outage.continued_as })}>{outage.continued_as}</a>.</p>}
       <div class="figures">
-        <div><h3>{isOn(outage) ? 'Without supply' : 'Were without supply'}</h3><strong>{count(isOn(outage) ? out : outage.consumers_affected)}<small>{isOn(outage) ? ` of ${count(outage.consumers_affected)} consumers` : ' consumers'}</small></strong></div>
+        <div><h3>{isOn(outage) ? 'Without supply' : 'Were without supply'}</h3><strong>{count(isOn(outage) ? out : outage.consumers_affected)}<small>{isOn(outage) ? ` of ${many(outage.consumers_affected, 'consumer')}` : outage.consumers_affected === 1 ? ' consumer' : ' consumers'}</small></strong><p>{'\u00a0'}</p></div>
         <div><h3>{outage.ended_at ? 'Lasted' : 'Running'}</h3><strong><Running outage={outage} /></strong><p>since {when(outage.started_at)}</p></div>
         <div><h3>{outage.ended_at ? 'Back' : 'Back about'}</h3><strong>{outage.ended_at ? brief(outage.ended_at) : outage.etr ? brief(outage.etr) : '–'}</strong><p>{outage.ended_at ? when(outage.ended_at) : outage.etr ? basisText(outage) : isOn(outage) ? 'nobody can say yet' : ''}</p></div>
         <div><h3>Compensation</h3><strong>{owed ? text(rupees(owed.total_inr)) : '–'}</strong><p>{!owed ? 'no regulation is configured' : owed.consumers ? <>{many(owed.consumers, 'consumer')}{Number(owed.accruing_inr) ? `, ${text(rupees(owed.accruing_inr))} still running` : ''}</> : 'nobody is owed anything yet'}</p></div>
@@ -108,7 +108,7 @@ export function OutageView({ asked }: { asked: ReturnType<typeof useOutage> }) {
 function Steps({ outage }: { outage: OutageDetail }) {
   const summary = useFacts();
   const known = outage.interruptions.filter((one) => !one.excluded_because || one.excluded_because === 'withdrawn' ? one.excluded_because == null : true);
-  if (!known.length) return <p class="notice">No consumer's interruption is known yet: each shows here as its meter, or its neighbours, say so.</p>;
+  if (!known.length) return <p class="notice steps">No consumer's interruption is known yet: each shows here as its meter, or its neighbours, say so.</p>;
   const changes = new Map<number, number>();
   const add = (at: string, by: number) => { const time = Date.parse(at); changes.set(time, (changes.get(time) ?? 0) + by); };
   for (const one of known) { add(one.started_at, 1); if (one.ended_at) add(one.ended_at, -1); }

@@ -8,6 +8,7 @@ import { Chart } from './chart';
 import { Flow } from './flow';
 import { count, dayText, energyText, lossText, percent, withOffset } from './format';
 import { NetworkMap } from './map';
+import { basis, useRate, useRates, worthText } from './money';
 import { Keys } from './node';
 import { Block, Coverage, Failed, Ghost, Glyph, Loss, LossBar, Spark, State, Trust, useOrder } from './parts';
 import type { Balance, NodeDetail, NodeRow, Summary } from './types';
@@ -43,13 +44,15 @@ export function Overview({ at, facts, root, day, out }: { at: URLSearchParams; f
   const balance = useAsk<Balance>(nodePath(root.node_id, '/balance', span), 'tick');
   const split = useAsk<Balance>(nodePath(root.node_id, '/balance', { resolution: 'day', from: root.day, to: dayAfter(root.day) }), 'tick');
   const ofDay = split.data?.rows.at(-1) ?? null;
+  const rate = useRate(root.node_id);
   return (
     <>
       <div class="title"><Glyph kind={root.kind} /><h1>{root.name}</h1><State of={root.attention} /></div>
       <div class="pair">
         <Block title="Network, by loss today"><NetworkMap under={null} day={day} high={300} out={out} /></Block>
         <Block title={`Energy, ${dayText(root.day)}`} aside={<p><Trust pct={root.coverage_pct} threshold={facts.coverage_threshold_pct} /> {root.coverage_pct == null ? '' : `${percent(root.coverage_pct)} of reads here`}</p>}>
-          <Flow of={root} split={ofDay ? { ht: ofDay.ht_loss_wh, lt: ofDay.lt_loss_wh } : null} />
+          <Flow of={root} split={ofDay ? { ht: ofDay.ht_loss_wh, lt: ofDay.lt_loss_wh } : null} worth={worthText(root.loss_wh, rate)} />
+          {rate && root.loss_wh != null && <p class="facts">{basis(rate)}</p>}
           {!root.loss_shown && root.coverage_pct != null && <p class="notice">The loss is not shown as one number: {root.not_shown_because}.</p>}
         </Block>
       </div>
@@ -73,6 +76,7 @@ function Ranked({ facts, day }: { facts: Summary; day: string | null }) {
   const found = useAsk<{ nodes: NodeRow[]; not_ranked: number; day: string }>(path('nodes/ranking', { kind: 'feeder', day, top: FEEDERS }), 'tick');
   const [rows, again] = useOrder(found.data?.nodes ?? [], (row) => row.node_id, `feeders ${day ?? ''}`);
   const shown = rows.slice(0, FEEDERS);
+  const rates = useRates(shown.map((row) => row.node_id));
   const sparks = useSparks(shown.map((row) => row.node_id), facts.now);
   if (found.problem && !found.data) return <Failed problem={found.problem} again={found.again} />;
   return (
@@ -85,7 +89,7 @@ function Ranked({ facts, day }: { facts: Summary; day: string | null }) {
               <td class="node"><a href={href({ node: row.node_id, from: null, to: null, at: null })} title={row.node_id}><Glyph kind={row.kind} /><span>{row.name}</span></a></td>
               <td class="number"><Loss of={row} /></td><td class="less"><LossBar of={row} /></td>
               <td class="less"><Spark values={sparks.get(row.node_id) ?? []} attention={row.attention} /></td>
-              <td class="number optional">{energyText(row.loss_wh)}</td><td class="number optional">{energyText(row.input_wh)}</td><td class="number optional">{percent(row.allowable_loss_pct)}</td>
+              <td class="number optional">{energyText(row.loss_wh)}{rates.has(row.node_id) && <small>{worthText(row.loss_wh, rates.get(row.node_id))}</small>}</td><td class="number optional">{energyText(row.input_wh)}</td><td class="number optional">{percent(row.allowable_loss_pct)}</td>
               <td class="number"><Coverage of={row} threshold={facts.coverage_threshold_pct} /></td><td><State of={row.attention} /></td>
             </tr>
           ))}</tbody>

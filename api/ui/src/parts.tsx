@@ -34,6 +34,24 @@ export const Coverage = ({ of, threshold }: { of: Figures; threshold: number }) 
   <span class="coverage">{percent(of.coverage_pct)} <Trust pct={of.coverage_pct} threshold={threshold} /></span>
 );
 
+// On a wall type grows, and drawings with it: what is read at 4 m.
+export const wall = () => (matchMedia('(min-width: 3200px)').matches ? 2 : matchMedia('(min-width: 2200px)').matches ? 1.3 : 1);
+
+// The width of an element, as it changes.
+export function useWidth<E extends HTMLElement>(first: number): [{ current: E | null }, number] {
+  const box = useRef<E>(null);
+  const [wide, setWide] = useState(first);
+  useEffect(() => {
+    const element = box.current;
+    if (!element) return undefined;
+    const watch = new ResizeObserver(() => { if (element.clientWidth) setWide(element.clientWidth); });
+    watch.observe(element);
+    if (element.clientWidth) setWide(element.clientWidth);
+    return () => watch.disconnect();
+  }, []);
+  return [box, wide];
+}
+
 // A value that changes in place; a changed one glows once.
 export function Value({ children, class: name }: { children: string; class?: string }) {
   const node = useRef<HTMLSpanElement>(null);
@@ -55,6 +73,8 @@ export const Measure = ({ of, glow }: { of: Quantity; glow?: boolean }) => (
 export const Notice = ({ title, children }: { title?: string; children?: ComponentChildren }) => <div class="notice">{title && <b>{title}</b>}{children}</div>;
 // What failed, with a way to try again.
 export function Failed({ problem, again }: { problem: Problem; again?: () => void }) {
+  // Asking again does not help who may not.
+  if (problem.status === 403) return <div class="notice denied" role="note"><b>{problem.title}</b>{problem.message}</div>;
   return (
     <div class="notice failed" role="alert">
       <b>{problem.title}</b>{problem.message}

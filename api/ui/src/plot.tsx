@@ -3,7 +3,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import uPlot from 'uplot';
 
-import { civil, dayOf, dayText, minuteText, zoneName } from './format';
+import { civil, dayOf, dayText, minuteText, monthText, zoneName } from './format';
 
 export interface Series {
   name: string;
@@ -11,15 +11,22 @@ export interface Series {
   columns?: boolean;
 }
 
+// Columns stand whole at both ends: half a step more on each side.
+function around(u: uPlot, from: number, to: number): [number, number] {
+  const x = u.data[0];
+  const half = x.length > 1 ? (x[1]! - x[0]!) / 2 : 43200;
+  return [from - half, to + half];
+}
+
 const COLOURS = ['accent', 'watch-fill', 'negative-fill', 'faint'];
 
-// `x`: seconds since 1970, in order. `text` says a value with its unit. `civilDays`: they are days, the same in every zone.
-export function Plot({ x, series, text, label, civilDays = false, high = 220 }: { x: number[]; series: Series[]; text: (value: number) => string; label: string; civilDays?: boolean; high?: number }) {
+// `x`: seconds since 1970, in order. `text` says a value with its unit. `civilDays`: they are days, the same in every zone; `months`: the first of each.
+export function Plot({ x, series, text, label, civilDays = false, months = false, high = 220 }: { x: number[]; series: Series[]; text: (value: number) => string; label: string; civilDays?: boolean; months?: boolean; high?: number }) {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const [at, setAt] = useState<number | null>(null);
   const data = (): uPlot.AlignedData => [x, ...series.map(({ values }) => values)];
-  const shape = `${series.map(({ name, columns }) => `${name} ${columns}`).join('|')} ${civilDays}`;
+  const shape = `${series.map(({ name, columns }) => `${name} ${columns}`).join('|')} ${civilDays} ${months}`;
   useLayoutEffect(() => {
     const element = place.current;
     if (!element) return undefined;
@@ -29,15 +36,18 @@ export function Plot({ x, series, text, label, civilDays = false, high = 220 }: 
     const axis: uPlot.Axis = { stroke: colour('soft'), font, grid: { stroke: colour('line'), width: 1 }, ticks: { show: false } };
     const bars = uPlot.paths.bars?.({ size: [0.8, 40] });
     const times = (_: uPlot, splits: number[]) => splits.map((split) => {
-      if (civilDays) return dayText(new Date(split * 1000).toISOString().slice(0, 10)).slice(4);
+      const [day, hour] = new Date(split * 1000).toISOString().split('T');
+      // Between two days, or two months, there is nothing to name.
+      if (civilDays && (!hour?.startsWith('00:00') || (months && !day!.endsWith('-01')))) return '';
+      if (civilDays) return months ? monthText(day!) : dayText(day!).slice(4);
       const local = civil(split * 1000);
       return local.slice(11, 16) === '00:00' ? dayText(local.slice(0, 10)).slice(4) : local.slice(11, 16);
     });
     const made = new uPlot({
-      width: element.clientWidth, height: high, legend: { show: false }, padding: [8, 8, 0, 0],
+      width: element.clientWidth, height: high, legend: { show: false }, padding: [8, 20, 0, 0],
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), civilDays ? 'Etc/UTC' : zoneName()),
       cursor: { drag: { setScale: true, x: true, y: false }, y: false },
-      scales: { y: { range: (_, least, most) => [Math.min(0, least ?? 0), Math.max(1e-9, (most ?? 1) * 1.06)] } },
+      scales: { ...(series.some(({ columns }) => columns) ? { x: { range: around } } : {}), y: { range: (_, least, most) => [Math.min(0, least ?? 0), Math.max(1e-9, (most ?? 1) * 1.06)] } },
       axes: [{ ...axis, size: 28, space: 60, grid: { show: false }, values: times }, { ...axis, size: 76, values: (_, splits) => splits.map(text) }],
       series: [{}, ...series.map(({ columns }, index): uPlot.Series => ({
         stroke: colour(COLOURS[index % COLOURS.length]!), width: columns ? 0 : 1.5, points: { show: false },
@@ -63,7 +73,8 @@ export function Plot({ x, series, text, label, civilDays = false, high = 220 }: 
     setAt(next);
   };
   const time = (seconds: number) => {
-    if (civilDays) return dayText(new Date(seconds * 1000).toISOString().slice(0, 10));
+    const day = new Date(seconds * 1000).toISOString().slice(0, 10);
+    if (civilDays) return months ? monthText(day) : dayText(day);
     const iso = new Date(seconds * 1000).toISOString();
     return `${dayText(dayOf(iso))} ${minuteText(iso)}`;
   };

@@ -3,14 +3,15 @@
 import { useState } from 'preact/hooks';
 
 import { go, href } from './address';
-import { nodePath, path, post, Problem, quote, list, useAsk, useFork, useSql } from './api';
+import { ask, nodePath, path, post, Problem, quote, useAsk, useAsked, useFork, useSql } from './api';
 import { below } from './compensation';
 import { count, dayPlus, dayText, hundredths, many, percent, when, words } from './format';
 import { useFacts } from './live';
 import { Block, Choice, Failed, Ghost, Trust } from './parts';
-import type { Held, NodeDetail, NodeRow, Quality } from './types';
+import type { Balance, Held, NodeDetail, NodeRow, Quality } from './types';
 
 const DAYS = 14;
+const NODES_MAX = 100;
 
 interface Cell { node_id: string; day: string; coverage_pct: number | null; meters_expected: number; meters_reported: number; meters_estimated: number }
 
@@ -29,22 +30,34 @@ export function DataQuality({ at, node, day }: { at: URLSearchParams; node: stri
   );
 }
 
+// Completeness of a node and of those below another, day by day, live: one question a day.
+function useCells(scope: string, fork: string | null, days: string[]) {
+  const key = fork == null ? null : `cells ${scope} ${fork} ${days[0]}`;
+  return useAsked<Cell[]>(key, async (signal) => {
+    const own = ask<Balance>(nodePath(scope, '/balance', { resolution: 'day', from: days[0], to: dayPlus(days.at(-1)!, 1) }), { signal });
+    const below = days.map((day) => ask<{ nodes: NodeRow[] }>(nodePath(fork!, '/children', { day }), { signal }));
+    const rows = await Promise.all(below);
+    return [
+      ...(await own).rows.map((row) => ({ ...row, node_id: scope, day: row.day ?? '' })),
+      ...rows.flatMap(({ nodes }, at) => nodes.slice(0, NODES_MAX).map((row) => ({ ...row, day: days[at]! }))),
+    ];
+  }, 'slow');
+}
+
 // A cell says its number; only what is below the threshold has a colour.
 const tone = (pct: number | null, threshold: number) => (pct == null ? 'none' : pct < 80 ? 'bad' : pct < threshold ? 'low' : pct < 99 ? 'good' : 'full');
 
 function Heat({ scope, last, threshold }: { scope: string; last: string; threshold: number }) {
   const below = useFork<NodeRow>(scope, last);
   const own = useAsk<NodeDetail>(nodePath(scope, '', { day: last }));
-  const nodes = (below.data?.nodes ?? []).slice(0, 100);
+  const nodes = (below.data?.nodes ?? []).slice(0, NODES_MAX);
   const first = dayPlus(last, 1 - DAYS);
-  const ids = [scope, ...nodes.map((row) => row.node_id)];
-  const cells = useSql<Cell>(below.data ? `SELECT node_id, day, coverage_pct, meters_expected, meters_reported, meters_estimated FROM node_balance_daily
-WHERE node_id IN (${list(ids)}) AND day BETWEEN ${quote(first)} AND ${quote(last)}` : null, 'slow');
   const days = Array.from({ length: DAYS }, (_, at) => dayPlus(first, at));
+  const cells = useCells(scope, below.data?.id ?? null, days);
   const found = new Map((cells.data ?? []).map((cell) => [`${cell.node_id} ${cell.day}`, cell]));
   const rows = [...(own.data ? [{ node_id: scope, name: own.data.name, all: true }] : []), ...nodes.map((row) => ({ node_id: row.node_id, name: row.name, all: false }))];
   return (
-    <Block title={`Completeness, ${DAYS} days to ${dayText(last)}`} aside={<p>share of expected interval reads that came, as published; below {hundredths(threshold).replace(/\.00$/, '')} % in colour</p>}>
+    <Block title={`Completeness, ${DAYS} days to ${dayText(last)}`} aside={<p>share of expected interval reads that came; below {hundredths(threshold).replace(/\.00$/, '')} % in colour</p>}>
       {cells.problem && !cells.data ? <Failed problem={cells.problem} again={cells.again} /> : !cells.data ? <Ghost high={180} /> : (
         <div class="scroll" tabIndex={0} role="region" aria-label="Completeness by node and day"><table class="heat">
           <thead><tr><th scope="col">Node</th>{days.map((one) => <th key={one} scope="col" class={one === last ? 'today' : undefined}>{Number(one.slice(8))}<small>{dayText(one).slice(0, 2)}</small></th>)}</tr></thead>
@@ -54,7 +67,7 @@ WHERE node_id IN (${list(ids)}) AND day BETWEEN ${quote(first)} AND ${quote(last
               {days.map((one) => {
                 const cell = found.get(`${row.node_id} ${one}`);
                 const pct = cell?.coverage_pct ?? null;
-                const title = cell ? `${row.name}, ${dayText(one)}: ${percent(pct)}, ${count(cell.meters_reported)} of ${count(cell.meters_expected)} reads, ${count(cell.meters_estimated)} estimated` : `${row.name}, ${dayText(one)}: nothing published`;
+                const title = cell ? `${row.name}, ${dayText(one)}: ${percent(pct)}, ${count(cell.meters_reported)} of ${count(cell.meters_expected)} reads, ${count(cell.meters_estimated)} estimated` : `${row.name}, ${dayText(one)}: nothing expected`;
                 return <td key={one} data-tone={tone(pct, threshold)} title={title}><a href={href({ node: row.node_id, view: null, day: one })} tabIndex={pct == null ? -1 : 0}>{pct == null ? '·' : pct >= 99.95 ? '100' : (Math.floor(pct * 10) / 10).toFixed(pct < 99 ? 0 : 1)}</a></td>;
               })}
             </tr>

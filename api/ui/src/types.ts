@@ -85,6 +85,7 @@ export interface Summary {
   log_position: number;
   applied_position: number;
   published_position: number;
+  feeder_days_owed: number;
   published_at: string | null;
   lag: { records: number; records_unpublished: number; published_seconds: number | null; tick_ms: number };
 }
@@ -225,6 +226,37 @@ export interface ConsumerRow {
   sanctioned_load_kw: number | null;
   metering: string;
   prosumer: string;
+}
+
+// What a consumer used in an interval, day, month or span.
+export interface UsageRow {
+  interval_end?: string;
+  interval_minutes?: number;
+  day?: string;
+  month?: string;
+  import_wh: number | null;
+  export_wh: number | null;
+  intervals_expected: number;
+  intervals_reported: number;
+  intervals_estimated: number;
+  intervals_missing: number;
+  coverage_pct: number | null;
+  estimated_pct: number | null;
+  quality: string | null;
+  voltage_v: number | null;
+  billed_kwh?: number;
+  billed_inr?: string;
+}
+
+export interface Usage {
+  consumer_id: string;
+  meters: string[];
+  resolution: Resolution;
+  from: string;
+  to: string;
+  total: UsageRow;
+  rows: UsageRow[];
+  bills: { month: string; billed_kwh: number; billed_inr: string; collected_inr: string }[];
 }
 
 export interface Entry {

@@ -15,7 +15,7 @@
 //!
 //! Memory: about 100 bytes a bill.
 
-use std::{collections::BTreeMap, hash::Hash, sync::Arc};
+use std::{collections::BTreeMap, hash::Hash, ops::RangeInclusive, sync::Arc};
 
 use arrow::{
     array::{Date32Array, Decimal128Array, RecordBatch},
@@ -119,6 +119,16 @@ impl Bills {
             let bills = of_month.iter();
             bills.filter_map(|(consumer, bill)| Some((self.id(*consumer)?, *month, bill.amounts)))
         })
+    }
+
+    /// What a consumer was billed in some months, by first day of the month.
+    pub(super) fn of(&self, consumer: &ConsumerId, months: RangeInclusive<Day>) -> Vec<(Day, Billed)> {
+        let Some(consumer) = self.consumers.get(consumer) else {
+            return Vec::new();
+        };
+        let months = self.bills.range(months);
+        let bills = months.filter_map(|(month, bills)| Some((*month, bills.get(consumer)?.amounts)));
+        bills.collect()
     }
 
     /// The index of a consumer that something names, billed or not.

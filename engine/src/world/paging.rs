@@ -199,6 +199,12 @@ impl World {
         self.paging.reaches(quarter.end()) && self.paging.has_feeder(feeder, self.day_of(quarter))
     }
 
+    /// Whether the values of a meter in a day are out of memory.
+    pub(super) fn is_meter_day_out(&self, meter: MeterIx, day: Day) -> bool {
+        let block = self.state.block_of(meter);
+        block.is_some_and(|block| self.paging.has_block(block, day))
+    }
+
     /// Adds what of these is out of memory in a day, with the values from which the feeders' balances are, or will be, computed.
     fn want(&self, wanted: &mut Wanted, day: Day, feeders: &[NodeIx], block: Option<BlockNumber>) {
         for feeder in feeders {

@@ -227,7 +227,7 @@ impl World {
     }
 
     /// The feeder that a node is, or hangs on, at an instant.
-    fn feeder_at(&self, node: NodeIx, at: UtcMicros) -> Option<NodeIx> {
+    pub(super) fn feeder_at(&self, node: NodeIx, at: UtcMicros) -> Option<NodeIx> {
         let is_feeder =
             |node: &NodeIx| self.network.node(*node).and_then(Node::kind) == Some(NodeKind::Feeder);
         self.network.at_and_above(node, at).find(is_feeder)

@@ -12,6 +12,7 @@ pub(super) fn html(statement: &Statement) -> String {
     );
     // Writing to a string cannot fail.
     let _ = writeln!(page, "<title>{}</title>", escaped(&statement.says));
+    page.push_str("<link rel=\"icon\" href=\"/ui/icon.svg\" type=\"image/svg+xml\">\n");
     page.push_str("<link rel=\"stylesheet\" href=\"/ui/explanation.css\">\n</head>\n<body>\n<main>\n");
     section(statement, 1, &mut page);
     page.push_str("</main>\n</body>\n</html>\n");

@@ -10,7 +10,7 @@ use gridtally_schemas::{
 
 use super::{FormerOutage, OutageView, World, picture::above};
 use crate::{
-    network::{Node, NodeIx},
+    network::{Connection, Node, NodeIx},
     outage::{Evaluation, FeederPicture, Interruption, Outage, OutageId, Signal, Span},
 };
 
@@ -138,12 +138,14 @@ impl World {
     /// Whether a consumer has, or ever had, a connection.
     #[must_use]
     pub fn knows_consumer(&self, consumer: &ConsumerId) -> bool {
-        !self.outage.connections.of(consumer).is_empty()
-            || self
-                .network
-                .connections()
-                .skip(self.outage.connections.seen)
-                .any(|connection| connection.consumer_id == *consumer)
+        !self.every_connection_of(consumer).is_empty()
+    }
+
+    /// Every connection that a consumer has or ever had, those that just became known too.
+    pub(in crate::world) fn every_connection_of(&self, consumer: &ConsumerId) -> Vec<&Connection> {
+        let unseen = self.network.connections().skip(self.outage.connections.seen);
+        let unseen = unseen.filter(|connection| connection.consumer_id == *consumer);
+        self.connections_of(consumer).chain(unseen).collect()
     }
 
     /// What the meters of a consumer said in `within` that bears on supply, by time.
