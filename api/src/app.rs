@@ -19,6 +19,7 @@ use gridtally_schemas::{Clock, Zone};
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
+    access::Access,
     problem::{self, Problem, causes},
     routes::stream::Hub,
     sql::Sql,
@@ -44,6 +45,8 @@ pub struct ApiSettings {
     /// Names under which the API is reached beside addresses and `localhost`, such as a proxy's. Asked by any other name it does
     /// not answer: a page that rebinds its own name to this address would else read and write here.
     pub hosts: Vec<String>,
+    /// Who may ask. Default: anybody.
+    pub access: Access,
 }
 
 impl Default for ApiSettings {
@@ -56,6 +59,7 @@ impl Default for ApiSettings {
             streams_max: 256,
             deadline: Duration::from_secs(30),
             hosts: Vec::new(),
+            access: Access::default(),
         }
     }
 }

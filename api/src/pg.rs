@@ -37,7 +37,9 @@ use tokio_rustls::{
     },
 };
 
-use crate::sql::Sql;
+use gridtally_schemas::Clock;
+
+use crate::{access::Caller, sql::Sql};
 
 mod connection;
 mod cursor;
@@ -67,7 +69,9 @@ pub struct PgSettings {
     /// A session that says nothing for so long is ended.
     pub idle: Duration,
     /// Who may ask, each with a verifier of its password. Empty: everybody.
-    pub users: Vec<(String, Verifier)>,
+    pub users: Vec<(Caller, Verifier)>,
+    /// The configured clock, by which the network stands that an area is told from.
+    pub clock: Clock,
     /// Certificate and key; `None`: TLS is not spoken.
     pub tls: Option<PgTls>,
 }

@@ -11,6 +11,8 @@ use crate::exit::Failure;
 pub(crate) struct Client {
     agent: ureq::Agent,
     server: String,
+    /// What `Authorization` says; `None`: nothing.
+    authorization: Option<String>,
 }
 
 /// An answer whose status was not an error of the server.
@@ -21,8 +23,14 @@ pub(crate) struct Answer {
 }
 
 impl Client {
-    /// For the instance at `server`, such as `http://127.0.0.1:8080`.
+    /// For the instance at `server`, such as `http://127.0.0.1:8080`; with the key of `GRIDTALLY_API_KEY`, where that is set.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a key is no flag, which the list of processes would show, and no configuration of the server"
+    )]
     pub(crate) fn new(server: &str) -> Self {
+        let key = std::env::var("GRIDTALLY_API_KEY").ok();
+        let key = key.filter(|key| !key.trim().is_empty());
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_connect(Some(Duration::from_secs(10)))
@@ -31,6 +39,7 @@ impl Client {
         Self {
             agent: config.into(),
             server: server.trim_end_matches('/').to_owned(),
+            authorization: key.map(|key| format!("Bearer {}", key.trim())),
         }
     }
 
@@ -40,6 +49,9 @@ impl Client {
         let mut request = self.agent.get(&url).header("accept", "application/json");
         for (name, value) in query {
             request = request.query(*name, *value);
+        }
+        if let Some(authorization) = &self.authorization {
+            request = request.header("authorization", authorization);
         }
         let response = request.call().map_err(|source| no_answer(&url, source))?;
         let status = response.status().as_u16();
@@ -83,12 +95,15 @@ impl Client {
         body: impl ureq::AsSendBody,
     ) -> Result<Answer, Failure> {
         let url = format!("{}{path}", self.server);
-        let sent = self
+        let mut request = self
             .agent
             .post(&url)
             .header("content-type", media_type)
-            .header("accept", accept)
-            .send(body);
+            .header("accept", accept);
+        if let Some(authorization) = &self.authorization {
+            request = request.header("authorization", authorization);
+        }
+        let sent = request.send(body);
         let response = sent.map_err(|source| no_answer(&url, source))?;
         let status = response.status().as_u16();
         Ok(Answer {
@@ -133,8 +148,13 @@ impl Answer {
                 .unwrap_or_default()
                 .to_owned()
         };
+        let hint = if status == 401 {
+            " (GRIDTALLY_API_KEY holds the key of the command line)"
+        } else {
+            ""
+        };
         Err(Failure::Found(format!(
-            "{} ({status}): {}",
+            "{} ({status}): {}{hint}",
             text("title"),
             text("detail")
         )))

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+mod access_key;
 mod check;
 mod cli;
 mod client;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Some(Command::Simulate(args)) => simulate::run(&args),
         Some(Command::WhatIf(args)) => what_if::run(&args),
         Some(Command::CheckConfig(args)) => check::run(&args),
+        Some(Command::AccessKey(args)) => access_key::run(&args),
         Some(Command::PgPassword) => pg_password::run(),
         Some(Command::SqlWorker) => {
             return gridtally_api::sql::worker::run(std::io::stdin(), std::io::stdout().lock());

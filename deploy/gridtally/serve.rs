@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use gridtally_api::webhook::WebhookSettings;
+use gridtally_api::{access::Access, webhook::WebhookSettings};
 use gridtally_engine::{EngineConfig, Settings, Upkeep};
 use gridtally_ingest::{gate::Enrolment, log::LogConfig, mqtt::MqttConfig, subscribe::SubscribeConfig};
 use gridtally_schemas::{Clock, GatewayId, MeterId, Zone};
@@ -26,6 +26,7 @@ use crate::{
     trace,
 };
 
+mod access;
 mod compensation;
 mod instance;
 mod outage;
@@ -40,6 +41,14 @@ pub(crate) use outage::event_map;
 /// Shutdown ends after this, done or not.
 pub(crate) const SHUTDOWN_SECONDS: u64 = 30;
 
+/// Whether a key could be configured so.
+///
+/// # Errors
+/// Why not.
+pub(crate) fn check_key(entry: &crate::config::AccessKeyEntry) -> Result<(), String> {
+    access::key(entry).map(drop)
+}
+
 /// Everything that configuration decides, checked.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
@@ -52,6 +61,8 @@ pub(crate) struct Plan {
     pub(crate) mqtt: MqttConfig,
     pub(crate) http_listen: SocketAddr,
     pub(crate) pg: Option<pg::PgPlan>,
+    pub(crate) access: Access,
+    pub(crate) hosts: Vec<String>,
     pub(crate) import_bytes_max: u64,
     pub(crate) subscribe: Option<SubscribeConfig>,
     pub(crate) enrolment: Enrolment,
@@ -87,13 +98,20 @@ impl Plan {
     pub(crate) fn of(config: &Config) -> Result<Self, ConfigError> {
         let data_dir = PathBuf::from(config.text("data_dir"));
         let zone = config.zone()?;
+        let access = access::plan(config)?;
         Ok(Self {
             log: log_config(config, &data_dir)?,
             engine: engine_config(config, &zone)?,
             mqtt_listen: guarded(config, "mqtt.listen", "mqtt.open")?,
             mqtt: mqtt_config(config)?,
-            http_listen: guarded(config, "http.listen", "http.open")?,
-            pg: pg::plan(config)?,
+            http_listen: if access.is_open() {
+                guarded(config, "http.listen", "http.open")?
+            } else {
+                config.listen("http.listen")?
+            },
+            hosts: list(config.text("http.hosts")),
+            pg: pg::plan(config, &access)?,
+            access,
             import_bytes_max: config.whole("http.import_bytes_max", 1_024..=1 << 50)?,
             subscribe: subscribe_config(config)?,
             enrolment: enrolment(config)?,
@@ -112,6 +130,12 @@ impl Plan {
     }
 }
 
+/// Words with commas between them.
+fn list(text: &str) -> Vec<String> {
+    let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+    words.map(str::to_owned).collect()
+}
+
 /// An address to listen on: beyond loopback only when the configuration says that this is meant.
 fn guarded(config: &Config, listen: &'static str, open: &'static str) -> Result<SocketAddr, ConfigError> {
     let address = config.listen(listen)?;
@@ -127,7 +151,7 @@ fn guarded(config: &Config, listen: &'static str, open: &'static str) -> Result<
     } else {
         (
             "callers are not authenticated",
-            "behind a proxy that authenticates",
+            "behind a proxy that authenticates; or [[access.keys]], who may ask",
         )
     };
     Err(config.refuse(
@@ -309,8 +333,15 @@ fn greet(instance: &Instance) {
         );
     }
     println!("  data    {}", instance.data_dir().display());
-    if endpoints.http.ip().is_loopback() {
-        println!("  access is open: loopback only, callers are not authenticated");
+    if instance.access_is_open() {
+        let reach = if endpoints.http.ip().is_loopback() {
+            "loopback only"
+        } else {
+            "http.open is set"
+        };
+        println!("  access is open: {reach}, callers are not authenticated");
+    } else {
+        println!("  access  by key or token (access.*): every route but those for health and the public");
     }
     println!("next: gridtally import FOLDER --server http://{}", endpoints.http);
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
+    access::{Caller, reach::Reach},
     app::App,
     form::{self, Table},
     look::{self, Instant, NODE_COLUMNS, NodeName, NodeRow},
@@ -40,7 +41,7 @@ pub(crate) struct NodeDetail {
     /// The node.
     #[serde(flatten)]
     node: NodeRow,
-    /// The nodes above, topmost first.
+    /// The nodes above, topmost first; those in the caller's area.
     ancestors: Vec<NodeName>,
 }
 
@@ -80,6 +81,16 @@ fn unknown(id: &NodeId) -> Problem {
     )
 }
 
+/// As [`find`], of what a caller sees: what lies outside is answered as what is not there.
+pub(crate) fn find_in(world: &World, reach: &Reach<'_>, id: &NodeId) -> Result<NodeIx, Problem> {
+    let node = find(world, id)?;
+    if reach.node(node) {
+        Ok(node)
+    } else {
+        Err(unknown(id))
+    }
+}
+
 /// The instant and civil day that a request looks at.
 pub(crate) fn at(app: &App, parameters: &mut Parameters) -> Result<Instant, Problem> {
     let now = app.clock.now();
@@ -115,6 +126,7 @@ fn row(world: &World, node: NodeIx, at: Instant) -> Option<NodeRow> {
 )]
 pub(crate) async fn list(
     State(app): State<App>,
+    caller: Caller,
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
@@ -131,9 +143,14 @@ pub(crate) async fn list(
     let after = parameters.parsed::<NodeId>("cursor")?;
     parameters.finish()?;
     let mut nodes: Vec<NodeRow> = app.engine.read(|world| {
-        let found = world.search_nodes(&text, kind, after.as_ref().map(NodeId::as_str), limit + 1);
+        let reach = Reach::of(world, &caller, at.now);
+        // Of a part of the network a page may lie anywhere in what is found.
+        let most = if reach.is_whole() { limit + 1 } else { usize::MAX };
+        let found = world.search_nodes(&text, kind, after.as_ref().map(NodeId::as_str), most);
         found
             .into_iter()
+            .filter(|node| reach.node(*node))
+            .take(limit + 1)
             .filter_map(|node| row(world, node, at))
             .collect()
     });
@@ -165,6 +182,7 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn one(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     headers: HeaderMap,
     mut parameters: Parameters,
@@ -173,17 +191,18 @@ pub(crate) async fn one(
     let at = at(&app, &mut parameters)?;
     parameters.finish()?;
     let detail = app.engine.read(|world| {
-        let index = find(world, &id)?;
+        let reach = Reach::of(world, &caller, at.now);
+        let index = find_in(world, &reach, &id)?;
         let node = row(world, index, at).ok_or_else(|| unknown(&id))?;
-        Ok(NodeDetail {
-            node,
-            ancestors: look::ancestors_at(world, index, at.now),
-        })
+        let mut ancestors = look::ancestors_at(world, index, at.now);
+        ancestors.retain(|above| reach.node_named(&above.node_id));
+        Ok(NodeDetail { node, ancestors })
     })?;
     form::answer(&headers, &detail)
 }
 
-/// The nodes directly below a node, worst loss first. The id `-` stands for the top: what has no node above.
+/// The nodes directly below a node, worst loss first. The id `-` stands for the top: what has no node above, or the caller's
+/// area.
 #[utoipa::path(
     get,
     path = "/api/v1/nodes/{id}/children",
@@ -199,6 +218,7 @@ pub(crate) async fn one(
 )]
 pub(crate) async fn children(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     headers: HeaderMap,
     mut parameters: Parameters,
@@ -207,9 +227,13 @@ pub(crate) async fn children(
     let at = at(&app, &mut parameters)?;
     parameters.finish()?;
     let mut nodes = app.engine.read(|world| {
+        let reach = Reach::of(world, &caller, at.now);
         let below: Vec<NodeIx> = match &parent {
-            Some(parent) => world.children(find(world, parent)?).collect(),
-            None => world.roots(),
+            Some(parent) => {
+                let below = world.children(find_in(world, &reach, parent)?);
+                below.filter(|node| reach.node(*node)).collect()
+            }
+            None => reach.tops(),
         };
         Ok(below
             .into_iter()
@@ -301,6 +325,7 @@ struct Wanted {
 )]
 pub(crate) async fn ranking(
     State(app): State<App>,
+    caller: Caller,
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
@@ -337,7 +362,9 @@ pub(crate) async fn ranking(
         under,
         day: at.day,
     };
-    let (nodes, not_ranked) = app.engine.read(|world| rank(world, &wanted, at))?;
+    let (nodes, not_ranked) = app
+        .engine
+        .read(|world| rank(&Reach::of(world, &caller, at.now), world, &wanted, at))?;
     let ranking = Ranking {
         kind: kind.as_str(),
         by: if by == By::LossPct { "loss_pct" } else { "loss_wh" },
@@ -355,8 +382,17 @@ pub(crate) async fn ranking(
 }
 
 /// The rows of a ranking, and how many nodes of its kind have no loss to show.
-fn rank(world: &World, wanted: &Wanted, at: Instant) -> Result<(Vec<NodeRow>, usize), Problem> {
-    let under = wanted.under.as_ref().map(|id| find(world, id)).transpose()?;
+fn rank(
+    reach: &Reach<'_>,
+    world: &World,
+    wanted: &Wanted,
+    at: Instant,
+) -> Result<(Vec<NodeRow>, usize), Problem> {
+    let under = wanted
+        .under
+        .as_ref()
+        .map(|id| find_in(world, reach, id))
+        .transpose()?;
     let threshold_pct = world.settings.coverage_threshold_pct;
     let mut not_ranked = 0;
     let mut ranked: Vec<(f64, NodeIx)> = Vec::new();
@@ -365,7 +401,7 @@ fn rank(world: &World, wanted: &Wanted, at: Instant) -> Result<(Vec<NodeRow>, us
         .nodes()
         .filter(|(_, node)| node.kind() == Some(wanted.kind))
     {
-        if under.is_some_and(|top| !world.network.is_at_or_below(index, top, at.now)) {
+        if !reach.node(index) || under.is_some_and(|top| !world.network.is_at_or_below(index, top, at.now)) {
             continue;
         }
         let Some(sums) = world.node_day(index, wanted.day) else {

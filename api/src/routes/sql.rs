@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
+    access::Caller,
     app::App,
     form::Form,
     problem::{self, Problem, causes},
@@ -81,6 +82,7 @@ pub(crate) struct ResultColumn {
 )]
 pub(crate) async fn post(
     State(app): State<App>,
+    caller: Caller,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
@@ -102,6 +104,8 @@ pub(crate) async fn post(
     let published_at = app.engine.progress().published_at;
     let rows = app
         .sql
+        .on_behalf_of(&caller, &app.clock)
+        .map_err(|error| Problem::new(problem::ROLE_NEEDED, error.to_string()))?
         .query(&query.query, format, published_at)
         .await
         .map_err(|error| refused(&error))?;

@@ -25,6 +25,7 @@ use gridtally_schemas::table::{self, TableSchema};
 use tokio::sync::OnceCell;
 
 use super::{
+    area::{Area, Rows, is_harmless, narrowed, nothing},
     as_of::AsOf,
     definition::{self, HISTORY},
     postgres::relations::System,
@@ -61,9 +62,16 @@ impl fmt::Debug for Published {
 }
 
 impl Published {
-    pub(super) fn new(reader: &TablesReader, planner: SessionContext) -> Self {
+    /// All tables, or the part of them that belongs to an area.
+    pub(super) fn new(reader: &TablesReader, planner: SessionContext, area: Option<Area>) -> Self {
+        let area = area.map(Arc::new);
         let stored = table::published()
-            .map(|schema| Arc::new(StoredTable::new(schema, reader.clone())))
+            .map(|schema| {
+                Arc::new(StoredTable {
+                    area: area.clone(),
+                    ..StoredTable::whole(schema, reader.clone())
+                })
+            })
             .collect();
         Self {
             stored,
@@ -154,6 +162,8 @@ pub(super) struct StoredTable {
     columns: SchemaRef,
     reader: TablesReader,
     snapshot: OnceCell<Arc<dyn TableProvider>>,
+    /// Whose rows alone there are; `None`: all rows.
+    area: Option<Arc<Area>>,
 }
 
 impl fmt::Debug for StoredTable {
@@ -163,8 +173,10 @@ impl fmt::Debug for StoredTable {
 }
 
 impl StoredTable {
-    fn new(schema: &'static TableSchema, reader: TablesReader) -> Self {
+    /// With all its rows.
+    pub(super) fn whole(schema: &'static TableSchema, reader: TablesReader) -> Self {
         Self {
+            area: None,
             schema,
             columns: Arc::new(Schema::new(schema.arrow().fields().clone())),
             reader,
@@ -208,20 +220,39 @@ impl TableProvider for StoredTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let snapshot = self.snapshot().await?;
-        let given: Vec<&Expr> = filters.iter().collect();
-        let understood: Vec<Expr> = snapshot
-            .supports_filters_pushdown(&given)?
-            .into_iter()
-            .zip(filters)
-            .filter(|(support, _)| *support != TableProviderFilterPushDown::Unsupported)
-            .map(|(_, filter)| filter.clone())
-            .collect();
+        if let Some(area) = &self.area {
+            let harmless: Vec<Expr> = filters
+                .iter()
+                .filter(|filter| is_harmless(filter))
+                .cloned()
+                .collect();
+            return match area.rows(self.schema).await? {
+                Rows::In(column, ids) => {
+                    let filters = understood(snapshot.as_ref(), &harmless)?;
+                    narrowed(snapshot.as_ref(), session, (projection, &filters), (column, ids)).await
+                }
+                Rows::None => nothing(&self.columns, projection),
+            };
+        }
+        let understood = understood(snapshot.as_ref(), filters)?;
         snapshot.scan(session, projection, &understood, limit).await
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
         Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
     }
+}
+
+/// Those of some conditions that a snapshot can use.
+fn understood(snapshot: &dyn TableProvider, filters: &[Expr]) -> Result<Vec<Expr>> {
+    let given: Vec<&Expr> = filters.iter().collect();
+    Ok(snapshot
+        .supports_filters_pushdown(&given)?
+        .into_iter()
+        .zip(filters)
+        .filter(|(support, _)| *support != TableProviderFilterPushDown::Unsupported)
+        .map(|(_, filter)| filter.clone())
+        .collect())
 }
 
 fn table_columns() -> Result<Arc<dyn TableProvider>> {

@@ -42,6 +42,17 @@ pub(super) struct Request {
     /// What a client of PostgreSQL asks beyond the text.
     #[serde(default)]
     pub(super) postgres: Option<Ask>,
+    /// What part of the tables there is; `None`: all of them.
+    pub(super) area: Option<AreaOf>,
+}
+
+/// A node with all below it, by the network as it stands at an instant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct AreaOf {
+    /// Id of the node.
+    pub(super) node: String,
+    /// The instant, microseconds of UTC.
+    pub(super) at: i64,
 }
 
 /// What a client of PostgreSQL asks beyond the text.
@@ -90,6 +101,7 @@ impl Request {
             zone: config.zone.name().to_owned(),
             spill_directory: super::process::spill_directory(),
             postgres: None,
+            area: None,
         }
     }
 }

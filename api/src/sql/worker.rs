@@ -26,6 +26,7 @@ use tokio::sync::oneshot;
 
 use super::{
     allow,
+    area::Area,
     catalog::Published,
     postgres,
     protocol::{self, Ask, Done, Failure, FailureKind, Place, Request},
@@ -218,7 +219,8 @@ fn context(request: &Request, threads: usize) -> Result<SessionContext, DataFusi
         .map_err(|error| DataFusionError::External(Box::new(error)))?;
     let context = SessionContext::new_with_config_rt(config, runtime);
     let catalog = MemoryCatalogProvider::new();
-    let published = Published::new(&reader, planner);
+    let area = request.area.clone().map(|of| Area::new(of, reader.clone()));
+    let published = Published::new(&reader, planner, area);
     published.register_functions(&context, &request.zone);
     let published = match &request.postgres {
         Some(ask) => published.beside(postgres::prepare(&context, &catalog, ask)?),

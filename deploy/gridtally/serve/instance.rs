@@ -86,6 +86,8 @@ pub(crate) struct Instance {
     pg: JoinHandle<Result<(), Failure>>,
     /// Who may ask by it.
     pg_access: &'static str,
+    /// Whether anybody may ask by HTTP.
+    access_is_open: bool,
     /// Telling the receivers of notices.
     notices: JoinSet<()>,
     _http_threads: Threads,
@@ -171,6 +173,7 @@ impl Instance {
         let (end_http, ending) = watch::channel(false);
         let mut notices = JoinSet::new();
         let webhooks = webhooks(&plan, &core, (&mut notices, &ending))?;
+        let access_is_open = plan.access.is_open();
         let state = api_state(&plan, &core, metrics, webhooks)?;
         let pg = http_runtime.spawn(serve_pg(pg_listener, state.sql.clone(), ending.clone()));
         let http = http_runtime.spawn(async move {
@@ -192,6 +195,7 @@ impl Instance {
             http,
             pg,
             pg_access,
+            access_is_open,
             notices,
             _http_threads: Threads(Some(http_runtime)),
         })
@@ -205,6 +209,11 @@ impl Instance {
     /// Who may ask by PostgreSQL's protocol.
     pub(crate) const fn pg_access(&self) -> &'static str {
         self.pg_access
+    }
+
+    /// Whether anybody may ask by HTTP.
+    pub(crate) const fn access_is_open(&self) -> bool {
+        self.access_is_open
     }
 
     /// Resolves when a part has failed, with why.
@@ -413,6 +422,8 @@ fn api_state(
         settings: ApiSettings {
             import_bytes_max: plan.import_bytes_max,
             upload_dir,
+            access: plan.access.clone(),
+            hosts: plan.hosts.clone(),
             ..ApiSettings::default()
         },
     })

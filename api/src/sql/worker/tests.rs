@@ -19,6 +19,7 @@ use super::{
     run,
 };
 
+mod area;
 mod as_of;
 
 /// An answer as the front would see it.
@@ -73,6 +74,7 @@ fn request(root: &Path, query: &str) -> Request {
         zone: "Asia/Kolkata".to_owned(),
         spill_directory: root.parent().unwrap().join("spill"),
         postgres: None,
+        area: None,
     }
 }
 
