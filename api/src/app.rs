@@ -20,6 +20,7 @@ use gridtally_schemas::{Clock, Zone};
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
+    access::Access,
     problem::{self, Problem, causes},
     routes::stream::Hub,
     sql::Sql,
@@ -49,6 +50,8 @@ pub struct ApiSettings {
     pub tls: Option<Tls>,
     /// Share of the consumers below a node that a commercial audit list holds, per cent. Default 10 (FRAMES).
     pub audit_share_pct: f64,
+    /// Who may ask. Default: anybody.
+    pub access: Access,
 }
 
 impl Default for ApiSettings {
@@ -63,6 +66,7 @@ impl Default for ApiSettings {
             hosts: Vec::new(),
             tls: None,
             audit_share_pct: 10.0,
+            access: Access::default(),
         }
     }
 }

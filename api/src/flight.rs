@@ -17,6 +17,7 @@ use std::{future::Future, io, sync::Arc, time::Duration};
 
 use arrow_flight::flight_service_server::FlightServiceServer;
 use gridtally_ingest::tls::Tls;
+use gridtally_schemas::Clock;
 use tokio::{
     net::TcpListener,
     sync::{mpsc, oneshot},
@@ -24,7 +25,11 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Server;
 
-use crate::{pg::Verifier, sql::Sql};
+use crate::{
+    access::{Access, Caller},
+    pg::Verifier,
+    sql::Sql,
+};
 use connection::Terms;
 use prepared::Statements;
 use running::Running;
@@ -70,7 +75,11 @@ pub struct FlightSettings {
     /// A connection over which no byte goes for so long is closed; a token and a prepared statement that nobody uses for so long end.
     pub idle: Duration,
     /// Who may ask, each with a verifier of its password. Empty: everybody.
-    pub users: Vec<(String, Verifier)>,
+    pub users: Vec<(Caller, Verifier)>,
+    /// Keys and tokens of who else may ask.
+    pub access: Access,
+    /// The configured clock, by which the network stands that an area is told from.
+    pub clock: Clock,
     /// Certificate and key, and then nothing but TLS is spoken; `None`: TLS is not spoken.
     pub tls: Option<Tls>,
 }
@@ -87,7 +96,9 @@ pub async fn serve_flight(
 ) -> io::Result<()> {
     let surface = Surface(Service {
         sql,
-        sessions: Sessions::new(settings.users, settings.idle).map_err(io::Error::other)?,
+        sessions: Sessions::new((settings.users, settings.access), settings.idle)
+            .map_err(io::Error::other)?,
+        clock: settings.clock,
         seal: Seal::new().map_err(io::Error::other)?,
         statements: Statements::new(settings.idle),
         running: Arc::new(Running::default()),

@@ -8,14 +8,14 @@
 //! - `pg`: the same by PostgreSQL's wire protocol
 //! - `flight`: the same by Arrow Flight SQL
 //! - `routes`: one module per route or family of routes
+//! - [`access`]: who may ask what, and what part of it they see
 //! - `figures`: a loss with what it takes to trust it (BAL-2), the same everywhere
 //! - [`guide`]: the auditor's guide, its page and its questions
 //! - `form`: JSON, CSV or Arrow, entity tags
 //! - [`webhook`]: telling other systems what happened
 //! - `problem`: errors (RFC 9457)
-//!
-//! Callers of HTTP are not authenticated yet: listen on loopback, or behind a proxy that does it.
 
+pub mod access;
 mod app;
 mod figures;
 mod flight;

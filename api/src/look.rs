@@ -136,12 +136,11 @@ pub(crate) fn ancestors_at(world: &World, node: NodeIx, now: UtcMicros) -> Vec<N
     path
 }
 
-/// Sums of a day over everything.
-pub(crate) fn whole_day(world: &World, day: Day) -> Option<Sums> {
-    world
-        .roots()
-        .into_iter()
-        .filter_map(|root| world.node_day(root, day))
+/// Sums of a day over some nodes.
+pub(crate) fn sums_of(world: &World, nodes: &[NodeIx], day: Day) -> Option<Sums> {
+    nodes
+        .iter()
+        .filter_map(|node| world.node_day(*node, day))
         .fold(None, |total: Option<Sums>, sums| {
             let mut total = total.unwrap_or_default();
             total.plus(sums);

@@ -12,7 +12,8 @@ use crate::{metrics, problem::KINDS, routes};
                        Times are RFC 3339 in the configured zone, energy is integer Wh, days are civil days of that zone. \
                        Routes that answer tables give JSON, CSV (`text/csv`) or an Arrow IPC stream \
                        (`application/vnd.apache.arrow.stream`) by `Accept`. Errors are problem documents (RFC 9457). \
-                       Answers to GET carry an entity tag. No balance is without coverage and status; where coverage is below the \
+                       Answers to GET carry an entity tag. Where access is configured, every route but those for health and the public needs \
+                       `Authorization: Bearer` with an API key or a token, and shows what lies in the caller's area. No balance is without coverage and status; where coverage is below the \
                        threshold, losses are null and the band in which they lie is given.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
@@ -56,6 +57,9 @@ use crate::{metrics, problem::KINDS, routes};
         routes::quarantine::list,
         routes::quarantine::replay,
         routes::operations::checkpoint,
+        routes::session::get,
+        routes::session::post,
+        routes::session::delete,
         routes::webhooks::list,
         routes::webhooks::dead_letters,
         routes::webhooks::resend,

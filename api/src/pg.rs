@@ -30,6 +30,10 @@ use tokio::{
     task::JoinSet,
 };
 
+use gridtally_schemas::Clock;
+
+use crate::access::Caller;
+
 mod connection;
 mod cursor;
 mod encode;
@@ -58,7 +62,9 @@ pub struct PgSettings {
     /// A session that says nothing for so long is ended.
     pub idle: Duration,
     /// Who may ask, each with a verifier of its password. Empty: everybody.
-    pub users: Vec<(String, Verifier)>,
+    pub users: Vec<(Caller, Verifier)>,
+    /// The configured clock, by which the network stands that an area is told from.
+    pub clock: Clock,
     /// Certificate and key; `None`: TLS is not spoken.
     pub tls: Option<Tls>,
 }

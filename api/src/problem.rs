@@ -13,6 +13,11 @@ use utoipa::ToSchema;
 /// Media type of a problem document.
 pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 
+/// What `WWW-Authenticate` says where nobody is known.
+const BEARER: &str = "Bearer realm=\"gridtally\"";
+/// And where what came is of nobody.
+const BEARER_REFUSED: &str = "Bearer realm=\"gridtally\", error=\"invalid_token\"";
+
 /// A kind of problem: its `type`, `title` and `status`, and what a caller can do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Kind {
@@ -42,6 +47,14 @@ kinds! {
         "Correct the body as `detail` says.";
     BAD_QUERY = "bad-query", BAD_REQUEST, "The SQL cannot be run",
         "Correct the statement as `detail` says. One reading statement a request: SELECT, WITH, EXPLAIN, SHOW TABLES or DESCRIBE.";
+    NO_CREDENTIALS = "no-credentials", UNAUTHORIZED, "Who asks is not said",
+        "Send `Authorization: Bearer` with an API key (`gridtally access-key` makes one) or a token of the identity provider; the page signs in with `POST /api/v1/session`.";
+    BAD_CREDENTIALS = "bad-credentials", UNAUTHORIZED, "Key, token or session are of nobody",
+        "Take a key that the configuration lists and that has not expired, or a fresh token.";
+    ROLE_NEEDED = "role-needed", FORBIDDEN, "The caller has no role for this",
+        "Ask whoever runs the instance for a role that `detail` names (`[[access.keys]]`, `[[pg.users]]`, or the provider's claim).";
+    WHOLE_ONLY = "whole-only", FORBIDDEN, "This is for callers without an area",
+        "What is asked for belongs to no node. Ask somebody whose key has no `area`.";
     FOREIGN_ORIGIN = "foreign-origin", FORBIDDEN, "A page of another origin may not do this",
         "Send the request from the API's own page or from a program.";
     UNKNOWN_HOST = "unknown-host", MISDIRECTED_REQUEST, "This host name is not served",
@@ -141,6 +154,11 @@ impl Problem {
         Self::new(BAD_BODY, format!("the body broke off: {}", rejection.body_text()))
     }
 
+    /// What failed this time.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// The log or the engine cannot do it now.
     pub(crate) fn unavailable(error: &dyn std::error::Error) -> Self {
         Self::new(UNAVAILABLE, causes(error))
@@ -179,6 +197,12 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        // RFC 6750, section 3: a credential that came and is none is an invalid token.
+        if self.kind == NO_CREDENTIALS {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(BEARER));
+        } else if self.kind == BAD_CREDENTIALS {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(BEARER_REFUSED));
+        }
         if self.kind == TOO_MANY || self.kind == UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
         }

@@ -12,6 +12,7 @@ use axum::{
 use tower_http::compression::CompressionLayer;
 
 use crate::{
+    access::{self, rights},
     app::App,
     guard::{self, NO_DEADLINE},
     metrics,
@@ -20,7 +21,7 @@ use crate::{
     routes::{
         accountability, accounting, audit, balance, compensation, consumers, edits, explanation, import,
         interruptions, nodes, operations, outages, page, places, public, quality, quarantine, reliability,
-        revenue, sql, stream, summary, usage, webhooks,
+        revenue, session, sql, stream, summary, usage, webhooks,
     },
 };
 
@@ -160,6 +161,11 @@ fn routes_that_act(deadline: Duration) -> Vec<Route> {
         ),
         ("/api/v1/webhooks/{name}/enable", deadline, post(webhooks::enable)),
         ("/api/v1/checkpoint", NO_DEADLINE, post(operations::checkpoint)),
+        (
+            "/api/v1/session",
+            deadline,
+            get(session::get).post(session::post).delete(session::delete),
+        ),
         ("/livez", deadline, get(operations::livez)),
         ("/readyz", deadline, get(operations::readyz)),
         ("/metrics", deadline, get(metrics::get)),
@@ -184,7 +190,7 @@ pub(crate) fn router(app: App) -> Router {
     }
     let unknown = measured(
         &app,
-        ("unknown", app.settings.deadline),
+        (rights::UNKNOWN, app.settings.deadline),
         axum::routing::any(unknown),
     );
     router
@@ -202,7 +208,7 @@ async fn unknown(uri: Uri) -> Problem {
     )
 }
 
-/// Counts the answers of a route and bounds their time.
+/// Asks who may, counts the answers of a route and bounds their time.
 fn measured(
     app: &App,
     (route, deadline): (&'static str, Duration),
@@ -214,7 +220,7 @@ fn measured(
         async move {
             let started = tokio::time::Instant::now();
             let method = request.method().clone();
-            let response = guard::within(deadline, request, next).await;
+            let response = access::guard::admitted(&app, (route, deadline), request, next).await;
             let response = guard::with_document(&method, route, response);
             app.traffic.count(
                 known(&method),

@@ -20,6 +20,7 @@ pub(crate) mod quality;
 pub(crate) mod quarantine;
 pub(crate) mod reliability;
 pub(crate) mod revenue;
+pub(crate) mod session;
 pub(crate) mod span;
 pub(crate) mod sql;
 pub(crate) mod stream;

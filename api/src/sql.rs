@@ -19,12 +19,17 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream::BoxStream};
-use gridtally_schemas::time::{UtcMicros, Zone};
+use gridtally_schemas::{
+    Clock, NodeId,
+    time::{UtcMicros, Zone},
+};
 use tokio::sync::Semaphore;
 
 use encode::Encoder;
 use process::{Frames, Worker};
-use protocol::{Failure, Frame, Request};
+use protocol::{AreaOf, Failure, Frame, Request};
+
+use crate::access::{Caller, Need};
 
 pub use allow::Refused;
 pub(crate) use allow::{STATEMENT_BYTES_MAX, check, check_statement_of_postgres};
@@ -36,6 +41,7 @@ pub use protocol::{FailureKind, Place};
 
 mod allow;
 mod answer;
+mod area;
 mod as_of;
 mod audit;
 pub(crate) mod catalog;
@@ -176,10 +182,22 @@ impl SqlError {
     }
 }
 
+/// A caller without a role for SQL.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{who}` has no role for SQL; needed is {needed}")]
+pub struct NoRole {
+    who: String,
+    needed: String,
+}
+
 /// The front of ad-hoc SQL. Clones share the workers.
 #[derive(Debug, Clone)]
 pub struct Sql {
     inner: Arc<Inner>,
+    /// On whose behalf, as the audit calls it; empty: nobody knows.
+    who: Arc<str>,
+    /// The node whose rows and those below it are all that there is, and the clock by which the network stands; `None`: everything.
+    area: Option<(NodeId, Clock)>,
 }
 
 #[derive(Debug)]
@@ -202,6 +220,47 @@ impl Sql {
                 admitted: Arc::new(Semaphore::new(admitted)),
                 config,
             }),
+            who: Arc::from(""),
+            area: None,
+        }
+    }
+
+    /// The same workers on a caller's behalf: what it may not see is not there, whatever is asked by whichever surface. Every surface asks
+    /// by what this gives.
+    ///
+    /// # Errors
+    /// The caller has no role for SQL; the text says which would do.
+    pub fn on_behalf_of(&self, caller: &Caller, clock: &Clock) -> Result<Self, NoRole> {
+        if !caller.may(Need::Sql) {
+            return Err(NoRole {
+                who: caller.name().to_owned(),
+                needed: Need::Sql.in_words(),
+            });
+        }
+        Ok(Self {
+            inner: Arc::clone(&self.inner),
+            who: Arc::from(caller.name()),
+            area: caller.area().map(|node| (node.clone(), clock.clone())),
+        })
+    }
+
+    /// For statements of the routes' own, whose answers lie within what the caller may see; the audit names the caller.
+    pub(crate) fn named(&self, caller: &Caller) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            who: Arc::from(caller.name()),
+            area: None,
+        }
+    }
+
+    /// What a worker is asked, with all that it needs to know of the caller.
+    fn request(&self, statement: &str) -> Request {
+        Request {
+            area: self.area.as_ref().map(|(node, clock)| AreaOf {
+                node: node.to_string(),
+                at: clock.now().0,
+            }),
+            ..Request::new(&self.inner.config, statement)
         }
     }
 
@@ -229,11 +288,11 @@ impl Sql {
         format: Format,
         published_at: Option<UtcMicros>,
     ) -> Result<SqlStream, SqlError> {
-        let mut audit = Audit::new("http", "", statement);
+        let mut audit = Audit::new("http", &self.who, statement);
         let config = &self.inner.config;
         let begun = async {
             allow::check(statement)?;
-            let request = Request::new(config, statement);
+            let request = self.request(statement);
             self.start(&request, config.deadline).await
         };
         let frames = begun.await.inspect_err(|error| audit.failed(error))?;
@@ -260,7 +319,7 @@ impl Sql {
         let request = Request {
             zone: zone.name().to_owned(),
             postgres: Some(ask),
-            ..Request::new(config, text)
+            ..self.request(text)
         };
         let deadline = deadline.map_or(config.deadline, |deadline| deadline.min(config.deadline));
         Ok(Answer::new(self.start(&request, deadline).await?))
@@ -300,7 +359,7 @@ impl Sql {
         let config = &self.inner.config;
         let request = Request {
             common: Some(beyond),
-            ..Request::new(config, statement)
+            ..self.request(statement)
         };
         self.start(&request, config.deadline).await
     }

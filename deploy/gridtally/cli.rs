@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Simulate(SimulateArgs),
     /// Check a configuration, and print every key with its value and origin; or explain a regulation.
     CheckConfig(CheckArgs),
+    /// Make an API key: it is printed this once, with the lines of the configuration that let it in.
+    AccessKey(AccessKeyArgs),
     /// Read a password on standard input, and print the verifier that [[pg.users]] of the configuration keeps instead.
     PgPassword,
     /// Make a key for a meter or gateway that publishes, and print it with the entry of the configuration that keeps its hash.
@@ -48,6 +50,22 @@ pub(crate) enum Command {
     /// Answers one ad-hoc query on standard input and output; started by the server.
     #[command(hide = true)]
     SqlWorker,
+}
+
+/// Whose a new API key is.
+#[derive(Debug, Args)]
+pub(crate) struct AccessKeyArgs {
+    /// By what name the log calls whoever has it.
+    pub(crate) name: String,
+    /// What it may: viewer, auditor, billing, operator or admin; may be given more than once.
+    #[arg(long, value_name = "ROLE", default_value = "viewer")]
+    pub(crate) role: Vec<String>,
+    /// Only this node and all below it.
+    #[arg(long, value_name = "NODE")]
+    pub(crate) area: Option<String>,
+    /// When it ends (RFC 3339 with offset).
+    #[arg(long, value_name = "TIME")]
+    pub(crate) expires: Option<String>,
 }
 
 /// Where configuration comes from.

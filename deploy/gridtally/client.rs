@@ -24,6 +24,8 @@ pub(crate) struct Client {
     /// Where requests run; a command has nothing else to do meanwhile.
     runtime: Arc<Runtime>,
     server: String,
+    /// What `Authorization` says; `None`: nothing.
+    authorization: Option<String>,
 }
 
 /// An answer, whatever its status.
@@ -35,9 +37,15 @@ pub(crate) struct Answer {
 }
 
 impl Client {
-    /// For the instance at `server`, such as `http://127.0.0.1:8080`. Over TLS its certificate must be of an authority that this machine
-    /// trusts, or of one in the file that `SSL_CERT_FILE` names.
+    /// For the instance at `server`, such as `http://127.0.0.1:8080`; with the key of `GRIDTALLY_API_KEY`, where that is set. Over TLS its
+    /// certificate must be of an authority that this machine trusts, or of one in the file that `SSL_CERT_FILE` names.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a key is no flag, which the list of processes would show, and no configuration of the server"
+    )]
     pub(crate) fn new(server: &str) -> Result<Self, Failure> {
+        let key = std::env::var("GRIDTALLY_API_KEY").ok();
+        let key = key.filter(|key| !key.trim().is_empty());
         let http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(10))
             .user_agent(concat!("gridtally/", env!("CARGO_PKG_VERSION")))
@@ -50,6 +58,7 @@ impl Client {
                 runtime.map_err(|source| Failure::work("the runtime cannot be started", source))?,
             ),
             server: server.trim_end_matches('/').to_owned(),
+            authorization: key.map(|key| format!("Bearer {}", key.trim())),
         })
     }
 
@@ -93,7 +102,10 @@ impl Client {
         format!("{}{path}", self.server)
     }
 
-    fn ask(&self, url: &str, request: RequestBuilder, accept: &str) -> Result<Answer, Failure> {
+    fn ask(&self, url: &str, mut request: RequestBuilder, accept: &str) -> Result<Answer, Failure> {
+        if let Some(authorization) = &self.authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
         let sent = request.header(header::ACCEPT, accept).send();
         let response = self.runtime.block_on(sent).map_err(|source| {
             Failure::work(
@@ -163,8 +175,13 @@ impl Answer {
                 .unwrap_or_default()
                 .to_owned()
         };
+        let hint = if status == 401 {
+            " (GRIDTALLY_API_KEY holds the key of the command line)"
+        } else {
+            ""
+        };
         Err(Failure::Found(format!(
-            "{} ({status}): {}",
+            "{} ({status}): {}{hint}",
             text("title"),
             text("detail")
         )))

@@ -156,6 +156,39 @@ pub(crate) struct PgUser {
     pub(crate) name: String,
     /// What `gridtally pg-password` prints.
     pub(crate) verifier: String,
+    /// Its role.
+    #[serde(default = "auditor")]
+    pub(crate) role: String,
+    /// The node that it sees, with all below it; left out: everything.
+    pub(crate) area: Option<String>,
+}
+
+/// The role of who says none.
+fn auditor() -> String {
+    "auditor".to_owned()
+}
+
+/// Who may ask with an API key.
+#[derive(Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AccessKeyEntry {
+    /// By what name the log calls it.
+    pub(crate) name: String,
+    /// What `gridtally access-key` prints beside the key.
+    pub(crate) hash: String,
+    /// Its roles.
+    pub(crate) roles: Vec<String>,
+    /// The node that it sees, with all below it; left out: everything.
+    pub(crate) area: Option<String>,
+    /// When it ends: an instant with offset; left out: never.
+    pub(crate) expires: Option<String>,
+}
+
+impl fmt::Debug for AccessKeyEntry {
+    /// Without the hash.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AccessKeyEntry({})", self.name)
+    }
 }
 
 impl fmt::Debug for PgUser {
@@ -185,6 +218,8 @@ pub(crate) struct Config {
     pub(crate) webhooks: Vec<WebhookEntry>,
     /// `[[pg.users]]` of the file.
     pub(crate) pg_users: Vec<PgUser>,
+    /// `[[access.keys]]` of the file.
+    pub(crate) access_keys: Vec<AccessKeyEntry>,
 }
 
 /// What configuration is read from.
@@ -215,6 +250,7 @@ impl Config {
             event_codes: Vec::new(),
             webhooks: Vec::new(),
             pg_users: Vec::new(),
+            access_keys: Vec::new(),
         };
         if let Some(path) = sources.file {
             config.read_file(path)?;
@@ -274,6 +310,11 @@ impl Config {
             self.pg_users = users
                 .try_into()
                 .map_err(|error: toml::de::Error| form("pg.users", error.message()))?;
+        }
+        if let Some(keys) = take_list(&mut table, "access", "keys") {
+            self.access_keys = keys
+                .try_into()
+                .map_err(|error: toml::de::Error| form("access.keys", error.message()))?;
         }
         if let Some(categories) = take_list(&mut table, "vee", "categories") {
             self.vee_categories = categories

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+mod access_key;
 mod check;
 mod cli;
 mod client;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         Some(Command::WhatIf(args)) => what_if::run(&args),
         Some(Command::CheckConfig(args)) => check::run(&args),
         Some(Command::MqttKey { name }) => mqtt_key::run(&name),
+        Some(Command::AccessKey(args)) => access_key::run(&args),
         Some(Command::PgPassword) => pg_password::run(),
         Some(Command::SqlWorker) => {
             return gridtally_api::sql::worker::run(std::io::stdin(), std::io::stdout().lock());

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use gridtally_api::webhook::WebhookSettings;
+use gridtally_api::{access::Access, webhook::WebhookSettings};
 use gridtally_engine::{EngineConfig, Settings, Upkeep};
 use gridtally_ingest::{gate::Enrolment, log::LogConfig, subscribe::SubscribeConfig, tls::Tls};
 use gridtally_schemas::{Clock, GatewayId, MeterId, Zone};
@@ -26,6 +26,7 @@ use crate::{
     trace,
 };
 
+mod access;
 mod compensation;
 mod flight;
 mod http;
@@ -44,6 +45,14 @@ pub(crate) use outage::event_map;
 /// Shutdown ends after this, done or not.
 pub(crate) const SHUTDOWN_SECONDS: u64 = 30;
 
+/// Whether a key could be configured so.
+///
+/// # Errors
+/// Why not.
+pub(crate) fn check_key(entry: &crate::config::AccessKeyEntry) -> Result<(), String> {
+    access::key(entry).map(drop)
+}
+
 /// Everything that configuration decides, checked.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
@@ -57,6 +66,7 @@ pub(crate) struct Plan {
     pub(crate) pg: Option<pg::PgPlan>,
     pub(crate) flight: Option<flight::FlightPlan>,
     pub(crate) audit_share_pct: f64,
+    pub(crate) access: Access,
     pub(crate) subscribe: Option<SubscribeConfig>,
     pub(crate) enrolment: Enrolment,
     pub(crate) sql: SqlPlan,
@@ -91,13 +101,15 @@ impl Plan {
     pub(crate) fn of(config: &Config) -> Result<Self, ConfigError> {
         let data_dir = PathBuf::from(config.text("data_dir"));
         let zone = config.zone()?;
+        let access = access::plan(config)?;
         Ok(Self {
             log: log_config(config, &data_dir)?,
             engine: engine_config(config, &zone)?,
             mqtt: mqtt::plan(config)?,
-            http: http::plan(config)?,
-            pg: pg::plan(config)?,
-            flight: flight::plan(config)?,
+            http: http::plan(config, &access)?,
+            pg: pg::plan(config, &access)?,
+            flight: flight::plan(config, &access)?,
+            access,
             audit_share_pct: suspicion::share_pct(config)?,
             subscribe: subscribe_config(config)?,
             enrolment: enrolment(config)?,
@@ -114,6 +126,12 @@ impl Plan {
             zone,
         })
     }
+}
+
+/// Words with commas between them.
+fn list(text: &str) -> Vec<String> {
+    let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+    words.map(str::to_owned).collect()
 }
 
 /// An address to listen on: beyond loopback only when the configuration says that this is meant.
@@ -138,7 +156,7 @@ fn guarded(config: &Config, listen: &'static str, open: &'static str) -> Result<
         ),
         _ => (
             "callers are not authenticated",
-            "behind a proxy that authenticates",
+            "behind a proxy that authenticates; or [[access.keys]], who may ask",
         ),
     };
     Err(config.refuse(
@@ -339,8 +357,15 @@ fn greet(instance: &Instance) {
         );
     }
     println!("  data    {}", instance.data_dir().display());
-    if endpoints.http.ip().is_loopback() {
-        println!("  access is open: loopback only, callers are not authenticated");
+    if instance.access_is_open() {
+        let reach = if endpoints.http.ip().is_loopback() {
+            "loopback only"
+        } else {
+            "http.open is set"
+        };
+        println!("  access is open: {reach}, callers are not authenticated");
+    } else {
+        println!("  access  by key or token (access.*): every route but those for health and the public");
     }
     println!("next: gridtally import FOLDER --server {server}");
 }

@@ -166,9 +166,7 @@ mod tests {
     };
 
     fn user(name: &str) -> User {
-        User {
-            name: name.to_owned(),
-        }
+        User::anyone(name.to_owned())
     }
 
     fn prepared(statement: &str) -> Prepared {

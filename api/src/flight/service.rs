@@ -20,6 +20,7 @@ use arrow_flight::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{TryStreamExt, stream};
+use gridtally_schemas::Clock;
 use prost::Message;
 use tonic::{Request, Response, Status, Streaming, metadata::MetadataValue};
 
@@ -43,6 +44,8 @@ mod refuse;
 pub(super) struct Service {
     pub(super) sql: Sql,
     pub(super) sessions: Sessions,
+    /// By which the network stands that an area is told from.
+    pub(super) clock: Clock,
     pub(super) seal: Seal,
     pub(super) statements: Statements,
     pub(super) running: Arc<Running>,
@@ -103,8 +106,9 @@ impl Service {
             oid: parameter.oid,
             value: Given::Later,
         });
+        let sql = self.sql_of(user)?;
         let described = async {
-            let mut answer = self.sql.describe(statement, later.collect()).await?;
+            let mut answer = sql.describe(statement, later.collect()).await?;
             let columns = answer.schema().await?;
             Ok((columns, answer.parameters().to_vec()))
         };
@@ -122,9 +126,16 @@ impl Service {
         Ok(TicketStatementQuery { statement_handle }.as_any().encode_to_vec())
     }
 
-    async fn run(&self, errand: Errand) -> Result<Response<DoGet>, Status> {
+    /// What a user asks by: within its roles and its area.
+    fn sql_of(&self, user: &User) -> Result<Sql, Status> {
+        let sql = self.sql.on_behalf_of(&user.caller, &self.clock);
+        sql.map_err(|no_role| Status::permission_denied(no_role.to_string()))
+    }
+
+    async fn run(&self, user: &User, errand: Errand) -> Result<Response<DoGet>, Status> {
+        let sql = self.sql_of(user)?;
         let entered = self.running.enter(&errand);
-        let rows = Rows::start(&self.sql, errand, entered).await?;
+        let rows = Rows::start(&sql, errand, entered).await?;
         Ok(Response::new(Box::pin(rows.stream())))
     }
 

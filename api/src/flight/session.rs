@@ -22,7 +22,10 @@ use tokio::sync::Semaphore;
 use tonic::{Status, metadata::MetadataMap};
 
 use super::problem;
-use crate::pg::{Verifier, scram::random};
+use crate::{
+    access::{Access, Caller},
+    pg::{Verifier, scram::random},
+};
 
 /// A token is good for so long at most.
 const TOKEN_LIFE: Duration = Duration::from_secs(24 * 3_600);
@@ -36,16 +39,37 @@ const CHECKS_MAX: usize = 2;
 const CREDENTIAL_BYTES_MAX: usize = 1_024;
 
 /// Who asks.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct User {
     /// Empty: somebody who gave no name where none is needed.
     pub(crate) name: String,
+    /// What it may see.
+    pub(crate) caller: Caller,
+}
+
+impl User {
+    /// Somebody by this name, where everybody may ask.
+    pub(crate) fn anyone(name: String) -> Self {
+        Self {
+            name,
+            caller: Caller::anyone(),
+        }
+    }
+
+    fn known(caller: Caller) -> Self {
+        Self {
+            name: caller.name().to_owned(),
+            caller,
+        }
+    }
 }
 
 /// Users, and the tokens that they were given.
 #[derive(Debug)]
 pub(super) struct Sessions {
-    users: Vec<(String, Verifier)>,
+    users: Vec<(Caller, Verifier)>,
+    /// Keys and tokens of who else may ask.
+    access: Access,
     /// Makes what a name that nobody has looks like the same each time.
     secret: [u8; 32],
     /// A token that is not used for so long ends.
@@ -72,9 +96,13 @@ enum Credentials {
 
 impl Sessions {
     /// With nobody in it. An error: the system gives no random numbers.
-    pub(super) fn new(users: Vec<(String, Verifier)>, idle: Duration) -> Result<Self, String> {
+    pub(super) fn new(
+        (users, access): (Vec<(Caller, Verifier)>, Access),
+        idle: Duration,
+    ) -> Result<Self, String> {
         Ok(Self {
             users,
+            access,
             secret: random()?,
             idle,
             checks: Semaphore::new(CHECKS_MAX),
@@ -88,13 +116,33 @@ impl Sessions {
     /// `UNAUTHENTICATED`: nobody that is known.
     pub(super) async fn who(&self, metadata: &MetadataMap) -> Result<User, Status> {
         match credentials(metadata)? {
-            Credentials::Token(token) => self.of_token(&token, Instant::now()).ok_or_else(stale),
+            Credentials::Token(token) => self.of_bearer(&token).await,
             Credentials::Password { name, password } => self.login(name, password).await,
-            Credentials::Nothing if self.users.is_empty() => Ok(User::default()),
+            Credentials::Nothing if self.is_open() => Ok(User::anyone(String::new())),
             Credentials::Nothing => Err(Status::unauthenticated(
-                "user and password are needed, or the token that a handshake gives",
+                "user and password are needed, a key, or the token that a handshake gives",
             )),
         }
+    }
+
+    /// Whether everybody may ask.
+    fn is_open(&self) -> bool {
+        self.users.is_empty() && self.access.is_open()
+    }
+
+    /// Who has a handshake's token; else whose key it is, or of whom an identity provider's token speaks.
+    async fn of_bearer(&self, token: &str) -> Result<User, Status> {
+        if let Some(user) = self.of_token(token, Instant::now()) {
+            return Ok(user);
+        }
+        if self.access.is_open() {
+            return Err(stale());
+        }
+        let caller = self.access.bearer(token).await;
+        caller.map(User::known).map_err(|unknown| {
+            tracing::warn!(target: "gridtally::audit", surface = "flight", reason = %unknown, "refused");
+            Status::unauthenticated(unknown.to_string())
+        })
     }
 
     /// A token for who asks: by the head of the call, or by what it says first.
@@ -104,14 +152,14 @@ impl Sessions {
         said: impl Future<Output = Option<Vec<u8>>>,
     ) -> Result<String, Status> {
         let user = match credentials(metadata)? {
-            Credentials::Token(token) => self.of_token(&token, Instant::now()).ok_or_else(stale)?,
+            Credentials::Token(token) => self.of_bearer(&token).await?,
             Credentials::Password { name, password } => self.login(name, password).await?,
             Credentials::Nothing => {
                 let said = said.await.unwrap_or_default();
                 let basic = BasicAuth::decode(said.as_slice())
                     .map_err(|_| problem::invalid("a handshake says user and password"))?;
-                if basic.username.is_empty() && self.users.is_empty() {
-                    User::default()
+                if basic.username.is_empty() && self.is_open() {
+                    User::anyone(String::new())
                 } else {
                     self.login(basic.username, basic.password).await?
                 }
@@ -170,18 +218,20 @@ impl Sessions {
         if name.len() > CREDENTIAL_BYTES_MAX || password.len() > CREDENTIAL_BYTES_MAX {
             return Err(problem::invalid("user or password is too long"));
         }
-        if self.users.is_empty() {
-            return Ok(User { name });
+        if self.is_open() {
+            return Ok(User::anyone(name));
         }
-        let own = self.users.iter().find(|(known, _)| *known == name);
+        let own = self.users.iter().find(|(known, _)| known.name() == name);
         let verifier = match own {
             Some((_, verifier)) => verifier.clone(),
             None => Verifier::of_nobody(&self.secret, &name).map_err(problem::internal)?,
         };
         let _permit = self.checks.acquire().await.map_err(problem::internal)?;
         let fits = tokio::task::spawn_blocking(move || verifier.fits(&password));
-        if fits.await.map_err(problem::internal)? && own.is_some() {
-            return Ok(User { name });
+        if fits.await.map_err(problem::internal)?
+            && let Some((caller, _)) = own
+        {
+            return Ok(User::known(caller.clone()));
         }
         let reason = format!("password authentication failed for user \"{name}\"");
         tracing::warn!(target: "gridtally::audit", surface = "flight", who = name, reason, "refused");

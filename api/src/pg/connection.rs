@@ -25,7 +25,10 @@ use super::{
     session::{Client, Interrupt, Out, Session},
     settings::Settings,
 };
-use crate::sql::postgres::facts::DATABASE;
+use crate::{
+    access::Caller,
+    sql::{Sql, postgres::facts::DATABASE},
+};
 
 /// From the first byte until it is known who asks.
 const START: Duration = Duration::from_secs(10);
@@ -96,6 +99,8 @@ pub(super) async fn serve(
 /// A client that is known.
 struct Known {
     user: String,
+    /// What it may see of the tables.
+    sql: Sql,
     settings: Settings,
     permit: OwnedSemaphorePermit,
 }
@@ -139,10 +144,11 @@ async fn start(stream: TcpStream, peer: SocketAddr, shared: &Shared) -> io::Resu
         negotiate(&mut stream, &parameters).await?;
     }
     match known(&mut stream, &parameters, shared).await? {
-        Ok((user, settings)) => Ok(Some((
+        Ok((user, sql, settings)) => Ok(Some((
             stream,
             Known {
                 user,
+                sql,
                 settings,
                 permit,
             },
@@ -184,7 +190,7 @@ async fn known(
     stream: &mut Stream,
     parameters: &[(String, String)],
     shared: &Shared,
-) -> io::Result<Result<(String, Settings), Problem>> {
+) -> io::Result<Result<(String, Sql, Settings), Problem>> {
     let given = |wanted: &str| {
         parameters
             .iter()
@@ -198,12 +204,13 @@ async fn known(
             "no PostgreSQL user name specified in startup packet",
         )));
     };
-    if !shared.settings.users.is_empty()
-        && let Err(problem) = authenticate(stream, user, shared).await?
-    {
-        tracing::warn!(target: "gridtally::audit", surface = "pg", who = user, reason = problem.message, "refused");
-        return Ok(Err(problem));
-    }
+    let sql = match allowed(stream, user, shared).await? {
+        Ok(sql) => sql,
+        Err(problem) => {
+            tracing::warn!(target: "gridtally::audit", surface = "pg", who = user, reason = problem.message, "refused");
+            return Ok(Err(problem));
+        }
+    };
     if let Some(database) = given("database").filter(|name| *name != user && *name != DATABASE) {
         return Ok(Err(Problem::new(
             "3D000",
@@ -213,7 +220,26 @@ async fn known(
     if given("replication").is_some_and(|value| !["false", "off", "no", "0"].contains(&value)) {
         return Ok(Err(Problem::new("0A000", "replication is not supported")));
     }
-    Ok(settings(parameters, user, shared).map(|settings| (user.to_owned(), settings)))
+    Ok(settings(parameters, user, shared).map(|settings| (user.to_owned(), sql, settings)))
+}
+
+/// What a user may see of the tables, once its password is checked; without any configured user everybody sees everything.
+async fn allowed(stream: &mut Stream, user: &str, shared: &Shared) -> io::Result<Result<Sql, Problem>> {
+    if shared.settings.users.is_empty() {
+        return Ok(Ok(shared.sql.clone()));
+    }
+    if let Err(problem) = authenticate(stream, user, shared).await? {
+        return Ok(Err(problem));
+    }
+    let own = shared
+        .settings
+        .users
+        .iter()
+        .find(|(caller, _)| caller.name() == user);
+    let nobody = Caller::new(user, [], None);
+    let caller = own.map_or(&nobody, |(caller, _)| caller);
+    let sql = shared.sql.on_behalf_of(caller, &shared.settings.clock);
+    Ok(sql.map_err(|error| Problem::new("28000", error.to_string())))
 }
 
 /// Settings that the client begins with.
@@ -272,7 +298,11 @@ async fn authenticate(stream: &mut Stream, user: &str, shared: &Shared) -> io::R
             format!("password authentication failed for user \"{user}\""),
         )
     };
-    let own = shared.settings.users.iter().find(|(name, _)| name == user);
+    let own = shared
+        .settings
+        .users
+        .iter()
+        .find(|(caller, _)| caller.name() == user);
     let verifier = match own {
         Some((_, verifier)) => verifier.clone(),
         None => match Verifier::of_nobody(&shared.secret, user) {
@@ -372,7 +402,7 @@ async fn run(
         backend: entered.backend,
     };
     let parts = (out, Interrupt::new(cancel, told));
-    let mut session = Session::new(shared.sql.clone(), client, known.settings, parts);
+    let mut session = Session::new(known.sql, client, known.settings, parts);
     let greeted = session.greet().await;
     if greeted.is_ok() {
         session.run(inbox, shared.settings.idle, ending).await;

@@ -27,6 +27,7 @@ use utoipa::ToSchema;
 
 use super::nodes;
 use crate::{
+    access::{Caller, reach::Reach},
     app::App,
     form::{self, Column, Holds, Table},
     parameters::Parameters,
@@ -172,8 +173,8 @@ pub(crate) struct FeederAccountability {
 }
 
 /// The feeder of a path, which the network must know.
-fn feeder(world: &World, id: &NodeId) -> Result<NodeIx, Problem> {
-    let node = nodes::find(world, id)?;
+fn feeder(world: &World, reach: &Reach<'_>, id: &NodeId) -> Result<NodeIx, Problem> {
+    let node = nodes::find_in(world, reach, id)?;
     match world.network.node(node).and_then(|node| node.kind()) {
         Some(NodeKind::Feeder) => Ok(node),
         kind => {
@@ -197,6 +198,7 @@ fn feeder(world: &World, id: &NodeId) -> Result<NodeIx, Problem> {
 )]
 pub(crate) async fn of_feeder(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     headers: HeaderMap,
     parameters: Parameters,
@@ -206,7 +208,7 @@ pub(crate) async fn of_feeder(
     let now = app.clock.now();
     let today = app.zone.day_of(now);
     let answer = app.engine.read(|world| {
-        feeder(world, &id)?;
+        feeder(world, &Reach::of(world, &caller, now), &id)?;
         let managers = world.managers(&id);
         let managers = managers
             .iter()
@@ -327,6 +329,7 @@ fn standing_of(world: &World, (node, id): (NodeIx, &NodeId), look: Look) -> Feed
 )]
 pub(crate) async fn of_node(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     headers: HeaderMap,
     mut parameters: Parameters,
@@ -346,9 +349,11 @@ pub(crate) async fn of_node(
         today,
     };
     let feeders = app.engine.read(|world| {
-        let node = nodes::find(world, &id)?;
+        let reach = Reach::of(world, &caller, now);
+        let node = nodes::find_in(world, &reach, &id)?;
         let feeders = world.feeders_below_at(node, end).into_iter();
-        Ok(feeders.map(|feeder| standing_of(world, feeder, look)).collect())
+        let seen = feeders.filter(|feeder| reach.node(*feeder));
+        Ok(seen.map(|feeder| standing_of(world, feeder, look)).collect())
     })?;
     let answer = NodeAccountability {
         node_id: id.to_string(),
@@ -461,12 +466,16 @@ async fn record_word(
 )]
 pub(crate) async fn post_manager(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let said: ManagerBody = problem::said(body, "a manager", "no manager")?;
     let id = nodes::node_id(&id)?;
-    app.engine.read(|world| feeder(world, &id).map(|_| ()))?;
+    app.engine.read(|world| {
+        let reach = Reach::of(world, &caller, app.clock.now());
+        feeder(world, &reach, &id).map(|_| ())
+    })?;
     let refuse = |why: String| Problem::new(problem::BAD_BODY, why);
     let row = FeederManagerRow {
         feeder_id: id.clone(),
@@ -479,7 +488,7 @@ pub(crate) async fn post_manager(
     gridtally_schemas::accountability::check_text("person", &said.person)
         .map_err(|error| refuse(error.to_string()))?;
     let mut bytes = Vec::new();
-    let source = format!("person:{}", said.person);
+    let source = format!("person:{}", caller.person(&said.person));
     record::encode_managers(app.clock.now(), &source, std::slice::from_ref(&row), &mut bytes)
         .map_err(|error| Problem::failed("manager", &error))?;
     record_word(&app, &bytes, id, None).await
@@ -545,14 +554,16 @@ impl ActionBody {
 )]
 pub(crate) async fn post_action(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let said: ActionBody = problem::said(body, "an action", "no action")?;
+    let mut said: ActionBody = problem::said(body, "an action", "no action")?;
+    said.person = caller.person(&said.person);
     let id = nodes::node_id(&id)?;
     let given = said.action_id.clone();
     app.engine.read(|world| {
-        feeder(world, &id)?;
+        feeder(world, &Reach::of(world, &caller, app.clock.now()), &id)?;
         let Some(given) = &given else { return Ok(()) };
         let refuse = |why: String| Err(Problem::new(problem::BAD_BODY, why));
         match world.action(given) {

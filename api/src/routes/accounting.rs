@@ -24,6 +24,7 @@ use utoipa::ToSchema;
 
 use super::{nodes, revenue, sql};
 use crate::{
+    access::{Caller, reach::Reach},
     app::App,
     form::{Column, Form, Holds, Table},
     parameters::{Parameters, short},
@@ -176,8 +177,8 @@ fn resolution(parameters: &mut Parameters) -> Result<Period, Problem> {
 }
 
 /// The node, which must be a feeder or above.
-fn find(world: &World, id: &NodeId) -> Result<(NodeIx, NodeKind), Problem> {
-    let node = nodes::find(world, id)?;
+fn find(world: &World, reach: &Reach<'_>, id: &NodeId) -> Result<(NodeIx, NodeKind), Problem> {
+    let node = nodes::find_in(world, reach, id)?;
     match world.network.node(node).and_then(|node| node.kind()) {
         None | Some(NodeKind::Dt) => Err(Problem::parameter(
             "id",
@@ -207,6 +208,7 @@ fn find(world: &World, id: &NodeId) -> Result<(NodeIx, NodeKind), Problem> {
 )]
 pub(crate) async fn get(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     headers: HeaderMap,
     mut parameters: Parameters,
@@ -216,7 +218,7 @@ pub(crate) async fn get(
     let period = resolution(&mut parameters)?;
     parameters.finish()?;
     let (kind, totals, known_pct) = app.engine.read(|world| {
-        let (node, kind) = find(world, &id)?;
+        let (node, kind) = find(world, &Reach::of(world, &caller, app.clock.now()), &id)?;
         let known_pct = world.settings.coverage_threshold_pct;
         Ok((kind, world.node_months(node, from, to), known_pct))
     })?;
@@ -341,6 +343,7 @@ fn bands_of(world: &World, node: NodeIx, (from, to): (Day, Day)) -> Vec<BandRow>
 )]
 pub(crate) async fn bands(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     headers: HeaderMap,
     mut parameters: Parameters,
@@ -359,8 +362,9 @@ pub(crate) async fn bands(
     }
     let now = app.clock.now();
     let (rows, limits) = app.engine.read(|world| {
-        let (top, _) = find(world, &id)?;
-        let is_wanted = |node: &NodeIx| world.network.is_at_or_below(*node, top, now);
+        let reach = Reach::of(world, &caller, now);
+        let (top, _) = find(world, &reach, &id)?;
+        let is_wanted = |node: &NodeIx| reach.node(*node) && world.network.is_at_or_below(*node, top, now);
         let all = world.network.nodes();
         let of_kind = all.filter(|(_, node)| node.kind() == Some(kind));
         let wanted = of_kind.map(|(node, _)| node).filter(is_wanted);
@@ -404,6 +408,7 @@ pub(crate) async fn bands(
 )]
 pub(crate) async fn prosumers(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     headers: HeaderMap,
     mut parameters: Parameters,
@@ -411,10 +416,18 @@ pub(crate) async fn prosumers(
     let id = nodes::node_id(&id)?;
     let (from, to) = revenue::span(&app, &mut parameters)?;
     parameters.finish()?;
-    app.engine.read(|world| nodes::find(world, &id).map(|_| ()))?;
+    app.engine.read(|world| {
+        let reach = Reach::of(world, &caller, app.clock.now());
+        nodes::find_in(world, &reach, &id).map(|_| ())
+    })?;
     let statement = format!(
         "SELECT * FROM prosumer_accounting_monthly WHERE node_id = '{}' AND month >= DATE '{from}' AND month < DATE '{to}' ORDER BY month, scheme",
         id.as_str().replace('\'', "''")
     );
-    sql::answer(&app, &statement, Form::accepted(&headers)?.into()).await
+    sql::answer(
+        (&app, &app.sql.named(&caller)),
+        &statement,
+        Form::accepted(&headers)?.into(),
+    )
+    .await
 }

@@ -21,6 +21,7 @@ use utoipa::ToSchema;
 
 use super::nodes;
 use crate::{
+    access::{Caller, reach::Reach},
     app::App,
     form::{Column, Holds, Table},
     parameters::{Parameters, short},
@@ -280,10 +281,15 @@ struct Asked {
 }
 
 impl Asked {
-    fn of(app: &App, world: &World, id: &gridtally_schemas::NodeId, month: Day) -> Result<Self, Problem> {
+    fn of(
+        app: &App,
+        (world, caller): (&World, &Caller),
+        id: &gridtally_schemas::NodeId,
+        month: Day,
+    ) -> Result<Self, Problem> {
         let period = Period::month(month);
         Ok(Self {
-            top: nodes::find(world, id)?,
+            top: nodes::find_in(world, &Reach::of(world, caller, app.clock.now()), id)?,
             end: app.zone.start_of(Day(period.last.0 + 1)).plus(-1),
         })
     }
@@ -328,6 +334,7 @@ impl Asked {
 )]
 pub(crate) async fn technical(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     headers: HeaderMap,
     mut parameters: Parameters,
@@ -338,7 +345,7 @@ pub(crate) async fn technical(
     parameters.finish()?;
     let all = published(&app, month).await?;
     let list = app.engine.read(|world| {
-        let asked = Asked::of(&app, world, &id, month)?;
+        let asked = Asked::of(&app, (world, &caller), &id, month)?;
         let mut ranked = asked.below(world, &all, true);
         ranked.sort_by_key(|suspect| std::cmp::Reverse(suspect.weighed_wh()));
         let name = |dt: &str| {
@@ -385,6 +392,7 @@ pub(crate) async fn technical(
 )]
 pub(crate) async fn commercial(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     headers: HeaderMap,
     mut parameters: Parameters,
@@ -403,7 +411,7 @@ pub(crate) async fn commercial(
     }
     let all = published(&app, month).await?;
     let list = app.engine.read(|world| {
-        let asked = Asked::of(&app, world, &id, month)?;
+        let asked = Asked::of(&app, (world, &caller), &id, month)?;
         let ranked = asked.below(world, &all, false);
         let consumers = world.consumers_below(asked.top, asked.end);
         let rows = (1..).zip(ranked.iter().take(listed(consumers, share_pct)));

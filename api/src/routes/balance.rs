@@ -14,15 +14,16 @@ use gridtally_engine::{
     state::Quarter,
     world::Sums,
 };
-use gridtally_schemas::{Day, NodeId, UtcMicros, Zone, network::NodeKind};
+use gridtally_schemas::{Day, UtcMicros, Zone, network::NodeKind};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    nodes::{find, node_id},
+    nodes::{find_in, node_id},
     span::{self, Longest, Resolution, Wanted},
 };
 use crate::{
+    access::{Caller, reach::Reach},
     app::App,
     figures::{self, Figures},
     form::{Column, Holds, Table},
@@ -404,8 +405,7 @@ const NOT_IN_MEMORY: &str =
 const ATTEMPTS_MAX: usize = 3;
 
 /// Settled days may be out of memory (`engine.state_bytes_max`): they are read back from the tables before anybody looks.
-async fn bring_into_memory(app: &App, id: &NodeId, span: &Range<UtcMicros>) -> Result<(), Problem> {
-    let node = app.engine.read(|world| find(world, id))?;
+async fn bring_into_memory(app: &App, node: NodeIx, span: &Range<UtcMicros>) -> Result<(), Problem> {
     for _ in 0..ATTEMPTS_MAX {
         if app.engine.read(|world| world.is_here(node, span)) {
             break;
@@ -438,6 +438,7 @@ async fn bring_into_memory(app: &App, id: &NodeId, span: &Range<UtcMicros>) -> R
 )]
 pub(crate) async fn get(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     headers: HeaderMap,
     mut parameters: Parameters,
@@ -445,11 +446,13 @@ pub(crate) async fn get(
     let id = node_id(&id)?;
     let wanted = span::wanted(&app, &mut parameters, LONGEST)?;
     parameters.finish()?;
+    let index = app
+        .engine
+        .read(|world| find_in(world, &Reach::of(world, &caller, app.clock.now()), &id))?;
     if wanted.resolution == Resolution::Interval {
-        bring_into_memory(&app, &id, &wanted.span).await?;
+        bring_into_memory(&app, index, &wanted.span).await?;
     }
     let (kind, node, (threshold_pct, owed), raws) = app.engine.read(|world| {
-        let index = find(world, &id)?;
         if wanted.resolution == Resolution::Interval && !world.is_here(index, &wanted.span) {
             return Err(Problem::new(problem::UNAVAILABLE, NOT_IN_MEMORY));
         }

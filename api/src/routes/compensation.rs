@@ -28,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
+    access::{Caller, reach::Reach},
     app::App,
     form::{self, Column, Holds, Table},
     parameters::{Parameters, short},
@@ -40,7 +41,7 @@ pub(crate) mod approvals;
 const PAGE: usize = 1_000;
 /// Most entries on a page.
 const PAGE_MAX: usize = 10_000;
-/// Source of billing's words in the log.
+/// Source of billing's words in the log, where nobody knows whose they are.
 const BILLING: &str = "api:billing";
 /// What the API says where no regulation is configured.
 pub(crate) const NOT_ACCRUED: &str = "no regulation on compensation is configured (compensation.regulation, or [[regulations]] of the \
@@ -185,6 +186,21 @@ enum Listed {
     ToApprove(bool),
 }
 
+impl Listed {
+    /// Entries after a place, at most so many.
+    fn page(&self, world: &World, after: u64, entries_max: usize) -> Vec<FeedEntry> {
+        let query = |status| FeedQuery {
+            status,
+            after,
+            entries_max,
+        };
+        match self {
+            Self::Feed(status) => world.compensation_feed(&query(*status)),
+            Self::ToApprove(is_proposed) => world.compensation_to_approve(*is_proposed, &query(None)),
+        }
+    }
+}
+
 fn listed(word: Option<&str>) -> Result<Listed, Problem> {
     match word {
         None => Ok(Listed::Feed(None)),
@@ -219,6 +235,7 @@ fn listed(word: Option<&str>) -> Result<Listed, Problem> {
 )]
 pub(crate) async fn list(
     State(app): State<App>,
+    caller: Caller,
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
@@ -227,18 +244,25 @@ pub(crate) async fn list(
     let limit = parameters.count("limit", PAGE, PAGE_MAX)?;
     parameters.finish()?;
     app.caught_up().await?;
-    let query = |status| FeedQuery {
-        status,
-        after: after.unwrap_or(0),
-        entries_max: limit + 1,
-    };
-    let (mut found, accrues) = app.engine.read(|world| {
-        let found = match listed {
-            Listed::Feed(status) => world.compensation_feed(&query(status)),
-            Listed::ToApprove(is_proposed) => world.compensation_to_approve(is_proposed, &query(None)),
-        };
-        (found, accrues(world))
-    });
+    let accrues = app.engine.read(accrues);
+    let mut found = Vec::new();
+    let mut from = after.unwrap_or(0);
+    // A page of a part of the feed may lie far apart: it is looked for a page at a time, each under a lock of its own.
+    loop {
+        let page = app.engine.read(|world| listed.page(world, from, limit + 1));
+        let is_last = page.len() <= limit;
+        from = page.last().map_or(from, |last| last.sequence);
+        let seen = app.engine.read(|world| {
+            let reach = Reach::of(world, &caller, app.clock.now());
+            let mut page = page;
+            page.retain(|held| reach.consumer(&held.entry.content.consumer_id));
+            page
+        });
+        found.extend(seen);
+        if is_last || found.len() > limit {
+            break;
+        }
+    }
     let more = found.len() > limit;
     found.truncate(limit);
     let last = found.last().map_or(after.unwrap_or(0), |last| last.sequence);
@@ -322,6 +346,7 @@ pub(super) fn bad_word(error: &WordError) -> Problem {
 )]
 pub(crate) async fn acknowledge(
     State(app): State<App>,
+    caller: Caller,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
@@ -340,13 +365,20 @@ pub(crate) async fn acknowledge(
     let repeated = app.engine.read(|world| match world.acknowledged_as(&key) {
         Some(held) if held == digest => Ok(true),
         Some(_) => Err(other_body(&key)),
-        None => may_acknowledge(world, &word).map(|()| false),
+        None => {
+            let reach = Reach::of(world, &caller, app.clock.now());
+            may_acknowledge(world, &reach, &word).map(|()| false)
+        }
     })?;
     if !repeated {
+        let source = match caller.name() {
+            "" => BILLING.to_owned(),
+            name => format!("api:{name}"),
+        };
         let mut bytes = Vec::new();
         record::encode_compensation(
             app.clock.now(),
-            BILLING,
+            &source,
             &CompensationWord::Acknowledged(word),
             &mut bytes,
         )
@@ -375,9 +407,10 @@ fn other_body(key: &str) -> Problem {
     Problem::new(problem::KEY_REUSED, detail)
 }
 
-fn may_acknowledge(world: &World, word: &Acknowledgement) -> Result<(), Problem> {
+fn may_acknowledge(world: &World, reach: &Reach<'_>, word: &Acknowledgement) -> Result<(), Problem> {
     for id in &word.entry_ids {
         let held = world.compensation_entry(&EntryId::from(id.as_str()));
+        let held = held.filter(|held| reach.consumer(&held.entry.content.consumer_id));
         let why = match held {
             None => "is no entry",
             Some(held) if !world.is_payable(&held) => {
@@ -473,6 +506,7 @@ pub(crate) struct ConsumerCompensation {
 )]
 pub(crate) async fn of_consumer(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     headers: HeaderMap,
     parameters: Parameters,
@@ -482,7 +516,8 @@ pub(crate) async fn of_consumer(
         ConsumerId::parse(&id).map_err(|why| Problem::parameter("id", format!("`{}`: {why}", short(&id))))?;
     let found = app.engine.read(|world| {
         let entries = world.compensation_of(&consumer);
-        let is_known = !entries.is_empty() || world.knows_consumer(&consumer);
+        let seen = Reach::of(world, &caller, app.clock.now()).consumer(&consumer);
+        let is_known = seen && (!entries.is_empty() || world.knows_consumer(&consumer));
         is_known.then(|| (entries, accrues(world)))
     });
     let (entries, accrues) = found.ok_or_else(|| {

@@ -9,6 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
+    access::{Caller, reach::Reach},
     app::App,
     form::{Column, Holds, Table},
     parameters::Parameters,
@@ -95,14 +96,19 @@ fn begins(text: &str, with: &str) -> bool {
 }
 
 /// Connections in force now whose consumer or meter begins so, at most `limit` and one more, in order.
-fn search(world: &World, text: &str, now: UtcMicros, limit: usize) -> Vec<ConsumerRow> {
+fn search(
+    world: &World,
+    (text, limit): (&str, usize),
+    now: UtcMicros,
+    reach: &Reach<'_>,
+) -> Vec<ConsumerRow> {
     let mut found = BTreeMap::new();
     for connection in world.network.connections() {
         let meter = connection.meter.and_then(|meter| world.network.meter(meter));
         let meter = meter.map(|meter| meter.id.as_str());
         let consumer = connection.consumer_id.as_str();
         let matches = begins(consumer, text) || meter.is_some_and(|meter| begins(meter, text));
-        if matches && connection.history.at(now).is_some() {
+        if matches && connection.history.at(now).is_some() && reach.connection(connection) {
             found.insert((consumer, meter), connection);
             if found.len() > limit + 1 {
                 found.pop_last();
@@ -130,6 +136,7 @@ fn search(world: &World, text: &str, now: UtcMicros, limit: usize) -> Vec<Consum
 )]
 pub(crate) async fn list(
     State(app): State<App>,
+    caller: Caller,
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
@@ -142,7 +149,10 @@ pub(crate) async fn list(
     let limit = parameters.count("limit", CONNECTIONS, CONNECTIONS_MAX)?;
     parameters.finish()?;
     let now = app.clock.now();
-    let mut consumers = app.engine.read(|world| search(world, &text, now, limit));
+    let mut consumers = app.engine.read(|world| {
+        let reach = Reach::of(world, &caller, now);
+        search(world, (&text, limit), now, &reach)
+    });
     let more = consumers.len() > limit;
     consumers.truncate(limit);
     let found = Consumers { consumers, more };

@@ -7,12 +7,13 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use gridtally_engine::World;
+use gridtally_engine::{World, network::MeterIx};
 use gridtally_schemas::{UtcMicros, edit::Edits, record, time::QUARTER_MICROS};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
+    access::{Caller, reach::Reach},
     app::App,
     problem::{self, Problem},
 };
@@ -38,7 +39,7 @@ pub(crate) struct EditBody {
 #[schema(as = Edits)]
 #[expect(dead_code, reason = "describes the body; gridtally_schemas::edit reads it")]
 pub(crate) struct EditsBody {
-    /// Who: at most 500 bytes.
+    /// Who: at most 500 bytes. Where the caller is known its name is added, or stands alone where this is empty.
     person: String,
     /// Why: at most 500 bytes.
     reason: String,
@@ -73,14 +74,17 @@ pub(crate) struct Edited {
 )]
 pub(crate) async fn post(
     State(app): State<App>,
+    caller: Caller,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let edits: Edits = problem::said(body, "a request of edits", "no edits")?;
+    let mut edits: Edits = problem::said(body, "a request of edits", "no edits")?;
+    edits.person = caller.person(&edits.person);
     edits
         .check()
         .map_err(|error| Problem::new(problem::BAD_BODY, error.to_string()))?;
     let now = app.clock.now();
-    app.engine.read(|world| fits(world, &edits, now))?;
+    app.engine
+        .read(|world| fits(&Reach::of(world, &caller, now), world, &edits, now))?;
     let mut bytes = Vec::new();
     record::encode_edits(now, &edits, &mut bytes).map_err(|error| Problem::failed("edits", &error))?;
     let position = app.write(&bytes).await?;
@@ -94,7 +98,7 @@ pub(crate) async fn post(
 }
 
 /// Whether the network knows every meter with an interval that ends there, and the interval has ended.
-fn fits(world: &World, edits: &Edits, now: UtcMicros) -> Result<(), Problem> {
+fn fits(reach: &Reach<'_>, world: &World, edits: &Edits, now: UtcMicros) -> Result<(), Problem> {
     for (at, edit) in (1..).zip(&edits.edits) {
         let refuse = |why: String| {
             let detail = format!("edit {at} (meter {}): {why}", edit.meter_id);
@@ -105,7 +109,13 @@ fn fits(world: &World, edits: &Edits, now: UtcMicros) -> Result<(), Problem> {
             return refuse(format!("the interval to {end} has not ended yet"));
         }
         let meter = world.network.find_meter(edit.meter_id.as_str());
-        let Some(meter) = meter else {
+        let seen = |meter: &MeterIx| {
+            world
+                .network
+                .meter(*meter)
+                .is_some_and(|meter| reach.meter(meter))
+        };
+        let Some(meter) = meter.filter(seen) else {
             return refuse("no `meters` row names it".to_owned());
         };
         match world.network.interval_of(meter, end.plus(-QUARTER_MICROS)) {

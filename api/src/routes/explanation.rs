@@ -13,6 +13,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
+    access::{Caller, reach::Reach},
     app::App,
     form,
     parameters::{Parameters, short},
@@ -90,6 +91,7 @@ fn unknown(id: &str) -> Problem {
 )]
 pub(crate) async fn get(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     headers: HeaderMap,
     parameters: Parameters,
@@ -97,7 +99,14 @@ pub(crate) async fn get(
     parameters.finish()?;
     let entry_id = EntryId::from(id.as_str());
     let now = app.clock.now();
-    let case: Option<Case> = app.engine.read(|world| world.compensation_case(&entry_id, now));
+    let case: Option<Case> = app.engine.read(|world| {
+        let held = world.compensation_entry(&entry_id)?;
+        let reach = Reach::of(world, &caller, now);
+        if !reach.consumer(&held.entry.content.consumer_id) {
+            return None;
+        }
+        world.compensation_case(&entry_id, now)
+    });
     let case = case.ok_or_else(|| unknown(&id))?;
     let arrivals = Arrivals::of(&app, &case).await?;
     let statement = tree::explanation(&app.zone, now, &case, &arrivals);

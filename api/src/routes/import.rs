@@ -22,6 +22,7 @@ use tokio::io::AsyncWriteExt;
 use utoipa::ToSchema;
 
 use crate::{
+    access::Caller,
     app::App,
     parameters::{Parameters, short},
     problem::{self, Problem, causes},
@@ -110,6 +111,7 @@ impl Imported {
 )]
 pub(crate) async fn post(
     State(app): State<App>,
+    caller: Caller,
     Path(kind): Path<String>,
     headers: HeaderMap,
     mut parameters: Parameters,
@@ -130,6 +132,7 @@ pub(crate) async fn post(
     })?;
     let (file, detected) = upload(&app, &headers, body).await?;
     let parts = open(kind, declared.unwrap_or(detected), name, file).await?;
+    let parts = parts.from_caller(caller.name());
     let report = files::import(parts, &app.log.appender(), &app.clock)
         .await
         .map_err(import_problem)?;

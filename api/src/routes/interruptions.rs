@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 use super::outages;
 use crate::{
+    access::{Caller, reach::Reach},
     app::App,
     figures::rounded,
     form,
@@ -75,6 +76,11 @@ const fn says(signal: Signal) -> &'static str {
 }
 
 impl InterruptionRow {
+    /// Whose it is.
+    pub(super) fn consumer(&self) -> &str {
+        &self.consumer_id
+    }
+
     pub(super) fn of(world: &World, zone: &Zone, interruption: &Interruption) -> Self {
         let text = |at: UtcMicros| at.to_rfc3339(zone);
         let evidence = interruption.evidence.clone();
@@ -134,6 +140,7 @@ pub(crate) struct Interruptions {
 )]
 pub(crate) async fn of_consumer(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     headers: HeaderMap,
     mut parameters: Parameters,
@@ -148,7 +155,8 @@ pub(crate) async fn of_consumer(
         Span::new(from, ended.max(from.plus(1))).overlaps(within)
     };
     let interruptions = app.engine.read(|world| {
-        world.knows_consumer(&consumer).then(|| {
+        let seen = Reach::of(world, &caller, app.clock.now()).consumer(&consumer);
+        (seen && world.knows_consumer(&consumer)).then(|| {
             let found = world.interruptions_of_consumer(&consumer).filter(is_wanted);
             found
                 .map(|interruption| InterruptionRow::of(world, &app.zone, interruption))

@@ -13,6 +13,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
+    access::{Caller, reach::Reach},
     app::App,
     form::{self, Table},
     look::{self, Instant, NODE_COLUMNS, NodeName, NodeRow},
@@ -44,7 +45,7 @@ pub(crate) struct NodeDetail {
     /// The node.
     #[serde(flatten)]
     node: NodeRow,
-    /// The nodes above, topmost first.
+    /// The nodes above, topmost first; those in the caller's area.
     ancestors: Vec<NodeName>,
 }
 
@@ -84,6 +85,16 @@ fn unknown(id: &NodeId) -> Problem {
     )
 }
 
+/// As [`find`], of what a caller sees: what lies outside is answered as what is not there.
+pub(crate) fn find_in(world: &World, reach: &Reach<'_>, id: &NodeId) -> Result<NodeIx, Problem> {
+    let node = find(world, id)?;
+    if reach.node(node) {
+        Ok(node)
+    } else {
+        Err(unknown(id))
+    }
+}
+
 /// The instant and civil day that a request looks at.
 pub(crate) fn at(app: &App, parameters: &mut Parameters) -> Result<Instant, Problem> {
     let now = app.clock.now();
@@ -119,6 +130,7 @@ fn row(world: &World, node: NodeIx, at: Instant) -> Option<NodeRow> {
 )]
 pub(crate) async fn list(
     State(app): State<App>,
+    caller: Caller,
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
@@ -135,9 +147,14 @@ pub(crate) async fn list(
     let after = parameters.parsed::<NodeId>("cursor")?;
     parameters.finish()?;
     let mut nodes: Vec<NodeRow> = app.engine.read(|world| {
-        let found = world.search_nodes(&text, kind, after.as_ref().map(NodeId::as_str), limit + 1);
+        let reach = Reach::of(world, &caller, at.now);
+        // Of a part of the network a page may lie anywhere in what is found.
+        let most = if reach.is_whole() { limit + 1 } else { usize::MAX };
+        let found = world.search_nodes(&text, kind, after.as_ref().map(NodeId::as_str), most);
         found
             .into_iter()
+            .filter(|node| reach.node(*node))
+            .take(limit + 1)
             .filter_map(|node| row(world, node, at))
             .collect()
     });
@@ -169,6 +186,7 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn one(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     headers: HeaderMap,
     mut parameters: Parameters,
@@ -177,17 +195,18 @@ pub(crate) async fn one(
     let at = at(&app, &mut parameters)?;
     parameters.finish()?;
     let detail = app.engine.read(|world| {
-        let index = find(world, &id)?;
+        let reach = Reach::of(world, &caller, at.now);
+        let index = find_in(world, &reach, &id)?;
         let node = row(world, index, at).ok_or_else(|| unknown(&id))?;
-        Ok(NodeDetail {
-            node,
-            ancestors: look::ancestors_at(world, index, at.now),
-        })
+        let mut ancestors = look::ancestors_at(world, index, at.now);
+        ancestors.retain(|above| reach.node_named(&above.node_id));
+        Ok(NodeDetail { node, ancestors })
     })?;
     form::answer(&headers, &detail)
 }
 
-/// The nodes directly below a node, worst loss first. The id `-` stands for the top: what has no node above.
+/// The nodes directly below a node, worst loss first. The id `-` stands for the top: what has no node above, or the caller's
+/// area.
 #[utoipa::path(
     get,
     path = "/api/v1/nodes/{id}/children",
@@ -203,6 +222,7 @@ pub(crate) async fn one(
 )]
 pub(crate) async fn children(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     headers: HeaderMap,
     mut parameters: Parameters,
@@ -211,9 +231,13 @@ pub(crate) async fn children(
     let at = at(&app, &mut parameters)?;
     parameters.finish()?;
     let mut nodes = app.engine.read(|world| {
+        let reach = Reach::of(world, &caller, at.now);
         let below: Vec<NodeIx> = match &parent {
-            Some(parent) => world.children(find(world, parent)?).collect(),
-            None => world.roots(),
+            Some(parent) => {
+                let below = world.children(find_in(world, &reach, parent)?);
+                below.filter(|node| reach.node(*node)).collect()
+            }
+            None => reach.tops(),
         };
         Ok(below
             .into_iter()
@@ -347,6 +371,7 @@ struct Wanted {
 )]
 pub(crate) async fn ranking(
     State(app): State<App>,
+    caller: Caller,
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
@@ -388,12 +413,14 @@ pub(crate) async fn ranking(
     };
     if matches!(by, By::Deviation | By::DeviationInr) {
         wanted.kind = kind.unwrap_or(NodeKind::Feeder);
-        return ranking::by_deviation(&app, &headers, wanted, parameters);
+        return ranking::by_deviation(&app, (&headers, &caller), wanted, parameters);
     }
     let at = at(&app, &mut parameters)?;
     parameters.finish()?;
     wanted.day = at.day;
-    let (nodes, not_ranked) = app.engine.read(|world| rank(world, &wanted, at))?;
+    let (nodes, not_ranked) = app
+        .engine
+        .read(|world| rank(&Reach::of(world, &caller, at.now), world, &wanted, at))?;
     let ranking = Ranking {
         kind: wanted.kind.as_str(),
         by: by.as_str(),
@@ -411,8 +438,17 @@ pub(crate) async fn ranking(
 }
 
 /// The rows of a ranking, and how many nodes of its kind have no loss to show.
-fn rank(world: &World, wanted: &Wanted, at: Instant) -> Result<(Vec<NodeRow>, usize), Problem> {
-    let under = wanted.under.as_ref().map(|id| find(world, id)).transpose()?;
+fn rank(
+    reach: &Reach<'_>,
+    world: &World,
+    wanted: &Wanted,
+    at: Instant,
+) -> Result<(Vec<NodeRow>, usize), Problem> {
+    let under = wanted
+        .under
+        .as_ref()
+        .map(|id| find_in(world, reach, id))
+        .transpose()?;
     let threshold_pct = world.settings.coverage_threshold_pct;
     let mut not_ranked = 0;
     let mut ranked: Vec<(f64, NodeIx)> = Vec::new();
@@ -421,7 +457,7 @@ fn rank(world: &World, wanted: &Wanted, at: Instant) -> Result<(Vec<NodeRow>, us
         .nodes()
         .filter(|(_, node)| node.kind() == Some(wanted.kind))
     {
-        if under.is_some_and(|top| !world.network.is_at_or_below(index, top, at.now)) {
+        if !reach.node(index) || under.is_some_and(|top| !world.network.is_at_or_below(index, top, at.now)) {
             continue;
         }
         let Some(sums) = world.node_day(index, wanted.day) else {

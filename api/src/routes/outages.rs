@@ -15,7 +15,7 @@ use gridtally_engine::{
         outage::{OutageValues, OutageVersion},
     },
 };
-use gridtally_schemas::{NodeId, UtcMicros, Zone, outage::Cause, record};
+use gridtally_schemas::{ConsumerId, NodeId, UtcMicros, Zone, outage::Cause, record};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -26,6 +26,7 @@ use super::{
     nodes,
 };
 use crate::{
+    access::{Caller, reach::Reach},
     app::App,
     form::{self, Column, Holds, Table},
     parameters::{Parameters, short},
@@ -205,6 +206,18 @@ pub(crate) struct OutageDetail {
     continued_as: Option<String>,
 }
 
+impl OutageDetail {
+    /// Without consumers who have left the caller's area since.
+    fn seen_by(mut self, reach: &Reach<'_>) -> Self {
+        let seen =
+            |row: &InterruptionRow| ConsumerId::parse(row.consumer()).is_ok_and(|id| reach.consumer(&id));
+        if !reach.is_whole() {
+            self.interruptions.retain(seen);
+        }
+        self
+    }
+}
+
 /// A published version of an outage.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct OutageVersionRow {
@@ -338,11 +351,16 @@ pub(super) fn within(app: &App, parameters: &mut Parameters) -> Result<Span, Pro
     Ok(within)
 }
 
-fn select(world: &World, now: UtcMicros, wanted: &Wanted) -> Result<Vec<OutageView>, Problem> {
+fn select(
+    world: &World,
+    reach: &Reach<'_>,
+    now: UtcMicros,
+    wanted: &Wanted,
+) -> Result<Vec<OutageView>, Problem> {
     let top = wanted
         .node
         .as_ref()
-        .map(|node| nodes::find(world, node))
+        .map(|node| nodes::find_in(world, reach, node))
         .transpose()?;
     let is_wanted = |view: &OutageView| {
         let outage = &view.outage;
@@ -352,6 +370,7 @@ fn select(world: &World, now: UtcMicros, wanted: &Wanted) -> Result<Vec<OutageVi
             .as_ref()
             .is_none_or(|status| status.contains(&outage.status))
             && was_on(view, wanted.within)
+            && reach.outage(view)
             && top.is_none_or(|top| place.is_some_and(|node| world.network.is_at_or_below(node, top, now)))
     };
     Ok(world.outages().filter(is_wanted).collect())
@@ -378,6 +397,7 @@ fn select(world: &World, now: UtcMicros, wanted: &Wanted) -> Result<Vec<OutageVi
 )]
 pub(crate) async fn list(
     State(app): State<App>,
+    caller: Caller,
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
@@ -390,7 +410,9 @@ pub(crate) async fn list(
     parameters.finish()?;
     let now = app.clock.now();
     let (outages, next_cursor) = app.engine.read(|world| {
-        let (found, next) = wanted.turn.take(select(world, now, &wanted)?);
+        let (found, next) = wanted
+            .turn
+            .take(select(world, &Reach::of(world, &caller, now), now, &wanted)?);
         let rows = found
             .into_iter()
             .map(|view| OutageRow::of(world, &app.zone, view));
@@ -486,13 +508,21 @@ fn former(world: &World, zone: &Zone, id: &OutageId) -> Option<OutageDetail> {
 )]
 pub(crate) async fn one(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     headers: HeaderMap,
     parameters: Parameters,
 ) -> Result<Response, Problem> {
     parameters.finish()?;
     let named = OutageId::from(id);
-    let detail = app.engine.read(|world| detail(world, &app.zone, &named));
+    let now = app.clock.now();
+    let detail = app.engine.read(|world| {
+        let reach = Reach::of(world, &caller, now);
+        let detail = detail(world, &app.zone, &named)?;
+        reach
+            .node_named(&detail.outage.node_id)
+            .then(|| detail.seen_by(&reach))
+    });
     let mut detail = detail.ok_or_else(|| unknown(named.as_str()))?;
     let history = app.engine.outage_history(&named, HISTORY_MAX).await;
     let history =
@@ -512,7 +542,7 @@ pub(crate) async fn one(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CauseBody {
-    /// Who says so: at most 500 bytes.
+    /// Who says so: at most 500 bytes. Where the caller is known its name is added, or stands alone where this is empty.
     person: String,
     /// Cause: at most 500 bytes.
     #[serde(default)]
@@ -559,6 +589,7 @@ pub(crate) struct Recorded {
 )]
 pub(crate) async fn cause(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
@@ -566,13 +597,16 @@ pub(crate) async fn cause(
     let id = OutageId::from(id);
     let view = app
         .engine
-        .read(|world| world.outage(&id))
+        .read(|world| {
+            let reach = Reach::of(world, &caller, app.clock.now());
+            world.outage(&id).filter(|view| reach.outage(view))
+        })
         .ok_or_else(|| unknown(id.as_str()))?;
     let cause = Cause {
         outage_id: id.to_string(),
         node_id: view.outage.node,
         started_at: view.outage.started_at,
-        person: said.person,
+        person: caller.person(&said.person),
         cause: said.cause,
         fault_type: said.fault_type,
         force_majeure: said.force_majeure,

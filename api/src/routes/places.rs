@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::nodes;
 use crate::{
+    access::{Caller, reach::Reach},
     app::App,
     figures::Attention,
     form::{Column, Holds, Table},
@@ -112,6 +113,7 @@ fn coordinates(node: &Node) -> Option<(f64, f64)> {
 )]
 pub(crate) async fn get(
     State(app): State<App>,
+    caller: Caller,
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
@@ -120,8 +122,14 @@ pub(crate) async fn get(
     let limit = parameters.count("limit", PLACES, PLACES_MAX)?;
     parameters.finish()?;
     let places = app.engine.read(|world| {
-        let top = under.as_ref().map(|id| nodes::find(world, id)).transpose()?;
-        let inside = |index| top.is_none_or(|top| world.network.is_at_or_below(index, top, at.now));
+        let reach = Reach::of(world, &caller, at.now);
+        let top = under
+            .as_ref()
+            .map(|id| nodes::find_in(world, &reach, id))
+            .transpose()?;
+        let inside = |index| {
+            reach.node(index) && top.is_none_or(|top| world.network.is_at_or_below(index, top, at.now))
+        };
         let known = world.network.nodes().filter(|(_, node)| node.kind().is_some());
         let (mut placed, others): (Vec<_>, Vec<_>) = known
             .filter(|(index, _)| inside(*index))

@@ -12,7 +12,15 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::nodes;
-use crate::{app::App, figures::rounded, form, look::NodeName, parameters::Parameters, problem::Problem};
+use crate::{
+    access::{Caller, reach::Reach},
+    app::App,
+    figures::rounded,
+    form,
+    look::NodeName,
+    parameters::Parameters,
+    problem::Problem,
+};
 
 /// Data quality of a node in a civil day.
 #[derive(Debug, Serialize, ToSchema)]
@@ -35,9 +43,9 @@ pub(crate) struct Quality {
     arrival: Option<Arrived>,
     /// Reads that their source itself reports as missing and that did not come since.
     exceptions_open: u64,
-    /// What waits in quarantine, by reason; of the whole utility and all time, for an unknown meter is on no node.
+    /// What waits in quarantine, by reason; of the whole utility and all time, for an unknown meter is on no node. Empty for callers with an area.
     quarantined: BTreeMap<String, u64>,
-    /// What became of every read applied (CONS-1), of the whole utility and all time.
+    /// What became of every read applied (CONS-1), of the whole utility and all time. Empty for callers with an area.
     reads: BTreeMap<&'static str, u64>,
 }
 
@@ -98,6 +106,7 @@ impl Arrived {
 )]
 pub(crate) async fn get(
     State(app): State<App>,
+    caller: Caller,
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
@@ -105,9 +114,13 @@ pub(crate) async fn get(
     let at = nodes::at(&app, &mut parameters)?;
     parameters.finish()?;
     let (node, quality, arrival, counts) = app.engine.read(|world| {
-        let node = id.as_ref().map(|id| nodes::find(world, id)).transpose()?;
+        let reach = Reach::of(world, &caller, at.now);
+        let node = id
+            .as_ref()
+            .map(|id| nodes::find_in(world, &reach, id))
+            .transpose()?;
         let name = node.and_then(|node| world.network.node(node)).map(NodeName::of);
-        let tops = node.map_or_else(|| world.roots(), |node| vec![node]);
+        let tops = node.map_or_else(|| reach.tops(), |node| vec![node]);
         let mut arrival = ReadTally::default();
         for tally in tops
             .iter()
@@ -122,6 +135,8 @@ pub(crate) async fn get(
         Ok((name, quality, arrival, world.counts))
     })?;
     let whole = quality.expected > 0;
+    // What is of the whole utility is not for who sees a part.
+    let sees_all = caller.area().is_none();
     let quality = Quality {
         node,
         day: at.day.to_string(),
@@ -133,11 +148,15 @@ pub(crate) async fn get(
             .then(|| rounded(100.0 * gridtally_engine::balance::ratio(quality.reported, quality.expected))),
         arrival: Arrived::of(&arrival),
         exceptions_open: quality.exceptions_open,
-        quarantined: quality.quarantined,
+        quarantined: if sees_all {
+            quality.quarantined
+        } else {
+            BTreeMap::new()
+        },
         reads: counts
             .named()
             .into_iter()
-            .filter(|(name, _)| name.starts_with("reads"))
+            .filter(|(name, _)| sees_all && name.starts_with("reads"))
             .collect(),
     };
     form::answer(&headers, &quality)

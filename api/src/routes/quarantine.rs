@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
+    access::Caller,
     app::App,
     form,
     parameters::Parameters,
@@ -172,8 +173,13 @@ fn unreadable(error: gridtally_engine::EngineError) -> Problem {
 )]
 pub(crate) async fn replay(
     State(app): State<App>,
+    caller: Caller,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
+    let source = match caller.name() {
+        "" => SOURCE.to_owned(),
+        name => format!("{SOURCE} ({name})"),
+    };
     let asked: Replay = problem::said_or_default(body, "a request of a replay", "no replay")?;
     // What is not published yet could not be found in the table.
     app.engine
@@ -199,7 +205,7 @@ pub(crate) async fn replay(
             .rows
             .last()
             .map(|row| (row.received_at, row.exception_id.clone()));
-        release(&app, page.rows, &mut replayed).await?;
+        release(&app, &source, page.rows, &mut replayed).await?;
         if !page.more {
             break;
         }
@@ -214,7 +220,12 @@ pub(crate) async fn replay(
 }
 
 /// Releases those of `rows` that can stand, by one durable log record.
-async fn release(app: &App, rows: Vec<Quarantined>, replayed: &mut Replayed) -> Result<(), Problem> {
+async fn release(
+    app: &App,
+    source: &str,
+    rows: Vec<Quarantined>,
+    replayed: &mut Replayed,
+) -> Result<(), Problem> {
     replayed.judged += rows.len();
     let mut good = Vec::new();
     app.engine.read(|world| {
@@ -229,7 +240,7 @@ async fn release(app: &App, rows: Vec<Quarantined>, replayed: &mut Replayed) -> 
         return Ok(());
     }
     let mut bytes = Vec::new();
-    record::encode_release(app.clock.now(), SOURCE, &good, &mut bytes);
+    record::encode_release(app.clock.now(), source, &good, &mut bytes);
     let position = app.write(&bytes).await?;
     replayed.released += good.len();
     replayed.log_position = Some(position.0);

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::nodes;
 use crate::{
+    access::{Caller, reach::Reach},
     app::App,
     form::{Column, Holds, Table},
     parameters::{Parameters, short},
@@ -148,6 +149,7 @@ fn word<T: Copy>(
 )]
 pub(crate) async fn get(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     headers: HeaderMap,
     mut parameters: Parameters,
@@ -166,7 +168,8 @@ pub(crate) async fn get(
     )?;
     parameters.finish()?;
     let months = app.engine.read(|world| {
-        let node = nodes::find(world, &id)?;
+        let reach = Reach::of(world, &caller, app.clock.now());
+        let node = nodes::find_in(world, &reach, &id)?;
         let is_asked = |month: &Day| {
             from.is_none_or(|from| from.first_of_month() <= *month) && to.is_none_or(|to| *month <= to)
         };

@@ -22,6 +22,7 @@ use utoipa::ToSchema;
 
 use super::nodes;
 use crate::{
+    access::{Caller, reach::Reach},
     app::App,
     form::{Column, Holds, Table},
     parameters::Parameters,
@@ -249,7 +250,7 @@ pub(crate) struct NodeRevenue {
     months: Vec<RevenueTotal>,
     /// By financial year, of the months asked for.
     years: Vec<RevenueTotal>,
-    /// The discom's accounts, by year.
+    /// The discom's accounts, by year. Empty for callers with an area.
     accounts: Vec<RealisedRow>,
 }
 
@@ -283,6 +284,7 @@ pub(super) fn span(app: &App, parameters: &mut Parameters) -> Result<(Day, Day),
 )]
 pub(crate) async fn of_feeder(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     headers: HeaderMap,
     mut parameters: Parameters,
@@ -291,7 +293,8 @@ pub(crate) async fn of_feeder(
     let (from, to) = span(&app, &mut parameters)?;
     parameters.finish()?;
     let views = app.engine.read(|world| {
-        let node = nodes::find(world, &id)?;
+        let reach = Reach::of(world, &caller, app.clock.now());
+        let node = nodes::find_in(world, &reach, &id)?;
         let kind = world.network.node(node).and_then(|node| node.kind());
         if kind != Some(NodeKind::Feeder) {
             let kind = kind.map_or("a node of unknown kind", NodeKind::as_str);
@@ -339,6 +342,7 @@ pub(crate) async fn of_feeder(
 )]
 pub(crate) async fn of_node(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     headers: HeaderMap,
     mut parameters: Parameters,
@@ -347,14 +351,17 @@ pub(crate) async fn of_node(
     let (from, to) = span(&app, &mut parameters)?;
     parameters.finish()?;
     let (totals, accounts) = app.engine.read(|world| {
-        let node = nodes::find(world, &id)?;
+        let reach = Reach::of(world, &caller, app.clock.now());
+        let node = nodes::find_in(world, &reach, &id)?;
         let accounts = world.realised().map(|(year, realised)| RealisedRow {
             year: year.to_string(),
             acs: realised.acs,
             arr: realised.arr,
             gap: realised.gap,
         });
-        Ok((world.node_months(node, from, to), accounts.collect()))
+        // The accounts are of the discom, and so of no part of it.
+        let accounts = accounts.filter(|_| reach.is_whole()).collect();
+        Ok((world.node_months(node, from, to), accounts))
     })?;
     let revenue = NodeRevenue {
         node_id: id.to_string(),

@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
+    access::Caller,
     app::App,
     form::Form,
     problem::{self, Problem, causes},
-    sql::{Format, SqlError},
+    sql::{Format, Sql, SqlError},
 };
 
 /// A query.
@@ -81,6 +82,7 @@ pub(crate) struct ResultColumn {
 )]
 pub(crate) async fn post(
     State(app): State<App>,
+    caller: Caller,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
@@ -95,7 +97,9 @@ pub(crate) async fn post(
         Some(Wanted::Arrow) => Format::Arrow,
         None => Form::accepted(&headers)?.into(),
     };
-    answer(&app, &query.query, format).await
+    let sql = app.sql.on_behalf_of(&caller, &app.clock);
+    let sql = sql.map_err(|error| Problem::new(problem::ROLE_NEEDED, error.to_string()))?;
+    answer((&app, &sql), &query.query, format).await
 }
 
 impl From<Form> for Format {
@@ -108,11 +112,14 @@ impl From<Form> for Format {
     }
 }
 
-/// The rows of a statement.
-pub(super) async fn answer(app: &App, statement: &str, format: Format) -> Result<Response, Problem> {
+/// The rows of a statement, as whoever `sql` stands for sees them.
+pub(super) async fn answer(
+    (app, sql): (&App, &Sql),
+    statement: &str,
+    format: Format,
+) -> Result<Response, Problem> {
     let published_at = app.engine.progress().published_at;
-    let rows = app
-        .sql
+    let rows = sql
         .query(statement, format, published_at)
         .await
         .map_err(|error| refused(&error))?;

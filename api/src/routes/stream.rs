@@ -29,6 +29,7 @@ use utoipa::ToSchema;
 
 use super::{outages::OutageRow, summary};
 use crate::{
+    access::{Caller, reach::Reach},
     app::App,
     figures::{Attention, Figures},
     look::NodeName,
@@ -50,7 +51,19 @@ const SUMMARY_EVERY: time::Duration = time::Duration::from_secs(1);
 struct Event {
     /// Number of the change; `None`: a summary, which no one resumes from.
     change: Option<u64>,
+    /// As who sees everything gets it.
     text: Bytes,
+    /// What it is about, for who sees a part.
+    about: About,
+}
+
+/// What an event is about.
+#[derive(Debug, Clone)]
+enum About {
+    Summary,
+    Change(Arc<Change>),
+    /// The same for everybody.
+    All,
 }
 
 /// Where the events are told.
@@ -159,6 +172,7 @@ impl Hub {
         Event {
             change,
             text: Bytes::from(format!("{id}event: {name}\ndata: {data}\n\n")),
+            about: About::All,
         }
     }
 
@@ -178,10 +192,12 @@ impl Hub {
     }
 }
 
-/// Tells every change and, once a second, the summary, until the server ends.
+/// Tells every change and, once a second, the summary, until the server ends. Who sees a part gets each event
+/// written anew.
 pub(crate) async fn run(app: App) {
     let mut changes = app.engine.changes().listen(None).receiver;
     let mut ending = app.ending.clone();
+    let everybody = Caller::anyone();
     let mut every = time::interval(SUMMARY_EVERY);
     every.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
     loop {
@@ -191,10 +207,13 @@ pub(crate) async fn run(app: App) {
                 if app.hub.sender.receiver_count() == 0 {
                     continue;
                 }
-                app.hub.write("summary", None, &summary::summary(&app))
+                summary_event(&app, &everybody)
             }
             change = changes.recv() => match change {
-                Ok(change) if app.hub.sender.receiver_count() > 0 => event_of(&app, &change),
+                Ok(change) if app.hub.sender.receiver_count() > 0 => match event_of(&app, &change, &everybody) {
+                    Some(event) => event,
+                    None => continue,
+                },
                 // The listeners find what was missed by its number; they are told to look anew.
                 Err(broadcast::error::RecvError::Lagged(_)) => reset(&app),
                 Ok(_) => continue,
@@ -214,7 +233,30 @@ fn reset(app: &App) -> Event {
     )
 }
 
-fn event_of(app: &App, change: &Change) -> Event {
+fn summary_event(app: &App, caller: &Caller) -> Event {
+    Event {
+        about: About::Summary,
+        ..app.hub.write("summary", None, &summary::summary(app, caller))
+    }
+}
+
+/// An event as a caller with an area gets it; `None`: nothing of it is in the area.
+fn narrowed(app: &App, event: &Event, caller: &Caller) -> Option<Event> {
+    match &event.about {
+        About::Summary => Some(summary_event(app, caller)),
+        About::Change(change) => event_of(app, change, caller),
+        About::All => Some(event.clone()),
+    }
+}
+
+/// The event of a change, as a caller sees it; `None`: nothing of it is in its area.
+fn event_of(app: &App, change: &Arc<Change>, caller: &Caller) -> Option<Event> {
+    let about = About::Change(Arc::clone(change));
+    written(app, change, caller).map(|event| Event { about, ..event })
+}
+
+fn written(app: &App, change: &Change, caller: &Caller) -> Option<Event> {
+    let sees_all = caller.area().is_none();
     let at = change.at.to_rfc3339(&app.zone);
     match &change.kind {
         ChangeKind::Balances {
@@ -222,14 +264,14 @@ fn event_of(app: &App, change: &Change) -> Event {
             total,
             applied,
         } => {
-            let feeders = feeders_of(app, intervals);
+            let (seen, feeders) = feeders_of(app, intervals, caller);
             let event = BalancesEvent {
                 at,
                 applied_position: applied.0,
-                changed: *total,
+                changed: if sees_all { *total } else { seen },
                 feeders,
             };
-            app.hub.write("balances", Some(change.id), &event)
+            (sees_all || seen > 0).then(|| app.hub.write("balances", Some(change.id), &event))
         }
         ChangeKind::Outages {
             changes,
@@ -240,14 +282,20 @@ fn event_of(app: &App, change: &Change) -> Event {
                 outage: OutageRow::of(world, &app.zone, change.view.clone()),
                 reason: change.reason.clone(),
             };
-            let rows = |world: &World| changes.iter().map(|change| row(world, change)).collect();
+            let now = app.clock.now();
+            let outages: Vec<ChangedOutage> = app.engine.read(|world| {
+                let reach = Reach::of(world, caller, now);
+                let seen = changes.iter().filter(|change| reach.outage(&change.view));
+                seen.map(|change| row(world, change)).collect()
+            });
             let event = OutagesEvent {
                 at,
                 applied_position: applied.0,
-                changed: *total,
-                outages: app.engine.read(rows),
+                changed: if sees_all { *total } else { outages.len() },
+                outages,
             };
-            app.hub.write("outages", Some(change.id), &event)
+            let any = sees_all || event.changed > 0;
+            any.then(|| app.hub.write("outages", Some(change.id), &event))
         }
         ChangeKind::Checkpoint { position, rows } => {
             let event = CheckpointEvent {
@@ -255,14 +303,23 @@ fn event_of(app: &App, change: &Change) -> Event {
                 published_position: position.0,
                 rows: *rows,
             };
-            app.hub.write("checkpoint", Some(change.id), &event)
+            Some(app.hub.write("checkpoint", Some(change.id), &event))
         }
     }
 }
 
-fn feeders_of(app: &App, intervals: &[(NodeIx, Quarter)]) -> Vec<FeederEvent> {
+/// How many of some intervals a caller sees, and the newest of each feeder.
+fn feeders_of(app: &App, intervals: &[(NodeIx, Quarter)], caller: &Caller) -> (usize, Vec<FeederEvent>) {
+    let now = app.clock.now();
+    let seen: Vec<&(NodeIx, Quarter)> = app.engine.read(|world| {
+        let reach = Reach::of(world, caller, now);
+        intervals
+            .iter()
+            .filter(|(feeder, _)| reach.node(*feeder))
+            .collect()
+    });
     let mut newest: HashMap<NodeIx, Quarter> = HashMap::new();
-    for (feeder, quarter) in intervals {
+    for (feeder, quarter) in &seen {
         let held = newest.entry(*feeder).or_insert(*quarter);
         *held = (*held).max(*quarter);
     }
@@ -279,13 +336,14 @@ fn feeders_of(app: &App, intervals: &[(NodeIx, Quarter)]) -> Vec<FeederEvent> {
             .then_with(|| one.feeder.node_id.cmp(&other.feeder.node_id))
     });
     looked.truncate(FEEDERS_MAX);
-    looked
+    let feeders = looked
         .into_iter()
         .map(|(end, event)| FeederEvent {
             interval_end: end.to_rfc3339(&app.zone),
             ..event
         })
-        .collect()
+        .collect();
+    (seen.len(), feeders)
 }
 
 /// A feeder's balance at the end of an interval; `None` when it is none any more.
@@ -338,6 +396,7 @@ fn look(world: &World, feeder: NodeIx, quarter: Quarter) -> Option<(UtcMicros, F
 )]
 pub(crate) async fn get(
     State(app): State<App>,
+    caller: Caller,
     headers: HeaderMap,
     parameters: Parameters,
 ) -> Result<Response, Problem> {
@@ -352,8 +411,9 @@ pub(crate) async fn get(
         )
     })?;
     let live = BroadcastStream::new(app.hub.sender.subscribe());
-    let first = first_events(&app, &headers);
+    let first = first_events(&app, &headers, &caller);
     let mut seen = first.iter().filter_map(|event| event.change).max().unwrap_or(0);
+    let (of, part) = (app.clone(), caller.clone());
     let live = live
         // Too far behind: the stream ends, and the listener resumes.
         .take_while(|event| futures::future::ready(event.is_ok()))
@@ -362,11 +422,20 @@ pub(crate) async fn get(
                 .ok()
                 .filter(|event| event.change.is_none_or(|change| change > seen));
             seen = new.as_ref().and_then(|event| event.change).unwrap_or(seen);
+            let new = match &new {
+                Some(event) if part.area().is_some() => narrowed(&of, event, &part),
+                _ => new,
+            };
             futures::future::ready(new)
         });
     let mut ending = app.ending.clone();
+    let left = app.settings.access.left(&caller);
     let until = async move {
-        let _ = ending.wait_for(|ending| *ending).await;
+        tokio::select! {
+            _ = ending.wait_for(|ending| *ending) => {}
+            // Its key or token has ended, and so it is nobody any more.
+            () = time::sleep(left) => {}
+        }
         drop(permit);
     };
     let events = stream::iter(first)
@@ -376,12 +445,13 @@ pub(crate) async fn get(
 }
 
 /// What a listener gets at once: the summary, and what it missed.
-fn first_events(app: &App, headers: &HeaderMap) -> Vec<Event> {
+fn first_events(app: &App, headers: &HeaderMap, caller: &Caller) -> Vec<Event> {
     let opening = Event {
         change: None,
         text: Bytes::from_static(b"retry: 2000\n\n"),
+        about: About::All,
     };
-    let summary = app.hub.write("summary", None, &summary::summary(app));
+    let summary = summary_event(app, caller);
     let mut events = vec![opening, summary];
     match app.hub.last_seen(headers) {
         Ok(None) => {}
@@ -390,7 +460,8 @@ fn first_events(app: &App, headers: &HeaderMap) -> Vec<Event> {
             if listening.gap || listening.missed.len() > MISSED_MAX {
                 events.push(reset(app));
             } else {
-                events.extend(listening.missed.iter().map(|change| event_of(app, change)));
+                let missed = listening.missed.iter();
+                events.extend(missed.filter_map(|change| event_of(app, change, caller)));
             }
         }
         Err(()) => events.push(reset(app)),

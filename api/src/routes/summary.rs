@@ -1,9 +1,12 @@
 //! GET /summary: the tiles.
 
+use std::collections::BTreeSet;
+
 use axum::{extract::State, http::HeaderMap, response::Response};
 use gridtally_engine::{
     World,
     compensation::Paise,
+    network::{Node, NodeIx},
     world::{
         outage::look::OutageCounts,
         reliability::{Basis, IndexRow, MajorDays},
@@ -15,6 +18,7 @@ use utoipa::ToSchema;
 
 use super::compensation;
 use crate::{
+    access::{Caller, reach::Reach},
     app::App,
     figures::{Figures, rounded},
     form,
@@ -22,7 +26,8 @@ use crate::{
     problem::Problem,
 };
 
-/// The state of the whole, now.
+/// The state of the whole, or of the caller's area, now. Of the instance whatever the caller sees are: reads per second and applied,
+/// what waits in quarantine, the newest interval, positions and lag.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Summary {
     /// The configured clock, RFC 3339 in `zone`.
@@ -36,7 +41,7 @@ pub(crate) struct Summary {
     pub(crate) day: String,
     /// Below this coverage no loss is shown as a plain number, per cent.
     pub(crate) coverage_threshold_pct: f64,
-    /// Nodes at the top: the discom, and what nobody has placed yet (10 at most).
+    /// Nodes at the top: the discom, and what nobody has placed yet (10 at most); or the caller's area.
     pub(crate) roots: Vec<NodeName>,
     /// Nodes by kind, and meters.
     pub(crate) network: NetworkSize,
@@ -50,7 +55,7 @@ pub(crate) struct Summary {
     pub(crate) loss_today: Figures,
     /// Outages that are on.
     pub(crate) open_outages: usize,
-    /// Consumers without supply that is due to them, as far as is known.
+    /// Consumers without supply that is due to them, as far as is known; in an area: those of its open outages who are not back.
     pub(crate) consumers_without_supply: usize,
     /// Minutes of sustained interruption per consumer served, of what began this month and is over, major event days included. Null:
     /// nobody was interrupted this month, or nobody is served.
@@ -58,7 +63,7 @@ pub(crate) struct Summary {
     /// Sustained interruptions per consumer served, likewise.
     pub(crate) saifi_month: Option<f64>,
     /// Compensation that consumers are owed and that is not credited yet, INR with two decimals; what still accrues included. Null: no
-    /// regulation is configured, and nothing is accrued.
+    /// regulation is configured, and nothing is accrued; or the caller sees an area, for which no sum is kept.
     #[schema(example = "12850.00")]
     pub(crate) compensation_accrued_inr: Option<String>,
     /// End of the newest interval that has a balance. Null: there is none.
@@ -154,9 +159,9 @@ struct MonthToDate {
 }
 
 impl MonthToDate {
-    fn of(world: &World, month: gridtally_schemas::Day) -> Self {
+    fn of(world: &World, tops: &[NodeIx], month: gridtally_schemas::Day) -> Self {
         let mut sums = Self::default();
-        for root in world.roots() {
+        for root in tops.iter().copied() {
             let rows = world.indices(root, month);
             let counts = |row: &&IndexRow| (row.basis, row.med) == (Basis::Consumer, MajorDays::Included);
             if let Some(row) = rows.iter().find(counts) {
@@ -177,18 +182,50 @@ impl MonthToDate {
 /// Most roots that a summary names.
 const ROOTS_MAX: usize = 10;
 
-fn picture(world: &World, day: gridtally_schemas::Day) -> Picture {
-    let threshold_pct = world.settings.coverage_threshold_pct;
-    let mut network = NetworkSize {
-        meters: length(world.network.meters().count()),
-        ..NetworkSize::default()
-    };
-    network.connections = length(world.network.connections().count());
-    for (_, node) in world.network.nodes() {
-        network.nodes += 1;
+/// Size of what is seen of a network.
+fn size(world: &World, reach: &Reach<'_>) -> NetworkSize {
+    let mut network = NetworkSize::default();
+    if reach.is_whole() {
+        network.meters = length(world.network.meters().count());
+        network.connections = length(world.network.connections().count());
+        for (_, node) in world.network.nodes() {
+            network.count(node);
+        }
+        return network;
+    }
+    let mut meters = BTreeSet::new();
+    for node in reach
+        .nodes()
+        .into_iter()
+        .filter_map(|node| world.network.node(node))
+    {
+        network.count(node);
+        let connections = node
+            .connections
+            .iter()
+            .filter_map(|at| world.network.connection(*at));
+        for connection in connections.filter(|connection| reach.is_at(connection, &node.id)) {
+            network.connections += 1;
+            meters.extend(connection.meter);
+        }
+        let own = node.meters.iter().copied();
+        meters.extend(own.filter(|meter| {
+            world
+                .network
+                .meter(*meter)
+                .is_some_and(|meter| reach.meter(meter))
+        }));
+    }
+    network.meters = length(meters.len());
+    network
+}
+
+impl NetworkSize {
+    fn count(&mut self, node: &Node) {
+        self.nodes += 1;
         match node.kind() {
-            Some(NodeKind::Feeder) => network.feeders += 1,
-            Some(NodeKind::Dt) => network.dts += 1,
+            Some(NodeKind::Feeder) => self.feeders += 1,
+            Some(NodeKind::Dt) => self.dts += 1,
             Some(
                 NodeKind::Discom
                 | NodeKind::Zone
@@ -201,7 +238,26 @@ fn picture(world: &World, day: gridtally_schemas::Day) -> Picture {
             | None => {}
         }
     }
-    let roots = world.roots();
+}
+
+fn outage_counts(world: &World, reach: &Reach<'_>) -> OutageCounts {
+    if reach.is_whole() {
+        return world.outage_counts();
+    }
+    let mut counts = OutageCounts::default();
+    for view in world.open_outages().filter(|view| reach.outage(view)) {
+        let outage = &view.outage;
+        counts.open += 1;
+        counts.consumers_out += outage
+            .consumers_affected
+            .saturating_sub(outage.consumers_restored);
+    }
+    counts
+}
+
+fn picture(world: &World, reach: &Reach<'_>, day: gridtally_schemas::Day) -> Picture {
+    let threshold_pct = world.settings.coverage_threshold_pct;
+    let roots = reach.tops();
     Picture {
         roots: roots
             .iter()
@@ -209,17 +265,17 @@ fn picture(world: &World, day: gridtally_schemas::Day) -> Picture {
             .filter_map(|root| world.network.node(*root))
             .map(NodeName::of)
             .collect(),
-        network,
-        loss_today: look::whole_day(world, day).map_or_else(
+        network: size(world, reach),
+        loss_today: look::sums_of(world, &roots, day).map_or_else(
             || Figures::none(look::NO_BALANCE),
             |sums| Figures::of_sums(&sums, threshold_pct),
         ),
         newest_interval_end: world.newest_interval().map(gridtally_engine::state::Quarter::end),
         quarantined: world.quarantined().values().sum(),
         coverage_threshold_pct: threshold_pct,
-        outages: world.outage_counts(),
-        month: MonthToDate::of(world, day.first_of_month()),
-        compensation_accrued_inr: compensation::accrues(world).then(|| {
+        outages: outage_counts(world, reach),
+        month: MonthToDate::of(world, &roots, day.first_of_month()),
+        compensation_accrued_inr: (reach.is_whole() && compensation::accrues(world)).then(|| {
             let paise = i64::try_from(world.compensation_owed_paise()).unwrap_or(i64::MAX);
             Paise(paise).to_string()
         }),
@@ -230,11 +286,13 @@ fn length(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }
 
-/// The summary as it stands.
-pub(crate) fn summary(app: &App) -> Summary {
+/// The summary as it stands, of what a caller sees.
+pub(crate) fn summary(app: &App, caller: &Caller) -> Summary {
     let now = app.clock.now();
     let day = app.zone.day_of(now);
-    let picture = app.engine.read(|world| picture(world, day));
+    let picture = app
+        .engine
+        .read(|world| picture(world, &Reach::of(world, caller, now), day));
     let progress = app.engine.progress();
     let text = |instant: gridtally_schemas::UtcMicros| instant.to_rfc3339(&app.zone);
     Summary {
@@ -291,8 +349,12 @@ fn seconds_between(earlier: gridtally_schemas::UtcMicros, later: gridtally_schem
     get,
     path = "/api/v1/summary",
     tag = "Live",
-    responses((status = 200, description = "The state of the whole, now.", body = Summary))
+    responses((status = 200, description = "The state of what the caller sees, now.", body = Summary))
 )]
-pub(crate) async fn get(State(app): State<App>, headers: HeaderMap) -> Result<Response, Problem> {
-    form::answer(&headers, &summary(&app))
+pub(crate) async fn get(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    form::answer(&headers, &summary(&app, &caller))
 }

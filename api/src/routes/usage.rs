@@ -16,7 +16,7 @@ use futures::TryStreamExt;
 use gridtally_engine::{
     balance::ratio,
     compensation::Paise,
-    revenue::Billed,
+    revenue::Amounts,
     state::{Quality, Quarter},
     world::usage::{Said, Usage, UsedInterval, energy_wh},
 };
@@ -29,6 +29,7 @@ use super::{
     sql::refused,
 };
 use crate::{
+    access::{Caller, reach::Reach},
     app::App,
     figures::rounded,
     form::{Column, Holds, Table},
@@ -97,8 +98,8 @@ pub(crate) struct BillRow {
     billed_kwh: f64,
     /// Billed without arrears, with the subsidy that the State pays, INR.
     billed_inr: String,
-    /// Collected, INR.
-    collected_inr: String,
+    /// Collected, INR. Null: billing did not say.
+    collected_inr: Option<String>,
 }
 
 /// What a consumer used.
@@ -316,7 +317,7 @@ fn rows(usage: &Usage, wanted: &Wanted) -> (Vec<UsageRow>, UsageRow) {
         sums.entry(key).or_default().add(interval);
         total.add(interval);
     }
-    let of_month: HashMap<Day, &Billed> = usage.bills.iter().map(|(month, bill)| (*month, bill)).collect();
+    let of_month: HashMap<Day, &Amounts> = usage.bills.iter().map(|(month, bill)| (*month, bill)).collect();
     let row = |(key, sums): (&i64, &Sums)| {
         let day = Day(i32::try_from(*key).unwrap_or_default());
         let row = sums.row();
@@ -339,7 +340,7 @@ fn rows(usage: &Usage, wanted: &Wanted) -> (Vec<UsageRow>, UsageRow) {
                 billed_kwh: of_month.get(&day).map(|bill| ratio(bill.sold_wh, 1_000)),
                 billed_inr: of_month
                     .get(&day)
-                    .map(|bill| Paise(bill.revenue_paise).to_string()),
+                    .map(|bill| Paise(bill.revenue_paise()).to_string()),
                 ..row
             },
         }
@@ -368,6 +369,7 @@ fn rows(usage: &Usage, wanted: &Wanted) -> (Vec<UsageRow>, UsageRow) {
 )]
 pub(crate) async fn get(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     headers: HeaderMap,
     mut parameters: Parameters,
@@ -377,7 +379,11 @@ pub(crate) async fn get(
     let wanted = span::wanted(&app, &mut parameters, LONGEST)?;
     parameters.finish()?;
     let zone = &wanted.zone;
-    let usage = app.engine.read(|world| world.usage(&consumer, wanted.days()));
+    let usage = app.engine.read(|world| {
+        let reach = Reach::of(world, &caller, app.clock.now());
+        let is_seen = reach.consumer(&consumer);
+        is_seen.then(|| world.usage(&consumer, wanted.days())).flatten()
+    });
     let mut usage = usage.ok_or_else(|| {
         let detail = format!("consumer `{consumer}` has no connection");
         Problem::new(problem::UNKNOWN_CONSUMER, detail)
@@ -385,11 +391,11 @@ pub(crate) async fn get(
     fill(&app, &mut usage).await?;
     let (rows, total) = rows(&usage, &wanted);
     let in_span = |(_, intervals): &(&MeterId, &Vec<UsedInterval>)| !intervals.is_empty();
-    let bill = |(month, bill): &(Day, Billed)| BillRow {
+    let bill = |(month, bill): &(Day, Amounts)| BillRow {
         month: month.to_string(),
         billed_kwh: ratio(bill.sold_wh, 1_000),
-        billed_inr: Paise(bill.revenue_paise).to_string(),
-        collected_inr: Paise(bill.collected_paise).to_string(),
+        billed_inr: Paise(bill.revenue_paise()).to_string(),
+        collected_inr: bill.collected_paise.map(|paise| Paise(paise).to_string()),
     };
     let answer = ConsumerUsage {
         consumer_id: consumer.to_string(),

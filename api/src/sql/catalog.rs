@@ -28,6 +28,7 @@ use gridtally_schemas::table::{self, TableSchema};
 use tokio::sync::OnceCell;
 
 use super::{
+    area::{Area, Rows, is_harmless, narrowed, nothing},
     as_of::AsOf,
     definition::{self, HISTORY},
     postgres::relations::System,
@@ -65,11 +66,21 @@ impl fmt::Debug for Published {
 }
 
 impl Published {
-    /// `zone` is where times are civil.
-    pub(super) fn new(reader: &TablesReader, planner: SessionContext, zone: &str) -> Self {
+    /// All tables, or the part of them that belongs to an area; `zone` is where times are civil.
+    pub(super) fn new(
+        reader: &TablesReader,
+        planner: SessionContext,
+        (zone, area): (&str, Option<Area>),
+    ) -> Self {
         let zone: Arc<str> = Arc::from(zone);
+        let area = area.map(Arc::new);
         let stored = table::published()
-            .map(|schema| Arc::new(StoredTable::new(schema, reader.clone(), Arc::clone(&zone))))
+            .map(|schema| {
+                Arc::new(StoredTable {
+                    area: area.clone(),
+                    ..StoredTable::whole(schema, reader.clone(), Arc::clone(&zone))
+                })
+            })
             .collect();
         Self {
             stored,
@@ -198,6 +209,8 @@ pub(super) struct StoredTable {
     zone: Arc<str>,
     reader: TablesReader,
     snapshot: OnceCell<Arc<dyn TableProvider>>,
+    /// Whose rows alone there are; `None`: all rows.
+    area: Option<Arc<Area>>,
 }
 
 impl fmt::Debug for StoredTable {
@@ -207,8 +220,10 @@ impl fmt::Debug for StoredTable {
 }
 
 impl StoredTable {
-    fn new(schema: &'static TableSchema, reader: TablesReader, zone: Arc<str>) -> Self {
+    /// With all its rows.
+    pub(super) fn whole(schema: &'static TableSchema, reader: TablesReader, zone: Arc<str>) -> Self {
         Self {
+            area: None,
             schema,
             columns: zoned::columns_in(&zone, &Schema::new(schema.arrow().fields().clone())),
             zone,
@@ -253,15 +268,24 @@ impl TableProvider for StoredTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let snapshot = self.snapshot().await?;
+        if let Some(area) = &self.area {
+            let harmless: Vec<Expr> = filters
+                .iter()
+                .filter(|filter| is_harmless(filter))
+                .filter_map(zoned::stored)
+                .collect();
+            return match area.rows(self.schema).await? {
+                Rows::In(column, ids) => {
+                    let filters = understood(snapshot.as_ref(), &harmless)?;
+                    let scope = (projection, filters.as_slice());
+                    let scan = narrowed(snapshot.as_ref(), session, scope, (column, ids)).await?;
+                    zoned::shown(scan, &self.zone)
+                }
+                Rows::None => nothing(&self.columns, projection),
+            };
+        }
         let filters: Vec<Expr> = filters.iter().filter_map(zoned::stored).collect();
-        let given: Vec<&Expr> = filters.iter().collect();
-        let understood: Vec<Expr> = snapshot
-            .supports_filters_pushdown(&given)?
-            .into_iter()
-            .zip(&filters)
-            .filter(|(support, _)| *support != TableProviderFilterPushDown::Unsupported)
-            .map(|(_, filter)| filter.clone())
-            .collect();
+        let understood = understood(snapshot.as_ref(), &filters)?;
         let scan = snapshot.scan(session, projection, &understood, limit).await?;
         zoned::shown(scan, &self.zone)
     }
@@ -269,6 +293,18 @@ impl TableProvider for StoredTable {
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
         Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
     }
+}
+
+/// Those of some conditions that a snapshot can use.
+fn understood(snapshot: &dyn TableProvider, filters: &[Expr]) -> Result<Vec<Expr>> {
+    let given: Vec<&Expr> = filters.iter().collect();
+    Ok(snapshot
+        .supports_filters_pushdown(&given)?
+        .into_iter()
+        .zip(filters)
+        .filter(|(support, _)| *support != TableProviderFilterPushDown::Unsupported)
+        .map(|(_, filter)| filter.clone())
+        .collect())
 }
 
 fn table_columns() -> Result<Arc<dyn TableProvider>> {

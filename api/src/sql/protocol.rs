@@ -45,6 +45,17 @@ pub(super) struct Request {
     /// What a caller in the common dialect asks beyond the text.
     #[serde(default)]
     pub(super) common: Option<Beyond>,
+    /// What part of the tables there is; `None`: all of them.
+    pub(super) area: Option<AreaOf>,
+}
+
+/// A node with all below it, by the network as it stands at an instant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct AreaOf {
+    /// Id of the node.
+    pub(super) node: String,
+    /// The instant, microseconds of UTC.
+    pub(super) at: i64,
 }
 
 /// What a caller in the common dialect asks beyond the text.
@@ -105,6 +116,7 @@ impl Request {
             spill_directory: super::process::spill_directory(),
             postgres: None,
             common: None,
+            area: None,
         }
     }
 }

@@ -28,6 +28,7 @@ use tokio::sync::oneshot;
 
 use super::{
     allow,
+    area::Area,
     catalog::Published,
     postgres,
     protocol::{self, Ask, Beyond, Done, Failure, FailureKind, Place, Request},
@@ -264,7 +265,8 @@ fn context(request: &Request, threads: usize) -> Result<SessionContext, DataFusi
         .build();
     let context = SessionContext::new_with_state(state);
     let catalog = MemoryCatalogProvider::new();
-    let published = Published::new(&reader, planner, &request.zone);
+    let area = request.area.clone().map(|of| Area::new(of, reader.clone()));
+    let published = Published::new(&reader, planner, (&request.zone, area));
     published.register_functions(&context, &request.zone);
     let published = match &request.postgres {
         Some(ask) => published.beside(postgres::prepare(&context, &catalog, ask)?),

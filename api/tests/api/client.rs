@@ -152,11 +152,21 @@ pub(crate) struct Event {
 
 impl Events {
     pub(crate) async fn open(to: SocketAddr, last_event_id: Option<&str>) -> Self {
+        let resume: Vec<(&str, &str)> = last_event_id
+            .map(|id| ("last-event-id", id))
+            .into_iter()
+            .collect();
+        Self::open_with(to, &resume).await
+    }
+
+    /// With headers of one's own.
+    pub(crate) async fn open_with(to: SocketAddr, headers: &[(&str, &str)]) -> Self {
         let mut socket = TcpStream::connect(to).await.unwrap();
-        let resume = last_event_id
-            .map(|id| format!("last-event-id: {id}\r\n"))
-            .unwrap_or_default();
-        let request = format!("GET /api/v1/stream HTTP/1.1\r\nhost: {to}\r\n{resume}\r\n");
+        let headers: String = headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}\r\n"))
+            .collect();
+        let request = format!("GET /api/v1/stream HTTP/1.1\r\nhost: {to}\r\n{headers}\r\n");
         socket.write_all(request.as_bytes()).await.unwrap();
         Self {
             socket,

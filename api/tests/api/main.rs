@@ -18,6 +18,7 @@
     reason = "tests fail by panicking, and are an edge"
 )]
 
+mod access;
 mod client;
 mod figures;
 mod guards;

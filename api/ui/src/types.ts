@@ -256,7 +256,7 @@ export interface Usage {
   to: string;
   total: UsageRow;
   rows: UsageRow[];
-  bills: { month: string; billed_kwh: number; billed_inr: string; collected_inr: string }[];
+  bills: { month: string; billed_kwh: number; billed_inr: string; collected_inr: string | null }[];
 }
 
 export interface Entry {

@@ -2,7 +2,7 @@
 
 use std::{future::Future, net::SocketAddr};
 
-use gridtally_api::{FlightSettings, sql::Sql};
+use gridtally_api::{FlightSettings, access::Access, sql::Sql};
 use tokio::net::TcpListener;
 
 use super::pg;
@@ -26,7 +26,7 @@ pub(crate) struct Spoken {
 }
 
 /// The plan; `None`: off. Users are those of `[[pg.users]]`.
-pub(super) fn plan(config: &Config) -> Result<Option<FlightPlan>, ConfigError> {
+pub(super) fn plan(config: &Config, access: &Access) -> Result<Option<FlightPlan>, ConfigError> {
     if config.text_if_set("flight.listen").is_none() {
         return Ok(None);
     }
@@ -36,6 +36,8 @@ pub(super) fn plan(config: &Config) -> Result<Option<FlightPlan>, ConfigError> {
             connections_max: config.count("flight.connections_max", 1..=10_000)?,
             idle: config.seconds("flight.idle_seconds", 1..=604_800)?,
             users: pg::users(config)?,
+            access: access.clone(),
+            clock: config.clock()?,
             tls: super::tls(config, "flight.tls_certificate", "flight.tls_key", &[b"h2"])?,
         },
     }))
@@ -49,10 +51,11 @@ impl FlightPlan {
             } else {
                 "grpc"
             },
-            access: if self.settings.users.is_empty() {
-                "open: any user, no password"
-            } else {
-                "user and password"
+            access: match (self.settings.users.is_empty(), self.settings.access.is_open()) {
+                (true, true) => "open: any user, no password",
+                (false, true) => "user and password",
+                (true, false) => "key or token",
+                (false, false) => "user and password, key or token",
             },
         }
     }

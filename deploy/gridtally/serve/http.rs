@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use gridtally_api::access::Access;
 use gridtally_ingest::tls::Tls;
 
 use crate::config::{Config, ConfigError};
@@ -18,9 +19,13 @@ pub(crate) struct HttpPlan {
 }
 
 /// The plan.
-pub(super) fn plan(config: &Config) -> Result<HttpPlan, ConfigError> {
+pub(super) fn plan(config: &Config, access: &Access) -> Result<HttpPlan, ConfigError> {
     Ok(HttpPlan {
-        listen: super::guarded(config, "http.listen", "http.open")?,
+        listen: if access.is_open() {
+            super::guarded(config, "http.listen", "http.open")?
+        } else {
+            config.listen("http.listen")?
+        },
         tls: super::tls(config, "http.tls_certificate", "http.tls_key", &[b"http/1.1"])?,
         hosts: hosts(config)?,
         import_bytes_max: config.whole("http.import_bytes_max", 1_024..=1 << 50)?,

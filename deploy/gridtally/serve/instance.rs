@@ -93,6 +93,8 @@ pub(crate) struct Instance {
     flight: JoinHandle<Result<(), Failure>>,
     /// How it is spoken to; `None`: off.
     flight_access: Option<flight::Spoken>,
+    /// Whether anybody may ask by HTTP.
+    access_is_open: bool,
     /// Telling the receivers of notices.
     notices: JoinSet<()>,
     _http_threads: Threads,
@@ -202,6 +204,7 @@ impl Instance {
         let (end_http, ending) = watch::channel(false);
         let mut notices = JoinSet::new();
         let webhooks = webhooks(&plan, &core, (&mut notices, &ending))?;
+        let access_is_open = plan.access.is_open();
         let state = api_state(&plan, &core, metrics, webhooks)?;
         let pg = http_runtime.spawn(serve_pg(pg_listener, state.sql.clone(), ending.clone()));
         let flight = flight::serve(flight_listener, state.sql.clone(), told(ending.clone()));
@@ -231,6 +234,7 @@ impl Instance {
             pg_access,
             flight,
             flight_access,
+            access_is_open,
             notices,
             _http_threads: Threads(Some(http_runtime)),
         })
@@ -254,6 +258,11 @@ impl Instance {
     /// How Flight SQL is spoken to; `None`: off.
     pub(crate) const fn flight_access(&self) -> Option<flight::Spoken> {
         self.flight_access
+    }
+
+    /// Whether anybody may ask by HTTP.
+    pub(crate) const fn access_is_open(&self) -> bool {
+        self.access_is_open
     }
 
     /// Resolves when a part has failed, with why.
@@ -469,6 +478,7 @@ fn api_state(
             tls: plan.http.tls.clone(),
             audit_share_pct: plan.audit_share_pct,
             upload_dir,
+            access: plan.access.clone(),
             ..ApiSettings::default()
         },
     })

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, net::SocketAddr};
 
-use gridtally_api::{PgSettings, Verifier};
+use gridtally_api::{
+    PgSettings, Verifier,
+    access::{Access, Caller},
+};
 
 use crate::config::{Config, ConfigError};
 
@@ -14,9 +17,14 @@ pub(crate) struct PgPlan {
 }
 
 /// The plan; `None`: off.
-pub(super) fn plan(config: &Config) -> Result<Option<PgPlan>, ConfigError> {
+pub(super) fn plan(config: &Config, access: &Access) -> Result<Option<PgPlan>, ConfigError> {
     if config.text_if_set("pg.listen").is_none() {
         return Ok(None);
+    }
+    if !access.is_open() && config.pg_users.is_empty() {
+        let why = "access is configured, and by PostgreSQL's protocol everybody could ask everything: it needs [[pg.users]] too, or \
+                   pg.listen = \"\" turns it off";
+        return Err(config.refuse("pg.listen", why));
     }
     Ok(Some(PgPlan {
         listen: super::guarded(config, "pg.listen", "pg.open")?,
@@ -24,13 +32,14 @@ pub(super) fn plan(config: &Config) -> Result<Option<PgPlan>, ConfigError> {
             connections_max: config.count("pg.connections_max", 1..=10_000)?,
             idle: config.seconds("pg.idle_seconds", 1..=604_800)?,
             users: users(config)?,
+            clock: config.clock()?,
             tls: super::tls(config, "pg.tls_certificate", "pg.tls_key", &[b"postgresql"])?,
         },
     }))
 }
 
 /// Names with verifiers.
-pub(super) fn users(config: &Config) -> Result<Vec<(String, Verifier)>, ConfigError> {
+pub(super) fn users(config: &Config) -> Result<Vec<(Caller, Verifier)>, ConfigError> {
     let mut names: BTreeSet<&str> = BTreeSet::new();
     let mut users = Vec::with_capacity(config.pg_users.len());
     for user in &config.pg_users {
@@ -46,7 +55,9 @@ pub(super) fn users(config: &Config) -> Result<Vec<(String, Verifier)>, ConfigEr
             return Err(refuse("it stands twice".to_owned()));
         }
         let verifier = Verifier::parse(&user.verifier).map_err(refuse)?;
-        users.push((user.name.clone(), verifier));
+        let role = user.role.parse().map_err(|error| refuse(format!("{error}")))?;
+        let area = super::access::area(user.area.as_deref()).map_err(refuse)?;
+        users.push((Caller::new(&user.name, [role], area), verifier));
     }
     Ok(users)
 }
@@ -65,6 +76,8 @@ mod tests {
                 .map(|(name, verifier)| PgUser {
                     name: (*name).to_owned(),
                     verifier: (*verifier).to_owned(),
+                    role: "auditor".to_owned(),
+                    area: None,
                 })
                 .collect();
             let error = users(&config).unwrap_err().to_string();

@@ -122,7 +122,7 @@ impl Bills {
     }
 
     /// What a consumer was billed in some months, by first day of the month.
-    pub(super) fn of(&self, consumer: &ConsumerId, months: RangeInclusive<Day>) -> Vec<(Day, Billed)> {
+    pub(super) fn of(&self, consumer: &ConsumerId, months: RangeInclusive<Day>) -> Vec<(Day, Amounts)> {
         let Some(consumer) = self.consumers.get(consumer) else {
             return Vec::new();
         };

@@ -176,7 +176,10 @@ impl Run {
         mut parts: FileParts,
         progress: &mut dyn FnMut(Totals),
     ) -> Result<Appended, ImportError> {
-        let source = format!("file:{}", parts.file());
+        let source = match parts.sent_by() {
+            Some(who) => format!("file:{} ({who})", parts.file()),
+            None => format!("file:{}", parts.file()),
+        };
         let mut bytes = Vec::new();
         let mut log_position = Position::default();
         let mut in_log = Totals::default();

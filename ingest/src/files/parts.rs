@@ -72,6 +72,8 @@ pub struct FileParts {
     totals: Totals,
     errors: Vec<RowError>,
     ended: bool,
+    /// Who sent it, where that is known; part of the source of its rows.
+    sent_by: Option<String>,
     /// Why the file could not be read on; given after the good rows before it.
     failure: Option<FileError>,
 }
@@ -213,6 +215,7 @@ impl FileParts {
             totals: Totals::default(),
             errors: Vec::new(),
             ended: false,
+            sent_by: None,
             failure: None,
         }
     }
@@ -221,6 +224,19 @@ impl FileParts {
     #[must_use]
     pub fn kind(&self) -> FileKind {
         self.kind
+    }
+
+    /// The same, sent by a caller of that name.
+    #[must_use]
+    pub fn from_caller(mut self, name: &str) -> Self {
+        self.sent_by = Some(name.to_owned()).filter(|name| !name.is_empty());
+        self
+    }
+
+    /// Who sent it; `None`: nobody knows.
+    #[must_use]
+    pub fn sent_by(&self) -> Option<&str> {
+        self.sent_by.as_deref()
     }
 
     /// The file's name.

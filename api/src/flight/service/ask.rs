@@ -68,7 +68,7 @@ impl FlightSqlService for Service {
         let errand = errand.filter(|errand| errand.user == user.name).ok_or_else(|| {
             Status::permission_denied("the ticket was not given to this user by this server since its start")
         })?;
-        self.run(errand).await
+        self.run(&user, errand).await
     }
 
     async fn get_flight_info_prepared_statement(
@@ -92,7 +92,7 @@ impl FlightSqlService for Service {
         let prepared = self.statements.get(&user, &query.prepared_statement_handle)?;
         self.columns_of(&user, &prepared).await?;
         let errand = Errand::new(&user.name, &prepared.statement, prepared.values);
-        self.run(errand.map_err(problem::internal)?).await
+        self.run(&user, errand.map_err(problem::internal)?).await
     }
 
     async fn do_action_create_prepared_statement(

@@ -9,16 +9,22 @@ use prost::Message;
 use tonic::{Code, metadata::MetadataMap};
 
 use super::{Sessions, TOKEN_LIFE, TOKENS_MAX, TOKENS_PER_USER_MAX, User};
-use crate::pg::Verifier;
+use crate::{
+    access::{Access, Caller, Role},
+    pg::Verifier,
+};
 
 const IDLE: Duration = Duration::from_secs(600);
 
 fn sessions(users: &[(&str, &str)]) -> Sessions {
     let users = users
         .iter()
-        .map(|(name, password)| ((*name).to_owned(), Verifier::of_password(password).unwrap()))
+        .map(|(name, password)| {
+            let caller = Caller::new(name, [Role::Auditor], None);
+            (caller, Verifier::of_password(password).unwrap())
+        })
         .collect();
-    Sessions::new(users, IDLE).unwrap()
+    Sessions::new((users, Access::default()), IDLE).unwrap()
 }
 
 fn head(authorization: &str) -> MetadataMap {
@@ -119,7 +125,10 @@ async fn a_handshake_takes_the_password_from_its_first_message_too() {
 #[tokio::test]
 async fn without_users_everybody_may_ask_under_his_name() {
     let sessions = sessions(&[]);
-    assert_eq!(sessions.who(&head("")).await.unwrap(), User::default());
+    assert_eq!(
+        sessions.who(&head("")).await.unwrap(),
+        User::anyone(String::new())
+    );
     assert_eq!(
         name_of(&sessions, &basic("auditor", "any")).await.as_deref(),
         Ok("auditor")
@@ -136,9 +145,7 @@ async fn without_users_everybody_may_ask_under_his_name() {
 }
 
 fn user(name: &str) -> User {
-    User {
-        name: name.to_owned(),
-    }
+    User::anyone(name.to_owned())
 }
 
 #[test]

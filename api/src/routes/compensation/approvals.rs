@@ -10,6 +10,7 @@ use axum::{
 use gridtally_engine::{
     World,
     compensation::ledger::{EntryId, Status},
+    world::compensation::FeedEntry,
 };
 use gridtally_schemas::{
     compensation::{Approval, ApprovalStep, CompensationWord},
@@ -20,6 +21,7 @@ use utoipa::ToSchema;
 
 use super::bad_word;
 use crate::{
+    access::{Caller, reach::Reach},
     app::App,
     parameters::short,
     problem::{self, Problem},
@@ -29,7 +31,7 @@ use crate::{
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ApprovalBody {
-    /// Who: at most 200 bytes.
+    /// Who: at most 200 bytes. Where the caller is known it is the caller, whatever stands here: two people are two callers.
     person: String,
     /// make (propose) or check (approve what somebody else has proposed).
     #[schema(value_type = String, example = "make")]
@@ -65,17 +67,21 @@ pub(crate) struct Approved {
 )]
 pub(crate) async fn approve(
     State(app): State<App>,
+    caller: Caller,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let said: ApprovalBody = problem::said(body, "an approval", "no approval")?;
     let word = Approval {
-        person: said.person,
+        person: caller.hand(&said.person),
         step: said.step,
         entry_ids: said.entry_ids,
     };
     word.check().map_err(|error| bad_word(&error))?;
     app.caught_up().await?;
-    app.engine.read(|world| may_approve(world, &word))?;
+    app.engine.read(|world| {
+        let reach = Reach::of(world, &caller, app.clock.now());
+        may_approve(world, &reach, &word)
+    })?;
     let entries = word.entry_ids.len();
     let source = format!("person:{}", word.person);
     let mut bytes = Vec::new();
@@ -96,7 +102,7 @@ pub(crate) async fn approve(
     Ok((StatusCode::OK, Json(approved)).into_response())
 }
 
-fn may_approve(world: &World, word: &Approval) -> Result<(), Problem> {
+fn may_approve(world: &World, reach: &Reach<'_>, word: &Approval) -> Result<(), Problem> {
     let refuse = |why: String| {
         Err(Problem::new(
             problem::NOT_APPROVABLE,
@@ -108,7 +114,9 @@ fn may_approve(world: &World, word: &Approval) -> Result<(), Problem> {
     }
     for id in &word.entry_ids {
         let id = short(id);
-        let Some(held) = world.compensation_entry(&EntryId::from(id.as_str())) else {
+        let held = world.compensation_entry(&EntryId::from(id.as_str()));
+        let seen = |held: &FeedEntry| reach.consumer(&held.entry.content.consumer_id);
+        let Some(held) = held.filter(seen) else {
             return refuse(format!("`{id}` is no entry"));
         };
         let is_due = held.published_status.is_some_and(|status| status >= Status::Due);

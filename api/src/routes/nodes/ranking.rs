@@ -11,8 +11,9 @@ use gridtally_schemas::{Day, network::NodeKind};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{By, Wanted, find};
+use super::{By, Wanted, find_in};
 use crate::{
+    access::{Caller, reach::Reach},
     app::App,
     form::{Column, Holds, Table},
     parameters::Parameters,
@@ -96,7 +97,7 @@ struct Candidate {
 
 pub(super) fn by_deviation(
     app: &App,
-    headers: &HeaderMap,
+    (headers, caller): (&HeaderMap, &Caller),
     mut wanted: Wanted,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
@@ -114,11 +115,14 @@ pub(super) fn by_deviation(
     }
     let now = app.clock.now();
     let (nodes, not_ranked) = app.engine.read(|world| {
-        let under = wanted.under.as_ref().map(|id| find(world, id)).transpose()?;
+        let reach = Reach::of(world, caller, now);
+        let under = wanted.under.as_ref().map(|id| find_in(world, &reach, id));
+        let under = under.transpose()?;
         let all = world.network.nodes();
         let of_kind = all.filter(|(_, node)| node.kind() == Some(wanted.kind));
         let is_under = |node: &NodeIx| under.is_none_or(|top| world.network.is_at_or_below(*node, top, now));
-        let nodes: Vec<NodeIx> = of_kind.map(|(node, _)| node).filter(is_under).collect();
+        let seen = of_kind.map(|(node, _)| node).filter(|node| reach.node(*node));
+        let nodes: Vec<NodeIx> = seen.filter(is_under).collect();
         Ok(rank(world, &nodes, &wanted))
     })?;
     let ranking = RevenueRanking {

@@ -19,6 +19,7 @@ use super::{
     run,
 };
 
+mod area;
 mod as_of;
 mod zone;
 
@@ -75,6 +76,7 @@ fn request(root: &Path, query: &str) -> Request {
         spill_directory: root.parent().unwrap().join("spill"),
         postgres: None,
         common: None,
+        area: None,
     }
 }
 

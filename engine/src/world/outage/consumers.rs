@@ -22,10 +22,7 @@ impl World {
     }
 
     /// The connections of a consumer, as of the last [`World::refresh_connections`].
-    pub(in crate::world) fn connections_of(
-        &self,
-        consumer: &ConsumerId,
-    ) -> impl Iterator<Item = &Connection> {
+    pub fn connections_of(&self, consumer: &ConsumerId) -> impl Iterator<Item = &Connection> {
         let connections = self.outage.connections.of(consumer).iter();
         connections.filter_map(|at| self.network.connection(*at))
     }

@@ -57,6 +57,11 @@ impl World {
         ids.into_iter().filter_map(|id| self.outage_view(id))
     }
 
+    /// Every outage that is on, by id.
+    pub fn open_outages(&self) -> impl Iterator<Item = OutageView> {
+        self.outage.open.iter().filter_map(|id| self.outage_view(id))
+    }
+
     /// Number of the last published version of an outage; 0: none yet.
     #[must_use]
     pub fn published_outage(&self, id: &OutageId) -> i64 {
