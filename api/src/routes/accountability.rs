@@ -435,7 +435,7 @@ pub(crate) struct WordRecorded {
 async fn record_word(
     app: &App,
     bytes: &[u8],
-    feeder_id: NodeId,
+    feeder_id: &NodeId,
     action_id: Option<String>,
 ) -> Result<Response, Problem> {
     let position = app.write(bytes).await?;
@@ -491,7 +491,7 @@ pub(crate) async fn post_manager(
     let source = format!("person:{}", caller.person(&said.person));
     record::encode_managers(app.clock.now(), &source, std::slice::from_ref(&row), &mut bytes)
         .map_err(|error| Problem::failed("manager", &error))?;
-    record_word(&app, &bytes, id, None).await
+    record_word(&app, &bytes, &id, None).await
 }
 
 impl ActionBody {
@@ -578,5 +578,5 @@ pub(crate) async fn post_action(
     let action = said.action(id.clone(), now)?;
     let mut bytes = Vec::new();
     record::encode_action(now, &action, &mut bytes).map_err(|error| Problem::failed("action", &error))?;
-    record_word(&app, &bytes, id, Some(action.action_id)).await
+    record_word(&app, &bytes, &id, Some(action.action_id)).await
 }
