@@ -18,7 +18,7 @@ use gridtally_schemas::{
 use super::World;
 use crate::{
     network::{Connection, MeterIx},
-    revenue::Billed,
+    revenue::Amounts,
     state::{Quality, Quarter},
 };
 
@@ -56,7 +56,7 @@ pub struct Usage {
     /// Intervals of each of its meters, by meter and time.
     pub meters: BTreeMap<MeterId, Vec<UsedInterval>>,
     /// Its bills of the months that the days touch, by first day of the month.
-    pub bills: Vec<(Day, Billed)>,
+    pub bills: Vec<(Day, Amounts)>,
 }
 
 /// Energy of a count, Wh.
