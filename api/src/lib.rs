@@ -7,6 +7,7 @@
 //! - [`sql`]: ad-hoc queries
 //! - `pg`: the same by PostgreSQL's wire protocol
 //! - `routes`: one module per route or family of routes
+//! - [`reports`]: reports that a discom signs, as HTML and CSV
 //! - `figures`: a loss with what it takes to trust it (BAL-2), the same everywhere
 //! - `form`: JSON, CSV or Arrow, entity tags
 //! - [`webhook`]: telling other systems what happened
@@ -18,12 +19,14 @@ mod app;
 mod figures;
 mod form;
 mod guard;
+mod html;
 mod look;
 mod metrics;
 mod openapi;
 mod parameters;
 mod pg;
 mod problem;
+pub mod reports;
 mod router;
 mod routes;
 mod server;

@@ -19,8 +19,8 @@ use crate::{
     problem::{self, Problem},
     routes::{
         balance, compensation, consumers, edits, explanation, import, interruptions, nodes, operations,
-        outages, page, places, public, quality, quarantine, reliability, revenue, sql, stream, summary,
-        webhooks,
+        outages, page, places, public, quality, quarantine, reliability, reports, revenue, sql, stream,
+        summary, webhooks,
     },
 };
 
@@ -75,6 +75,7 @@ fn routes_that_read(deadline: Duration) -> Vec<Route> {
             deadline,
             get(explanation::get),
         ),
+        ("/api/v1/reports/{name}", NO_DEADLINE, get(reports::get)),
         ("/api/v1/stream", deadline, get(stream::get)),
     ]
 }

@@ -30,8 +30,10 @@ pub use allow::Refused;
 pub(crate) use allow::{STATEMENT_BYTES_MAX, check_statement_of_postgres};
 pub(crate) use answer::Answer;
 pub(crate) use audit::Audit;
+pub(crate) use encode::push_csv;
 pub(crate) use protocol::{Ask, Given, Parameter};
 pub use protocol::{FailureKind, Place};
+pub(crate) use rows::{Rows, plain};
 
 mod allow;
 mod answer;
@@ -43,6 +45,7 @@ mod encode;
 pub(crate) mod postgres;
 mod process;
 mod protocol;
+mod rows;
 pub mod worker;
 
 #[cfg(test)]

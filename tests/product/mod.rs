@@ -9,6 +9,7 @@ pub mod psql;
 pub mod publisher;
 pub mod receiver;
 pub mod relay;
+pub mod report;
 pub mod town;
 
 use std::{

@@ -18,6 +18,8 @@ use crate::{
 const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/page_files.rs"));
 /// What an explanation of compensation is read and printed with; it needs no script.
 const EXPLANATION: (&str, &[u8]) = ("explanation.css", include_bytes!("../../ui/explanation.css"));
+/// The same of a report.
+const REPORT: (&str, &[u8]) = ("report.css", crate::reports::STYLESHEET.as_bytes());
 
 const HTML: &str = "text/html; charset=utf-8";
 /// A file with a digest of its content in its name never changes.
@@ -26,10 +28,8 @@ const KEPT: HeaderValue = HeaderValue::from_static("public, max-age=31536000, im
 static OPENAPI: LazyLock<String> = LazyLock::new(openapi::document);
 
 fn find(name: &str) -> Option<&'static [u8]> {
-    let all = FILES.iter().chain(std::iter::once(&EXPLANATION));
-    all.into_iter()
-        .find(|(file, _)| *file == name)
-        .map(|(_, content)| *content)
+    let mut all = FILES.iter().chain([&EXPLANATION, &REPORT]);
+    all.find(|(file, _)| *file == name).map(|(_, content)| *content)
 }
 
 fn media_type(name: &str) -> &'static str {
