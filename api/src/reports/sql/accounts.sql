@@ -6,6 +6,7 @@
 -- Amounts are what consumers are billed and pay: the State's subsidy stands on neither side.
 -- Withheld (null): what rests on input energy where less than $coverage_pct % of the feeders' days is known, what rests on bills
 -- where fewer than $coverage_pct % of the consumers connected have one (house choice, as with losses).
+-- Status: provisional while late reads may still change a day, incomplete below that coverage.
 -- Gives: accounts by node_id and month; month null is the whole period.
 energy AS (
     SELECT
@@ -119,6 +120,7 @@ accounts AS (
         CASE
             WHEN input_kwh IS NULL THEN 'no balance'
             WHEN days_provisional > 0 THEN 'provisional'
+            WHEN energy_pct < $coverage_pct THEN 'incomplete'
             WHEN days_restated > 0 THEN 'final, restated'
             ELSE 'final'
         END AS status
