@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use super::{
-    Filled, Made, number,
+    Filled, Made, Report, number,
     period::month_title,
     query::Query,
     section::{Column, Kind, TRUST},
@@ -124,10 +124,16 @@ impl Made {
         let whole = |line| self.trust(line).unwrap_or(0.0);
         let [due, provisional, restated] = [whole(1), whole(3), whole(4)];
         let count = |days: f64| number::fixed(days, 0);
-        let mut status = if self.trust(2).unwrap_or(0.0) == 0.0 {
+        let rests_on_balances = match self.report {
+            Report::MisMonthly | Report::BeeQuarterly => true,
+            Report::SopQuarterly | Report::AmispMonthly => false,
+        };
+        let mut status = if rests_on_balances && self.trust(2).unwrap_or(0.0) == 0.0 {
             "no balance in the period".to_owned()
         } else if !self.is_over {
             "provisional: the period was not over".to_owned()
+        } else if !rests_on_balances {
+            "as published; what is learnt later may restate it".to_owned()
         } else if provisional > 0.0 {
             format!(
                 "provisional: {} of {} feeder-days may still change",
@@ -303,6 +309,7 @@ fn line(filled: &Filled, row: &[Value], page: &mut String) {
         let value = filled.rows.value(row, column.name);
         let shown = shown(column.kind, value, &unit);
         let (open, close) = match (at, column.kind.is_number()) {
+            (0, _) if column.kind == Kind::Month => ("<th scope=\"row\" class=\"month\">", "</th>"),
             (0, _) => ("<th scope=\"row\">", "</th>"),
             (_, true) => ("<td class=\"number\">", "</td>"),
             (_, false) => ("<td>", "</td>"),
