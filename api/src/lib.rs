@@ -9,6 +9,7 @@
 //! - `flight`: the same by Arrow Flight SQL
 //! - `routes`: one module per route or family of routes
 //! - [`access`]: who may ask what, and what part of it they see
+//! - [`reports`]: reports that a discom signs, as HTML and CSV
 //! - `figures`: a loss with what it takes to trust it (BAL-2), the same everywhere
 //! - [`guide`]: the auditor's guide, its page and its questions
 //! - `form`: JSON, CSV or Arrow, entity tags
@@ -22,12 +23,14 @@ mod flight;
 mod form;
 mod guard;
 pub mod guide;
+mod html;
 mod look;
 mod metrics;
 mod openapi;
 mod parameters;
 mod pg;
 mod problem;
+pub mod reports;
 mod router;
 mod routes;
 mod server;

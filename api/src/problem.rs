@@ -63,6 +63,8 @@ kinds! {
         "`/openapi.json` and `/docs` list the routes.";
     UNKNOWN_NODE = "unknown-node", NOT_FOUND, "There is no such node",
         "Search with `GET /api/v1/nodes?q=`, or import the `nodes` file that names it.";
+    UNKNOWN_REPORT = "unknown-report", NOT_FOUND, "There is no such report",
+        "`detail` lists those that there are.";
     UNKNOWN_OUTAGE = "unknown-outage", NOT_FOUND, "There is no such outage",
         "List those that stand with `GET /api/v1/outages`; what was published and is none any more is in `outages_history`.";
     UNKNOWN_WEBHOOK = "unknown-webhook", NOT_FOUND, "There is no such webhook",

@@ -21,7 +21,7 @@ use crate::{
     routes::{
         accountability, accounting, audit, balance, compensation, consumers, edits, explanation, import,
         interruptions, nodes, operations, outages, page, places, public, quality, quarantine, reliability,
-        revenue, session, sql, stream, summary, usage, webhooks,
+        reports, revenue, session, sql, stream, summary, usage, webhooks,
     },
 };
 
@@ -86,6 +86,7 @@ fn routes_that_read(deadline: Duration) -> Vec<Route> {
             deadline,
             get(explanation::get),
         ),
+        ("/api/v1/reports/{name}", NO_DEADLINE, get(reports::get)),
         ("/api/v1/stream", deadline, get(stream::get)),
     ]
 }

@@ -19,6 +19,7 @@ pub(crate) mod public;
 pub(crate) mod quality;
 pub(crate) mod quarantine;
 pub(crate) mod reliability;
+pub(crate) mod reports;
 pub(crate) mod revenue;
 pub(crate) mod session;
 pub(crate) mod span;

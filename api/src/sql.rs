@@ -35,9 +35,11 @@ pub use allow::Refused;
 pub(crate) use allow::{STATEMENT_BYTES_MAX, check, check_statement_of_postgres};
 pub(crate) use answer::Answer;
 pub(crate) use audit::Audit;
+pub(crate) use encode::push_csv;
 pub(crate) use pieces::{Piece, Pieces};
 pub(crate) use protocol::{Ask, Beyond, Given, Parameter};
 pub use protocol::{FailureKind, Place};
+pub(crate) use rows::{Rows, plain};
 
 mod allow;
 mod answer;
@@ -51,6 +53,7 @@ mod pieces;
 pub(crate) mod postgres;
 mod process;
 mod protocol;
+mod rows;
 pub mod worker;
 mod zoned;
 

@@ -25,6 +25,8 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Run a read-only SQL query on the published tables.
     Sql(SqlArgs),
+    /// Write a report to sign: mis-monthly, sop-quarterly, bee-quarterly or amisp-monthly.
+    Report(ReportArgs),
     /// List what waits in quarantine, or judge it again.
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
@@ -203,6 +205,48 @@ pub(crate) struct SqlArgs {
     pub(crate) fresh: bool,
     #[command(flatten)]
     pub(crate) server: ServerArgs,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// A page of its own, to read and to print.
+    Html,
+    /// Comma-separated values; the column `section` tells the tables apart.
+    Csv,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// mis-monthly, sop-quarterly, bee-quarterly or amisp-monthly.
+    pub(crate) name: String,
+    /// A month such as 2026-04, or a quarter of the financial year such as 2026-Q1 (April to June 2026, the first of 2026-27).
+    #[arg(long, value_name = "PERIOD")]
+    pub(crate) period: String,
+    /// Only this node, a feeder or a level above, and all below it.
+    #[arg(long, value_name = "ID")]
+    pub(crate) node: Option<String>,
+    /// As it stood published then (RFC 3339, or a day); else as of the last checkpoint.
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) as_of: Option<String>,
+    /// What to write.
+    #[arg(long, value_enum, default_value = "html")]
+    pub(crate) format: ReportFormat,
+    /// Of CSV: only this section.
+    #[arg(long, value_name = "SECTION")]
+    pub(crate) section: Option<String>,
+    /// Where to write it; else to standard output.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Publish what is live first.
+    #[arg(long, conflicts_with = "offline")]
+    pub(crate) fresh: bool,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    /// Read the tables of the data folder itself; an instance may be running on it.
+    #[arg(long)]
+    pub(crate) offline: bool,
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
 }
 
 #[derive(Debug, Subcommand)]

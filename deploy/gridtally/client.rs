@@ -142,10 +142,15 @@ impl<R: Read> Iterator for Pieces<R> {
 }
 
 impl Answer {
+    /// The body as text.
+    pub(crate) fn text(self) -> Result<String, Failure> {
+        let text = self.runtime.block_on(self.response.text());
+        text.map_err(broke_off)
+    }
+
     /// The body as JSON.
     pub(crate) fn json(self) -> Result<Value, Failure> {
-        let text = self.runtime.block_on(self.response.text());
-        let text = text.map_err(broke_off)?;
+        let text = self.text()?;
         serde_json::from_str(&text)
             .map_err(|source| Failure::work(format!("the answer is not JSON: {text}"), source))
     }

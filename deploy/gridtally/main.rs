@@ -21,6 +21,7 @@ mod mqtt_key;
 mod pg_password;
 mod presets;
 mod quarantine;
+mod report;
 mod serve;
 mod simulate;
 mod sql;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Some(Command::Serve(args)) => serve::run(&args),
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Sql(args)) => sql::run(&args),
+        Some(Command::Report(args)) => report::run(&args),
         Some(Command::Quarantine(command)) => quarantine::run(&command),
         Some(Command::Verify(args)) => verify::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),

@@ -209,6 +209,16 @@ class Led:
         self.browser.call("Emulation.setDeviceMetricsOverride", self.session, width=width, height=height, deviceScaleFactor=2 if narrow else 1, mobile=narrow)
         self.browser.call("Emulation.setEmulatedMedia", self.session, features=[{"name": "prefers-color-scheme", "value": scheme}])
 
+    def step_media(self, medium):
+        """"print" or "screen"; "" is as it was."""
+        self.browser.call("Emulation.setEmulatedMedia", self.session, media=medium)
+
+    def step_pdf(self, file):
+        """The page on paper, of the size that it says itself."""
+        printed = self.browser.call("Page.printToPDF", self.session, preferCSSPageSize=True, printBackground=True)
+        with open(file, "wb") as out:
+            out.write(base64.b64decode(printed["data"]))
+
     def step_go(self, url):
         self.browser.call("Page.navigate", self.session, url=url)
 

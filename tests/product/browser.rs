@@ -169,6 +169,13 @@ impl Browser {
         self.step("shot", json!(file));
     }
 
+    /// The page on paper, kept in the target folder.
+    pub fn print(&mut self, name: &str) -> Vec<u8> {
+        let file = pictures().join(format!("{name}.pdf"));
+        self.step("pdf", json!(file));
+        std::fs::read(file).unwrap()
+    }
+
     /// What console and network complained of since the last time, and the hosts that were asked.
     pub fn complaints(&mut self) -> (Value, Value) {
         let said = self.step("complaints", Value::Null);

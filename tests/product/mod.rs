@@ -11,6 +11,7 @@ pub mod psql;
 pub mod publisher;
 pub mod receiver;
 pub mod relay;
+pub mod report;
 pub mod secure;
 pub mod slt;
 pub mod town;

@@ -63,6 +63,7 @@ const RIGHTS: &[(&str, &str, Right)] = &[
     (GET, "/api/v1/feeders/{id}/accountability", Caller(Look, Narrowed)),
     (POST, "/api/v1/feeders/{id}/manager", Caller(Operate, Narrowed)),
     (POST, "/api/v1/feeders/{id}/actions", Caller(Operate, Narrowed)),
+    (GET, "/api/v1/reports/{name}", Caller(Look, Narrowed)),
     (GET, "/api/v1/places", Caller(Look, Narrowed)),
     (GET, "/api/v1/consumers", Caller(Consumers, Narrowed)),
     (GET, "/api/v1/consumers/{id}/usage", Caller(Consumers, Narrowed)),

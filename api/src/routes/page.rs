@@ -16,10 +16,11 @@ use crate::{
 
 /// Files of the page by name.
 const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/page_files.rs"));
-/// What an explanation of compensation and the auditor's guide are read and printed with; they need no script.
+/// What an explanation of compensation, the auditor's guide and reports are read and printed with; they need no script.
 const PLAIN: &[(&str, &[u8])] = &[
     ("explanation.css", include_bytes!("../../ui/explanation.css")),
     ("guide.css", include_bytes!("../../ui/guide.css")),
+    ("report.css", crate::reports::STYLESHEET.as_bytes()),
 ];
 
 const HTML: &str = "text/html; charset=utf-8";

@@ -287,7 +287,7 @@ fn push_json_text(value: &str, text: &mut String) {
 }
 
 /// RFC 4180, with an empty text quoted to tell it from null.
-fn push_csv(value: &str, text: &mut String) {
+pub(crate) fn push_csv(value: &str, text: &mut String) {
     let needs_quotes = value.is_empty() || value.contains(['"', ',', '\n', '\r']);
     if needs_quotes {
         text.push('"');

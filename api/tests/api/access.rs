@@ -131,6 +131,11 @@ const GUARDED: &[(&str, &str, &[&str])] = &[
     ("GET", "/api/v1/places", &["viewer", "auditor", "operator"]),
     (
         "GET",
+        "/api/v1/reports/mis-monthly?period=2026-04",
+        &["viewer", "auditor", "operator"],
+    ),
+    (
+        "GET",
         "/api/v1/nodes/F1/audit/technical",
         &["viewer", "auditor", "operator"],
     ),

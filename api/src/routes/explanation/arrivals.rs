@@ -2,15 +2,13 @@
 
 use std::fmt::Write;
 
-use futures::StreamExt;
 use gridtally_engine::world::compensation::Case;
 use gridtally_schemas::UtcMicros;
-use serde_json::Value;
 
 use crate::{
     app::App,
     problem::{self, Problem, causes},
-    sql::{Format, SqlError},
+    sql::{SqlError, plain},
 };
 
 /// How far about the interruptions events and reads are listed, µs: two blocks.
@@ -88,27 +86,9 @@ fn within(column: &str, from: UtcMicros, to: UtcMicros) -> String {
 }
 
 async fn rows(app: &App, query: &str) -> Result<Vec<Cells>, Problem> {
-    let mut parts = app
-        .sql
-        .query(query, Format::Json, None)
-        .await
-        .map_err(|error| failed(&error))?;
-    let mut bytes = Vec::new();
-    while let Some(part) = parts.next().await {
-        bytes.extend_from_slice(&part.map_err(|error| failed(&error))?);
-    }
-    let answer: Value = serde_json::from_slice(&bytes)
-        .map_err(|error| Problem::failed("the tables answered no rows", &error))?;
-    let text = |cell: &Value| match cell {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => cell.to_string(),
-    };
-    let rows = answer.get("rows").and_then(Value::as_array).into_iter().flatten();
-    Ok(rows
-        .filter_map(Value::as_array)
-        .map(|cells| cells.iter().map(text).collect())
-        .collect())
+    let answer = app.sql.rows(query).await.map_err(|error| failed(&error))?;
+    let rows = answer.rows.iter();
+    Ok(rows.map(|cells| cells.iter().map(plain).collect()).collect())
 }
 
 fn failed(error: &SqlError) -> Problem {

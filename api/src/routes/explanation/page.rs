@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::Statement;
+use crate::html::escaped;
 
 /// The page.
 pub(super) fn html(statement: &Statement) -> String {
@@ -44,21 +45,6 @@ fn section(statement: &Statement, level: usize, page: &mut String) {
         section(other, level + 1, page);
     }
     page.push_str("</section>\n");
-}
-
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]
