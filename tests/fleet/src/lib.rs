@@ -11,6 +11,7 @@
 //! - [`flow`]: energies of one feeder in one quarter hour
 //! - [`defect`]: what is wrong with meters, for validation to find
 //! - [`mapping`]: who is recorded on another DT than its own, for validation to find
+//! - [`outage`]: when supply fails, and which word of it is lost, late or told twice
 //! - [`delivery`]: which reads arrive on time, late, twice, corrected or never
 //! - [`truth`]: what the balances are, and what they must be given what was delivered
 //! - [`files`]: master data and truth on disk
@@ -25,6 +26,7 @@ pub mod files;
 pub mod flow;
 pub mod layout;
 pub mod mapping;
+pub mod outage;
 mod prng;
 pub mod publish;
 pub mod shape;
