@@ -39,12 +39,13 @@ use serde_json::{Value, json};
 
 const OLD_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const NEW_SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-const SETTINGS: [(&str, &str); 5] = [
+const SETTINGS: [(&str, &str); 6] = [
     ("now", "2026-04-01T12:00:00+05:30"),
     ("engine.checkpoint_seconds", "3600"),
     ("engine.tick_ms", "100"),
     ("webhooks.retry_first_ms", "50"),
     ("webhooks.retry_max_seconds", "1"),
+    ("webhooks.notice_seconds", "never"),
 ];
 const ID: &str = "F1.20260401T0430";
 
@@ -83,6 +84,32 @@ fn wait_settled(product: &Product) -> Value {
         assert!(begin.elapsed() < product::PATIENCE, "{row}");
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
+}
+
+#[test]
+fn a_new_outage_of_a_dt_is_told_long_before_the_next_checkpoint_and_a_service_line_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    master_data(folder.path());
+    let receiver = Receiver::new(fixed_port());
+    let file = config(folder.path(), &receiver);
+    let soon = ("webhooks.notice_seconds", "1");
+    let settings: Vec<(&str, &str)> = SETTINGS.into_iter().chain([soon]).collect();
+    let product = Product::start_with_file(&folder.path().join("data"), &file, &settings);
+    town::import(&product, folder.path());
+    draw(product.mqtt, town::all(), 0, 10);
+    say(product.mqtt, [("T4", 0)].into_iter(), "09:40", FAILED);
+    product.wait_applied();
+    product.checkpoint();
+    receiver.wait("the service line's notice", |requests| requests.len() == 1);
+    say(product.mqtt, [("T5", 0)].into_iter(), "10:01", FAILED);
+    product.wait_applied();
+    assert_eq!(
+        receiver.requests().len(),
+        1,
+        "one consumer waits for the checkpoint"
+    );
+    say(product.mqtt, all_of("T1"), "10:02", FAILED);
+    receiver.wait("the notice that nobody asked for", |requests| has(requests, 1));
 }
 
 #[test]

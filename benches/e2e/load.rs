@@ -1,4 +1,5 @@
 //! A publisher that is not the limit: frames made beforehand, raw sockets, MQTT 3.1.1.
+#![allow(dead_code, reason = "each bench uses its own part of this")]
 
 use std::{
     io::{Read, Write},
@@ -6,9 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gridtally_fleet::{Fleet, Quarter, flow::Reads};
-use gridtally_schemas::{Publish, UtcMicros, wire};
+use gridtally_fleet::{Fleet, MeterRef, Quarter, flow::Reads};
+use gridtally_schemas::{PowerEvent, Publish, UtcMicros, wire};
 
+const READS: &[u8] = b"ami/v1/gateways/hes-1/reads";
+const EVENTS: &[u8] = b"ami/v1/gateways/hes-1/events";
 const READS_PER_PUBLISH: usize = 100;
 /// Unacknowledged publishes of a connection at most.
 const IN_FLIGHT: usize = 1_000;
@@ -56,7 +59,7 @@ impl Frames {
                     }
                     payload.clear();
                     wire::encode_protobuf(&publish, &mut payload);
-                    frames.push(&payload);
+                    frames.push(READS, &payload);
                     frames.reads += batch.len();
                 }
             }
@@ -64,18 +67,38 @@ impl Frames {
         frames
     }
 
-    fn push(&mut self, payload: &[u8]) {
-        const TOPIC: &[u8] = b"ami/v1/gateways/hes-1/reads";
+    /// An event of each of these meters, a hundred in a publish.
+    pub fn of_events(meters: &[MeterRef], event: PowerEvent) -> Self {
+        let mut frames = Self {
+            bytes: Vec::new(),
+            bounds: vec![0],
+            reads: 0,
+        };
+        let (mut publish, mut payload) = (Publish::default(), Vec::new());
+        for batch in meters.chunks(READS_PER_PUBLISH) {
+            publish.clear();
+            for meter in batch {
+                publish.begin_meter(meter.id().unwrap().as_str()).unwrap();
+                publish.push_event(event);
+            }
+            payload.clear();
+            wire::encode_protobuf(&publish, &mut payload);
+            frames.push(EVENTS, &payload);
+        }
+        frames
+    }
+
+    fn push(&mut self, topic: &[u8], payload: &[u8]) {
         let packet_id = u16::try_from((self.bounds.len() - 1) % 50_000 + 1).unwrap();
         self.bytes.push(0x32);
-        let mut length = 2 + TOPIC.len() + 2 + payload.len();
+        let mut length = 2 + topic.len() + 2 + payload.len();
         while length >= 128 {
             self.bytes.push((length % 128) as u8 | 0x80);
             length /= 128;
         }
         self.bytes.push(length as u8);
-        self.bytes.extend_from_slice(&(TOPIC.len() as u16).to_be_bytes());
-        self.bytes.extend_from_slice(TOPIC);
+        self.bytes.extend_from_slice(&(topic.len() as u16).to_be_bytes());
+        self.bytes.extend_from_slice(topic);
         self.bytes.extend_from_slice(&packet_id.to_be_bytes());
         self.bytes.extend_from_slice(payload);
         self.bounds.push(self.bytes.len());
@@ -93,7 +116,7 @@ impl Frames {
         self.bytes.len()
     }
 
-    fn whole(&self) -> Part<'_> {
+    pub fn whole(&self) -> Part<'_> {
         Part {
             bytes: &self.bytes,
             bounds: &self.bounds,

@@ -1,4 +1,5 @@
 //! What is seen from outside while the server works: the tiles' delay, the positions that the stream tells, memory and processor time.
+#![allow(dead_code, reason = "each bench uses its own part of this")]
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -119,4 +120,47 @@ pub fn cpu_time(pid: u32) -> Duration {
         .sum();
     // USER_HZ is 100 on every Linux.
     Duration::from_millis(ticks * 10)
+}
+
+/// Listens to the stream for outages: the scopes and nodes that it told of, and when.
+pub struct Outages(mpsc::Receiver<(serde_json::Value, Instant)>);
+
+impl Outages {
+    pub fn watch(product: &Product) -> Self {
+        let mut stream = TcpStream::connect(product.http).unwrap();
+        let request = format!("GET /api/v1/stream HTTP/1.1\r\nhost: {}\r\n\r\n", product.http);
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut lines = BufReader::new(stream).lines();
+        assert!(
+            lines
+                .by_ref()
+                .map_while(Result::ok)
+                .any(|line| line.starts_with("event: summary"))
+        );
+        let (send, receive) = mpsc::sync_channel(EVENTS_MAX);
+        std::thread::spawn(move || {
+            let mut is_outages = false;
+            for line in lines.map_while(Result::ok) {
+                if let Some(name) = line.strip_prefix("event: ") {
+                    is_outages = name == "outages";
+                } else if let Some(data) = line.strip_prefix("data: ").filter(|_| is_outages) {
+                    let told = serde_json::from_str(data).unwrap();
+                    if send.send((told, Instant::now())).is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        Self(receive)
+    }
+
+    /// When the stream first told of an outage of which `is_it` says so.
+    pub fn wait(&self, is_it: impl Fn(&serde_json::Value) -> bool) -> Instant {
+        loop {
+            let (told, at) = self.0.recv_timeout(Duration::from_secs(120)).unwrap();
+            if told["outages"].as_array().unwrap().iter().any(&is_it) {
+                return at;
+            }
+        }
+    }
 }

@@ -227,6 +227,7 @@ fn engine_config(config: &Config, zone: &Zone) -> Result<EngineConfig, ConfigErr
         },
         tick: config.millis("engine.tick_ms", 10..=60_000)?,
         checkpoint: config.seconds("engine.checkpoint_seconds", 1..=3_600)?,
+        notice: webhook::notice(config)?,
         checkpoint_rows: config.count("engine.checkpoint_rows", 1_000..=100_000_000)?,
         upkeep: Upkeep {
             every: config.seconds("tables.compact_minutes", 1..=1_440)? * 60,

@@ -67,6 +67,9 @@ pub struct EngineConfig {
     pub tick: Duration,
     /// How often what is due is published. Default 30 s.
     pub checkpoint: Duration,
+    /// An outage of a DT or wider that nobody announced and that was never published is, once this has passed since the last checkpoint
+    /// began, however far the next one is: rule 16(3) wants it told at once. `None` (default): nobody waits for that.
+    pub notice: Option<Duration>,
     /// Published earlier when this many rows wait. Default 2,000,000.
     pub checkpoint_rows: usize,
     /// Most rows that wait for the tables: at that many the engine stops reading the log, which grows to its own bound and then
@@ -84,6 +87,7 @@ impl Default for EngineConfig {
             settings: Settings::default(),
             tick: Duration::from_secs(1),
             checkpoint: Duration::from_secs(30),
+            notice: None,
             checkpoint_rows: 2_000_000,
             waiting_rows_max: 10_000_000,
             upkeep: Upkeep::default(),

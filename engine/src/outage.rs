@@ -33,7 +33,8 @@
 //! | else | a service line: one consumer, one outage |
 //!
 //! "Most" is more than [`Rules::share_pct`], and at least two. A consumer who is silent while its DT is dead is out with it, unless its
-//! reads show supply; so are consumers without a meter. Silence alone is never an interruption.
+//! reads show supply; so are consumers without a meter. Silence alone is never an interruption. Whoever is due no supply by the hours of
+//! supply is no witness then, neither for nor against.
 //!
 //! # Ids
 //!
@@ -202,7 +203,7 @@ pub fn evaluate<E: Evidence>(
     let told: Vec<Told<'_>> = picture
         .consumers
         .iter()
-        .map(|consumer| Told::of(rules, consumer, evidence))
+        .map(|consumer| Told::of(rules, (consumer, picture.without_supply_of(consumer)), evidence))
         .collect();
     let covers = covers(rules, picture, &told, evidence);
     let scene = Scene {
@@ -253,12 +254,10 @@ pub(crate) fn off_times<E: Evidence>(
     consumer: &ConsumerPicture,
     evidence: &E,
 ) -> Vec<Span> {
-    let told = Told::of(rules, consumer, evidence);
-    let hours = consumer
-        .without_supply
-        .and_then(|list| picture.without_supply.get(list));
+    let hours = picture.without_supply_of(consumer);
+    let told = Told::of(rules, (consumer, hours), evidence);
     let own = told.switched_off.iter().map(|off| off.span);
-    own.chain(hours.into_iter().flatten().copied()).collect()
+    own.chain(hours.iter().copied()).collect()
 }
 
 /// The dead times that a consumer sees: by DT, and last those of the feeder alone.
@@ -268,7 +267,7 @@ fn covers<E: Evidence>(
     told: &[Told<'_>],
     evidence: &E,
 ) -> Vec<Vec<Cover>> {
-    let hanging = hanging(picture, told);
+    let hanging = hanging(rules, picture, told);
     let dts: Vec<Vec<Period>> = picture
         .dts
         .iter()
@@ -326,6 +325,7 @@ fn seen_from_dt(rules: &Rules, mut own: Vec<Cover>, of_feeder: &[Cover]) -> Vec<
         let failed_at = period.failed.at;
         period.restored = period.restored.map(|restored| restored.not_before(failed_at));
     }
+    taken.sort_unstable();
     let unseen = of_feeder
         .iter()
         .enumerate()
@@ -338,6 +338,13 @@ fn seen_from_dt(rules: &Rules, mut own: Vec<Cover>, of_feeder: &[Cover]) -> Vec<
 
 /// The dead time of the feeder that one of a DT began with: in it, or, where nobody knows when the DT failed, as late as its bounds allow.
 fn began_with<'a>(rules: &Rules, dt: &Period, of_feeder: &'a [Cover]) -> Option<(usize, &'a Cover)> {
+    let wrong_clock = of_feeder
+        .iter()
+        .enumerate()
+        .find(|(_, feeder)| is_by_wrong_clock(rules, dt, &feeder.period));
+    if wrong_clock.is_some() {
+        return wrong_clock;
+    }
     let reach = |cover: &Cover| cover.period.span.from.plus(-rules.together_micros);
     let after = of_feeder.partition_point(|cover| reach(cover) <= dt.span.from);
     let last = after.checked_sub(1)?;
@@ -347,8 +354,17 @@ fn began_with<'a>(rules: &Rules, dt: &Period, of_feeder: &'a [Cover]) -> Option<
     (began_in || may_have).then_some((last, feeder))
 }
 
+/// Whether what only a DT's own meter tells is a dead time of the feeder by a clock that is off: as long as that, at about that time.
+fn is_by_wrong_clock(rules: &Rules, dt: &Period, feeder: &Period) -> bool {
+    let is_own = dt.failed.from == Source::DtMeter && dt.failed.is_exact() && !dt.is_vouched.0;
+    let differ = dt.span.micros().abs_diff(feeder.span.micros());
+    let is_over = dt.span.to != FOREVER && feeder.span.to != FOREVER;
+    let as_long = i64::try_from(differ).is_ok_and(|differ| differ <= rules.together_micros);
+    is_own && is_over && as_long && dt.span.overlaps(feeder.span)
+}
+
 /// Who hangs where, with their claimed spells: by DT, and last the whole feeder.
-fn hanging<'a>(picture: &FeederPicture, told: &'a [Told<'a>]) -> Vec<Hanging<'a>> {
+fn hanging<'a>(rules: &Rules, picture: &FeederPicture, told: &'a [Told<'a>]) -> Vec<Hanging<'a>> {
     let mut hanging: Vec<Hanging<'_>> = std::iter::repeat_with(|| Hanging {
         consumers: Vec::new(),
         told,
@@ -371,9 +387,12 @@ fn hanging<'a>(picture: &FeederPicture, told: &'a [Told<'a>]) -> Vec<Hanging<'a>
             let Some(hang) = told.picture.hang_at(spell.start.at) else {
                 continue;
             };
+            let Some(spell) = told.due_part(rules, spell) else {
+                continue;
+            };
             for place in hang.dt.into_iter().chain([whole]) {
                 if let Some(members) = hanging.get_mut(place) {
-                    members.begun.push((*spell, consumer));
+                    members.begun.push((spell, consumer));
                 }
             }
         }

@@ -415,6 +415,7 @@ impl Process {
             self.world.tally_months(self.now);
             while self.is_caught_up && self.world.compensate(self.now, 5) > 0 {}
             settle_now(&mut self.world);
+            self.world.tally_months(self.now);
             self.world.ask_for_withdrawn();
             let mut asked = self.world.take_asked();
             let owed = self.world.next_owed(owed_left);

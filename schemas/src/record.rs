@@ -432,6 +432,22 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, RecordError> {
     })
 }
 
+/// The publish of a record that holds events, with when the edge received it; `None`: another record, or a publish without. So cheap that
+/// a log can be looked through for them: of interval reads only lengths are read.
+///
+/// # Errors
+/// [`RecordError`] when the record cannot be read.
+pub fn publish_with_events(bytes: &[u8]) -> Result<Option<(UtcMicros, &[u8])>, RecordError> {
+    if bytes.first() != Some(&KIND_PUBLISH) {
+        return Ok(None);
+    }
+    let record = decode(bytes)?;
+    Ok(match record.body {
+        Body::Publish(protobuf) if wire::has_events(protobuf) => Some((record.recorded_at, protobuf)),
+        _ => None,
+    })
+}
+
 /// Reads the publish of a publish record into `publish`.
 ///
 /// # Errors

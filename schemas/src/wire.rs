@@ -123,6 +123,12 @@ fn whole_time(encoding: &'static str, field: &str, micros: i64) -> Result<UtcMic
     }
 }
 
+/// Whether a publish in protobuf holds an event, without reading what it holds. Of bytes that are no publish it may say either.
+#[must_use]
+pub fn has_events(protobuf: &[u8]) -> bool {
+    protobuf::has_events(protobuf)
+}
+
 /// Decodes one payload into `publish`, which is cleared first.
 ///
 /// # Errors

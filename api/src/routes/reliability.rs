@@ -109,7 +109,7 @@ impl ReliabilityRow {
 pub(crate) struct Reliability {
     /// The node.
     node_id: String,
-    /// Its months in which somebody in the network was interrupted, oldest first.
+    /// Its months of which something is known, oldest first: of a month in which a feeder was heard and nobody interrupted it is zero.
     months: Vec<ReliabilityRow>,
 }
 

@@ -564,6 +564,12 @@ pub(crate) const KEYS: &[Key] = &[
         "a receiver that has not answered after this has failed, seconds",
     ),
     key(
+        "webhooks.notice_seconds",
+        "GRIDTALLY_WEBHOOKS_NOTICE_SECONDS",
+        "5",
+        "a new outage of a DT or wider is published, and so told, this long after the last checkpoint, seconds; never: with the next",
+    ),
+    key(
         "webhooks.retry_first_ms",
         "GRIDTALLY_WEBHOOKS_RETRY_FIRST_MS",
         "5000",

@@ -43,6 +43,18 @@ pub(super) fn settings(config: &Config, data_dir: &Path) -> Result<WebhookSettin
     })
 }
 
+/// How soon after a checkpoint a new outage is published for receivers of notices; `None`: with the next checkpoint, or nobody is told of
+/// outages.
+pub(super) fn notice(config: &Config) -> Result<Option<Duration>, ConfigError> {
+    const PATH: &str = "webhooks.notice_seconds";
+    let wait = match config.text(PATH) {
+        "never" => None,
+        _ => Some(config.seconds(PATH, 1..=3_600)?),
+    };
+    let told = |entry: &WebhookEntry| matches!(follows(&entry.events), Ok(Follows::Outages));
+    Ok(wait.filter(|_| config.webhooks.iter().any(told)))
+}
+
 fn endpoints(entries: &[WebhookEntry]) -> Result<Vec<Endpoint>, ConfigError> {
     let mut names: BTreeSet<&str> = BTreeSet::new();
     let mut endpoints = Vec::with_capacity(entries.len());

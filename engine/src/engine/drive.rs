@@ -32,6 +32,7 @@ use crate::{
 
 mod compensation;
 mod memory;
+mod overtake;
 mod publish;
 
 /// Bytes of the log applied under one write lock: a few milliseconds.
@@ -82,6 +83,9 @@ pub(super) struct Driver<S> {
     synced: watch::Receiver<Position>,
     reader: LogReader,
     batch: LogBatch,
+    /// Where the log is looked through for power events, while much of it waits.
+    ahead: Option<LogReader>,
+    next_overtake: Instant,
     publish: Publish,
     sql: BalanceSql,
     store: Arc<S>,
@@ -162,6 +166,8 @@ impl<S: Store> Driver<S> {
             inbox,
             reader,
             batch: LogBatch::default(),
+            ahead: None,
+            next_overtake: now,
             publish: Publish::default(),
             sql: BalanceSql::default(),
             commits: Handle::current(),
@@ -197,10 +203,12 @@ impl<S: Store> Driver<S> {
     }
 
     async fn run(&mut self) -> Result<(), EngineError> {
+        self.hear_all_ahead()?;
         while !self.stopped {
             let more = self.apply_some().await?;
             self.hear_commands();
             self.page_in_asked().await?;
+            self.overtake().await?;
             if Instant::now() >= self.next_tick || self.is_tick_asked() {
                 self.tick().await?;
                 self.answer_applied();
@@ -267,6 +275,7 @@ impl<S: Store> Driver<S> {
         self.write(|world| world.advance(now));
         // First: who is without supply matters more than any balance.
         self.look_for_outages(now).await?;
+        self.write(|world| world.tally_months(now));
         self.compensate(now);
         self.work_off().await?;
         let mut changed: Vec<(NodeIx, Quarter)> = Vec::new();
@@ -281,15 +290,19 @@ impl<S: Store> Driver<S> {
                 let computed = self.sql.run(members).await.map_err(EngineError::Balance)?;
                 changed.extend(self.write(|world| world.settle(computed)));
                 computed_any = true;
+                self.overtake().await?;
             }
             // Estimates make balances dirty, so these are computed last.
             if parts_left == 0 || !self.judge_part().await? {
                 break;
             }
             parts_left -= 1;
+            self.overtake().await?;
         }
         self.judge_mappings().await?;
         self.tally().await?;
+        // A feeder that was heard for the first time in a month has that month.
+        self.write(|world| world.tally_months(now));
         let took = started.elapsed();
         // A tick that takes long leaves as much time again for the log.
         self.next_tick = (started + self.config.tick).max(started + took + took);
@@ -322,7 +335,6 @@ impl<S: Store> Driver<S> {
                 break seen.changes;
             }
         };
-        self.write(|world| world.tally_months(now));
         if changes.is_empty() {
             return Ok(());
         }

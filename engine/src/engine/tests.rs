@@ -364,6 +364,58 @@ async fn days_that_are_owed_hold_back_applied_and_published_but_not_what_comes_a
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_power_event_overtakes_the_reads_that_wait_in_the_log() {
+    let bed = Bed::new();
+    let engine = bed.start().await;
+    bed.append_network().await;
+    bed.append_reads(1).await;
+    engine.stop().await.unwrap();
+    // No row may wait for the tables: the log is not read on.
+    let config = EngineConfig {
+        tick: Duration::from_millis(5),
+        checkpoint: Duration::from_secs(3_600),
+        waiting_rows_max: 0,
+        ..EngineConfig::default()
+    };
+    let (log, store, clock) = (Arc::clone(&bed.log), Arc::clone(&bed.store), Clock::fixed(NOW));
+    let engine = Engine::start_with(config, log, store, clock).await.unwrap();
+    let mut heard = engine.changes().listen(None).receiver;
+    for number in 0..1_000 {
+        let reads = publish("A", &[read(quarter_end(2 + number % 3), 100 + number)]);
+        bed.appender.append(&publish_record(NOW, &reads)).await.unwrap();
+    }
+    let mut failed = gridtally_schemas::Publish::default();
+    failed.begin_meter("MT1").unwrap();
+    failed.push_event(gridtally_schemas::PowerEvent {
+        at: NOW.plus(-1),
+        code: 101,
+        sequence: None,
+    });
+    bed.append(&publish_record(NOW, &failed)).await;
+    let change = loop {
+        let change = heard.recv().await.unwrap();
+        if let ChangeKind::Outages { changes, .. } = &change.kind {
+            break changes[0].clone();
+        }
+    };
+    assert_eq!(change.view.outage.node.as_str(), "T1");
+    let (applied, events) = engine.read(|world| (world.applied(), world.counts.events));
+    assert!(
+        applied < bed.log.end() && events == 0,
+        "{applied} of {}",
+        bed.log.end()
+    );
+    let before = engine.read(|world| world.outages().collect::<Vec<_>>());
+    drop(engine);
+    // In its turn it is counted once, and changes nothing.
+    let engine = bed.start().await;
+    engine.applied().await.unwrap();
+    let (after, counts) = engine.read(|world| (world.outages().collect::<Vec<_>>(), world.counts));
+    assert_eq!((after, counts.events_accepted), (before, 1));
+    engine.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_commit_ends_the_engine_and_a_restart_loses_nothing() {
     let bed = Bed::new();
     let engine = bed.start().await;

@@ -38,12 +38,22 @@ pub(super) struct Told<'a> {
     pub(super) spells: Vec<Spell>,
     /// When its load switch was open; sorted.
     pub(super) switched_off: Vec<OffTime>,
+    /// When no supply is due to it; sorted and disjoint.
+    without_supply: &'a [Span],
 }
 
+/// Bounds of a moment that are further apart than this say nothing of the hour.
+const BLOCK_MICROS_MAX: i64 = 60 * 60 * 1_000_000;
+
 impl<'a> Told<'a> {
-    pub(super) fn of<E: Evidence>(rules: &Rules, picture: &'a ConsumerPicture, evidence: &'a E) -> Self {
+    pub(super) fn of<E: Evidence>(
+        rules: &Rules,
+        (picture, without_supply): (&'a ConsumerPicture, &'a [Span]),
+        evidence: &'a E,
+    ) -> Self {
         let mut told = Self {
             picture,
+            without_supply,
             meters: Vec::with_capacity(picture.meters.len()),
             spells: Vec::new(),
             switched_off: Vec::new(),
@@ -64,10 +74,66 @@ impl<'a> Told<'a> {
         let switched_off = &told.switched_off;
         told.spells
             .retain(|spell| !(spell.by_voltage && begins_in(spell, switched_off)));
+        let mut spells = std::mem::take(&mut told.spells);
+        for spell in &mut spells {
+            told.place(rules, spell);
+        }
+        told.spells = spells;
         if told.meters.len() > 1 {
             join_overlapping(&mut told.spells);
         }
         told
+    }
+
+    /// A moment that is known by blocks alone, and in which supply ceased or began to be due or the load switch was thrown, is that moment: the
+    /// middle of the block would leave minutes that nobody was owed.
+    fn place(&self, rules: &Rules, spell: &mut Spell) {
+        let off = || {
+            let own = self.switched_off.iter().map(|off| off.span);
+            self.without_supply.iter().copied().chain(own)
+        };
+        let placed = |moment: Moment, edges: &mut dyn Iterator<Item = UtcMicros>| {
+            let width = moment.latest.0.saturating_sub(moment.earliest.0);
+            if moment.is_exact() || width > BLOCK_MICROS_MAX {
+                return moment;
+            }
+            let reach = rules.hours_tolerance_micros;
+            let within = moment.earliest.plus(-reach)..=moment.latest.plus(reach);
+            let edge = edges
+                .filter(|at| within.contains(at))
+                .min_by_key(|at| (at.0.abs_diff(moment.at.0), *at));
+            edge.map_or(moment, |at| moment.placed_at(at))
+        };
+        spell.start = placed(spell.start, &mut off().map(|off| off.from));
+        let start = spell.start.at;
+        let end = |end: Moment| placed(end, &mut off().map(|off| off.to)).not_before(start);
+        spell.end = spell.end.map(end);
+        // Nobody says that it lasted into the time in which supply is due again.
+        if let Some(off) = self.undue_at(rules, start)
+            && spell.end.is_none()
+            && spell.from_when_due(rules, Some(off.to)).is_none()
+        {
+            spell.end = Some(Moment::exact(off.to, Source::Announcement));
+        }
+    }
+
+    /// The stretch in which no supply is due to it that holds an instant, or begins within the tolerance after it.
+    pub(super) fn undue_at(&self, rules: &Rules, at: UtcMicros) -> Option<Span> {
+        let begun = at.plus(rules.hours_tolerance_micros);
+        let after = self.without_supply.partition_point(|off| off.from <= begun);
+        let last = self.without_supply.get(..after)?.last()?;
+        (at < last.to).then_some(*last)
+    }
+
+    /// What of a spell tells of the network: one that begins while no supply is due counts from when it is, if it lasts so long.
+    pub(super) fn due_part(&self, rules: &Rules, spell: &Spell) -> Option<Spell> {
+        let due_from = self.undue_at(rules, spell.start.at).map(|off| off.to);
+        spell.from_when_due(rules, due_from)
+    }
+
+    /// Whether one of its meters ever said anything.
+    pub(super) fn has_spoken(&self) -> bool {
+        self.meters.iter().any(|(meter, _)| !meter.is_empty())
     }
 
     /// Whether all its spells are over, and none waits for a later read to say whether it was one.
@@ -143,8 +209,8 @@ fn begins_in(spell: &Spell, switched_off: &[OffTime]) -> bool {
 }
 
 /// When the load switch of a meter was open. A lost 302 is closed by the first block with energy. A lost 301 or 304 is seen by the
-/// 302 that follows, and reaches back to the last block with energy; not over a power event, since meters that close their switch
-/// after an outage say 302 then too.
+/// 302 that follows, and reaches back to the last block with energy; not over a power event that comes shortly before it, since meters that
+/// close their switch after an outage say 302 then too.
 fn switched_off(meter: &MeterEvidence, stint: Span, off_times: &mut Vec<OffTime>) {
     let drawing = |sign: Sign| sign == Sign::Drawing;
     let mut open: Option<(UtcMicros, Excluded)> = None;
@@ -190,7 +256,16 @@ fn last_drawing_before(meter: &MeterEvidence, stint: Span, at: UtcMicros) -> Opt
     let after = meter.signals().partition_point(|(event, _)| *event <= at);
     let between = meter.signals().get(first..after).unwrap_or_default();
     let power = |signal: Signal| matches!(signal, Signal::Failed | Signal::Restored);
-    (!between.iter().any(|(_, signal)| power(*signal))).then_some(last.span.to)
+    let last_power = between.iter().rev().find(|(_, signal)| power(*signal));
+    let was_open = match last_power {
+        None => true,
+        // A whole block with supply and without energy before the switch was closed: it was open then, and not by the outage.
+        Some((back, Signal::Restored)) => meter
+            .first_block_in(Span::new(*back, at), |sign| sign != Sign::Drawing)
+            .is_some(),
+        Some(_) => false,
+    };
+    was_open.then_some(last.span.to)
 }
 
 /// Two meters of one consumer at one time: it is out once.

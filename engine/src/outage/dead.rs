@@ -14,6 +14,8 @@ use super::{
 };
 
 const HOUR_MICROS: i64 = 60 * 60 * 1_000_000;
+/// Fewest who say exactly when, for one clock that says otherwise to be wrong (house choice).
+const VOUCHERS: usize = 3;
 
 /// Time in which a node was dead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +30,8 @@ pub(super) struct Period {
     pub(super) is_firm: (bool, bool),
     /// It did not fail before this.
     pub(super) not_before: UtcMicros,
+    /// Whether so many say exactly when it failed, and when it was back, that the node's own clock is judged by theirs.
+    pub(super) is_vouched: (bool, bool),
 }
 
 /// Who hangs on a node, and what each says.
@@ -45,6 +49,16 @@ impl Hanging<'_> {
         self.consumers
             .iter()
             .filter_map(|consumer| self.told.get(*consumer))
+    }
+
+    /// The first instant from `at` on at which supply is due to somebody; `None`: it is at once, or nobody hangs on the node.
+    fn due_from(&self, rules: &Rules, at: UtcMicros) -> Option<UtcMicros> {
+        let mut first: Option<UtcMicros> = None;
+        for told in self.told() {
+            let off = told.undue_at(rules, at)?;
+            first = Some(first.map_or(off.to, |first| first.min(off.to)));
+        }
+        first
     }
 
     /// The spells that became certain from `together_micros` before `span` until its end.
@@ -67,11 +81,13 @@ pub(super) fn dt_periods<E: Evidence>(
     members: &Hanging<'_>,
     meters: (&[Stint], &E),
 ) -> Vec<Period> {
-    let mut voices = Voices::default();
+    let mut voices = Voices::of(members);
     let need = |at: UtcMicros| {
         voices.more_than_share(rules, at, |at, within| {
             let heard = members.told().filter(|told| {
-                told.picture.hang_at(at).is_some_and(|hang| hang.dt == Some(dt)) && told.has_voice(at, within)
+                told.picture.hang_at(at).is_some_and(|hang| hang.dt == Some(dt))
+                    && told.undue_at(rules, at).is_none()
+                    && told.has_voice(at, within)
             });
             heard.count()
         })
@@ -91,12 +107,12 @@ pub(super) fn feeder_periods<E: Evidence>(
     members: &Hanging<'_>,
     meters: (&[Stint], &E),
 ) -> Vec<Period> {
-    let mut voices = Voices::default();
+    let mut voices = Voices::of(members);
     let need = |at: UtcMicros| {
         voices.more_than_share(rules, at, |at, within| {
             let mut speaking: Vec<usize> = members
                 .told()
-                .filter(|told| told.has_voice(at, within))
+                .filter(|told| told.undue_at(rules, at).is_none() && told.has_voice(at, within))
                 .filter_map(|told| told.picture.hang_at(at)?.dt)
                 .collect();
             speaking.sort_unstable();
@@ -112,24 +128,35 @@ pub(super) fn feeder_periods<E: Evidence>(
     with_own_meter(rules, members, (spans, Source::FeederMeter), meters)
 }
 
-/// How many must be out for "most" at an instant: more than the share of those who can be heard about that time. Kept by the hour.
-#[derive(Default)]
-struct Voices(BTreeMap<i64, usize>);
+/// How many must be out for "most" at an instant: more than the share of those who can be heard about that time. Kept by the hour; by the
+/// quarter hour where hours of supply decide who is a witness.
+struct Voices {
+    step: i64,
+    counted: BTreeMap<i64, usize>,
+}
 
 impl Voices {
+    fn of(members: &Hanging<'_>) -> Self {
+        let by_hours = members.told().any(|told| told.picture.without_supply.is_some());
+        Self {
+            step: if by_hours { HOUR_MICROS / 4 } else { HOUR_MICROS },
+            counted: BTreeMap::new(),
+        }
+    }
+
     fn more_than_share(
         &mut self,
         rules: &Rules,
         at: UtcMicros,
         count: impl Fn(UtcMicros, Span) -> usize,
     ) -> usize {
-        let hour = at.0.div_euclid(HOUR_MICROS);
-        let begin = UtcMicros(hour.saturating_mul(HOUR_MICROS));
+        let number = at.0.div_euclid(self.step);
+        let begin = UtcMicros(number.saturating_mul(self.step));
         let within = Span::new(
             begin.plus(-rules.heard_micros),
-            begin.plus(HOUR_MICROS).plus(rules.heard_micros),
+            begin.plus(self.step).plus(rules.heard_micros),
         );
-        let voices = *self.0.entry(hour).or_insert_with(|| count(begin, within));
+        let voices = *self.counted.entry(number).or_insert_with(|| count(begin, within));
         // One alone is never "most": it is a service line.
         (voices * usize::from(rules.share_pct) / 100 + 1).max(2)
     }
@@ -198,12 +225,24 @@ fn with_own_meter<E: Evidence>(
             _ => periods.push(period),
         }
     }
+    // Where hours of supply leave few witnesses, the node's own meter decides.
+    periods.retain(|period| {
+        let is_few = members
+            .told()
+            .any(|told| told.undue_at(rules, period.failed.at).is_some());
+        !(is_few && has_supply(rules, (stints, evidence), period.span))
+    });
     let known = periods.len();
     for stint in stints {
         let Some(meter) = evidence.of(&stint.meter) else {
             continue;
         };
         for spell in spells(meter, stint.span).iter().filter(|spell| spell.claimed) {
+            // What begins when nobody is due supply is switching.
+            let due_from = members.due_from(rules, spell.start.latest);
+            let Some(spell) = &spell.from_when_due(rules, due_from) else {
+                continue;
+            };
             let span = spell.span();
             let by_majority = periods.get_mut(..known).unwrap_or_default();
             let first = by_majority.partition_point(|period| period.span.to <= span.from);
@@ -225,18 +264,40 @@ fn with_own_meter<E: Evidence>(
     periods
 }
 
+/// Whether one of these meters had supply in the midst of a time.
+fn has_supply<E: Evidence>(rules: &Rules, (stints, evidence): (&[Stint], &E), span: Span) -> bool {
+    let to = if span.to == FOREVER {
+        FOREVER
+    } else {
+        span.to.plus(-rules.together_micros)
+    };
+    let inner = Span::new(span.from.plus(rules.together_micros), to);
+    let live = |stint: &Stint| {
+        let meter = evidence.of(&stint.meter)?;
+        meter.first_block_in(inner, crate::outage::Sign::is_live)
+    };
+    inner.from < inner.to && stints.iter().filter_map(live).next().is_some()
+}
+
 /// Whether a period that is not over when `span` begins has begun when it ends, as far as clocks tell.
 fn reaches(rules: &Rules, period: &Period, span: Span) -> bool {
     period.span.from.plus(-rules.together_micros) <= span.to
 }
 
 /// The node's meter knows the node's time better than the middle of the others does: when it failed, if that is about when the others
-/// say, and when it was back.
+/// say, and when it was back. Not where several say exactly when, and its clock is far from theirs.
 fn adopt<'a>(rules: &Rules, periods: impl Iterator<Item = &'a mut Period>, spell: &Spell, own: Source) {
+    let agrees = |at: UtcMicros, others: Moment, is_vouched: bool| {
+        let apart = at.0.abs_diff(others.at.0);
+        !is_vouched || i64::try_from(apart).is_ok_and(|apart| apart <= rules.together_micros / 2)
+    };
     let mut last: Option<&mut Period> = None;
     for period in periods {
         let apart = spell.start.at.0.abs_diff(period.failed.at.0);
-        if spell.start.is_exact() && i64::try_from(apart).is_ok_and(|apart| apart <= rules.together_micros) {
+        if spell.start.is_exact()
+            && i64::try_from(apart).is_ok_and(|apart| apart <= rules.together_micros)
+            && agrees(spell.start.at, period.failed, period.is_vouched.0)
+        {
             period.failed = Moment::exact(spell.start.at, own);
             period.is_firm.0 = true;
         }
@@ -246,7 +307,8 @@ fn adopt<'a>(rules: &Rules, periods: impl Iterator<Item = &'a mut Period>, spell
         last = Some(period);
     }
     if let (Some(period), Some(end)) = (last, spell.end.filter(|end| end.is_exact()))
-        && period.restored.is_some()
+        && let Some(others) = period.restored
+        && agrees(end.at, others, period.is_vouched.1)
     {
         period.restored = Some(Moment::exact(end.at.max(period.failed.at), own));
         period.is_firm.1 = true;
@@ -262,10 +324,12 @@ fn by_own_meter(spell: &Spell, own: Source) -> Period {
         restored: spell.end.map(word),
         not_before: spell.start.earliest,
         is_firm: (spell.start.is_exact(), spell.end.is_some_and(Moment::is_exact)),
+        is_vouched: (false, false),
     }
 }
 
-/// Whether no more consumers had supply in `span` than say they had none.
+/// Whether no more consumers had supply in `span` than say they had none. Of minutes no block tells: then one of them must say so, if there
+/// are any who speak.
 fn is_borne_out(rules: &Rules, members: &Hanging<'_>, span: Span) -> bool {
     let inner = Span::new(
         span.from.plus(rules.together_micros),
@@ -283,6 +347,10 @@ fn is_borne_out(rules: &Rules, members: &Hanging<'_>, span: Span) -> bool {
     let mut out: Vec<usize> = out.iter().map(|(_, consumer)| *consumer).collect();
     out.sort_unstable();
     out.dedup();
+    if inner.from >= inner.to {
+        let speaking = members.told().filter(|told| told.has_spoken()).count();
+        return !out.is_empty() || speaking < VOUCHERS;
+    }
     live <= out.len()
 }
 
@@ -294,6 +362,12 @@ fn by_the_middle(span: Span, begun: &[(Spell, usize)]) -> Period {
         middle(begun.iter().filter_map(|(spell, _)| spell.end).collect())
     };
     let failed = failed.unwrap_or(Moment::exact(span.from, Source::Neighbours));
+    let exact =
+        |moments: &mut dyn Iterator<Item = Moment>| moments.filter(|at| at.is_exact()).count() >= VOUCHERS;
+    let is_vouched = (
+        exact(&mut begun.iter().map(|(spell, _)| spell.start)),
+        exact(&mut begun.iter().filter_map(|(spell, _)| spell.end)),
+    );
     let mut earliest: Vec<UtcMicros> = begun.iter().map(|(spell, _)| spell.start.earliest).collect();
     earliest.sort_unstable();
     Period {
@@ -301,6 +375,7 @@ fn by_the_middle(span: Span, begun: &[(Spell, usize)]) -> Period {
         failed,
         restored: restored.map(|restored| restored.not_before(failed.at)),
         not_before: earliest.get(earliest.len() / 2).copied().unwrap_or(span.from),
+        is_vouched,
         is_firm: (
             begun.iter().any(|(spell, _)| spell.start.is_exact()),
             begun

@@ -316,12 +316,9 @@ impl Scene<'_> {
 
     /// When no interruption of this consumer can be, by begin.
     fn off_times(&self, told: &Told<'_>) -> Vec<OffTime> {
-        let hours = told
-            .picture
-            .without_supply
-            .and_then(|list| self.picture.without_supply.get(list));
+        let hours = self.picture.without_supply_of(told.picture);
         let mut off = told.switched_off.clone();
-        off.extend(hours.into_iter().flatten().map(|span| OffTime {
+        off.extend(hours.iter().map(|span| OffTime {
             span: *span,
             why: Excluded::OutsideSupplyHours,
         }));

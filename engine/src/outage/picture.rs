@@ -23,6 +23,17 @@ pub struct FeederPicture {
     pub planned: Vec<Planned>,
 }
 
+impl FeederPicture {
+    /// The stretches in which no supply is due to a consumer, sorted.
+    #[must_use]
+    pub fn without_supply_of(&self, consumer: &ConsumerPicture) -> &[Span] {
+        let list = consumer
+            .without_supply
+            .and_then(|list| self.without_supply.get(list));
+        list.map_or(&[], Vec::as_slice)
+    }
+}
+
 /// A DT.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DtPicture {

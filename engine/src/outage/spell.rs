@@ -10,6 +10,7 @@
 use gridtally_schemas::UtcMicros;
 
 use super::{
+    Rules,
     evidence::{MeterEvidence, Run, Sign, Signal},
     picture::words,
     span::{FOREVER, Span},
@@ -78,7 +79,7 @@ impl Moment {
 
     /// The same bounds with a better instant than their middle; it is kept within them.
     #[must_use]
-    fn placed_at(self, at: UtcMicros) -> Self {
+    pub(super) fn placed_at(self, at: UtcMicros) -> Self {
         Self {
             at: at.max(self.earliest).min(self.latest),
             ..self
@@ -127,6 +128,8 @@ pub(super) struct Spell {
     pub(super) claimed: bool,
     /// Whether nothing but zero voltage says so.
     pub(super) by_voltage: bool,
+    /// Of one that is not over: the last instant at which it is known to have lasted.
+    pub(super) known: UtcMicros,
 }
 
 impl Spell {
@@ -139,6 +142,24 @@ impl Spell {
     pub(super) fn certain(&self) -> Span {
         let from = self.start.latest;
         Span::new(from, self.span().to.max(from))
+    }
+}
+
+impl Spell {
+    /// Its part from when supply is due again (`None`: it is due when the spell begins); `None`: it is over by then, as far as clocks and
+    /// blocks tell.
+    pub(super) fn from_when_due(&self, rules: &Rules, due_from: Option<UtcMicros>) -> Option<Self> {
+        let Some(due_from) = due_from else {
+            return Some(*self);
+        };
+        // An event of failure holds until another word; blocks without voltage say nothing of the blocks after them.
+        let last = if self.by_voltage { self.known } else { FOREVER };
+        let lasts = self.end.map_or(last, |end| end.earliest);
+        let is_over = lasts <= due_from.plus(rules.hours_tolerance_micros);
+        (!is_over).then(|| Self {
+            start: Moment::exact(due_from, Source::Announcement),
+            ..*self
+        })
     }
 }
 
@@ -399,7 +420,7 @@ impl Walk<'_> {
     fn finish(mut self) -> Vec<Spell> {
         if let State::Off { spell, known } = self.state {
             if self.stint.to == FOREVER {
-                self.spells.push(spell);
+                self.spells.push(Spell { known, ..spell });
             } else {
                 let end = Moment::between(known, self.stint.to, Source::MeterChange);
                 self.close(spell, end.placed_at(self.stint.to));
@@ -440,5 +461,6 @@ fn opened(start: Moment) -> Spell {
         end: None,
         claimed: true,
         by_voltage: false,
+        known: start.latest,
     }
 }

@@ -13,6 +13,7 @@ mod people;
 mod planted;
 mod restoration;
 mod scope;
+mod witnesses;
 
 const MINUTE: i64 = 60_000_000;
 

@@ -63,6 +63,17 @@ pub struct BalanceOfDay {
     pub loss_wh: i64,
 }
 
+/// Import of an interval.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Import {
+    /// Position in the day; `None`: in the day before.
+    pub(super) position: Option<usize>,
+    /// As the meter counted; `None`: no value.
+    pub(super) import_wh: Option<u32>,
+    /// Whether the meter is known to have had no supply in it.
+    pub(super) is_dark: bool,
+}
+
 /// A civil day of a meter. Values are the meter's own or edited ones; an estimate is none.
 #[derive(Debug, Clone, Copy)]
 pub struct MeterDay<'a> {
@@ -78,6 +89,9 @@ pub struct MeterDay<'a> {
     pub registers: [Option<Register>; 2],
     /// Of a consumer, by quarter: whether the meter of its DT counted anything. Empty: there is no such meter.
     pub dt_live: &'a [bool],
+    /// By quarter of `before` and then of the day: whether the meter is known to have had no supply in the whole of it, for its consumer or
+    /// its node was interrupted. Empty: nothing is known.
+    pub dark: &'a [bool],
     /// Of a DT's meter: the DT's balance.
     pub balance: Option<BalanceOfDay>,
     /// Whether the day is old enough for what is missing to be a gap.
@@ -124,32 +138,37 @@ impl<'a> MeterDay<'a> {
         self.parts.iter().rev().find_map(|part| part.context.as_ref())
     }
 
-    /// Import of the day before and of the day, interval by interval, with positions; those of the day before have none.
-    pub(super) fn imports(&self, quarters: u32) -> impl Iterator<Item = (Option<usize>, Option<u32>)> {
-        let first = self
+    /// Whether the meter is known to have had no supply in the whole interval of so many quarters that ends with the quarter at `position`.
+    #[must_use]
+    pub fn is_dark(&self, position: usize, quarters: u32) -> bool {
+        self.is_dark_until(self.before.len() + position, quarters)
+    }
+
+    /// As [`Self::is_dark`], by the place in `dark`.
+    fn is_dark_until(&self, last: usize, quarters: u32) -> bool {
+        let length = usize::try_from(quarters).unwrap_or(1).max(1);
+        let Some(first) = (last + 1).checked_sub(length) else {
+            return false;
+        };
+        let interval = self.dark.get(first..=last);
+        interval.is_some_and(|interval| interval.iter().all(|dark| *dark))
+    }
+
+    /// Import of the day before and of the day, interval by interval.
+    pub(super) fn imports(&self, quarters: u32) -> impl Iterator<Item = Import> {
+        let day = *self;
+        let cells = self.before.iter().chain(self.cells).enumerate();
+        let begin = self
             .first
             .minus(u32::try_from(self.before.len()).unwrap_or(u32::MAX));
-        let is_on_grid = move |begin: Quarter, at: usize| {
-            begin
-                .0
-                .wrapping_add(u32::try_from(at).unwrap_or(u32::MAX))
-                .is_multiple_of(quarters.max(1))
-        };
-        let import = |cell: &Option<Value>| cell.as_ref().map(|value| value.import_wh);
-        let before = self
-            .before
-            .iter()
-            .enumerate()
-            .filter(move |(at, _)| is_on_grid(first, *at))
-            .map(move |(_, cell)| (None, import(cell)));
-        let begin = self.first;
-        let of_day = self
-            .cells
-            .iter()
-            .enumerate()
-            .filter(move |(at, _)| is_on_grid(begin, *at))
-            .map(move |(at, cell)| (Some(at), import(cell)));
-        before.chain(of_day)
+        cells.filter_map(move |(place, cell)| {
+            let quarter = begin.0.wrapping_add(u32::try_from(place).unwrap_or(u32::MAX));
+            quarter.is_multiple_of(quarters.max(1)).then(|| Import {
+                position: place.checked_sub(day.before.len()),
+                import_wh: cell.as_ref().map(|value| value.import_wh),
+                is_dark: day.is_dark_until(place, quarters),
+            })
+        })
     }
 
     /// Whether a quarter-hour meter has values at the half hours alone: it counts in half hours, and master data is wrong.

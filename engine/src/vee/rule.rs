@@ -50,7 +50,8 @@ rules! {
     OutOfRange = "out_of_range", Hard;
     /// The source itself reports that it has no value. Source: CONTRACT section 2.
     ReportedMissing = "reported_missing", Soft;
-    /// Intervals without value. Value: how many follow one another. Source: DOMAIN section 3.
+    /// Intervals without value, save those for which the meter is known to have had no supply ([`Rule::yields_to_outages`]). Value: how many
+    /// follow one another. Source: DOMAIN section 3.
     Gap = "gap", Soft;
     /// Values where no interval of the meter ends (its half hours end at the full and half hour), or a day of a quarter-hour meter
     /// with values at the half hours alone. Value: how many. Source: DOMAIN section 3.
@@ -59,14 +60,14 @@ rules! {
     /// the highest, Wh on the network. Source: DOMAIN section 3; the factor is house choice.
     AboveCapacity = "above_capacity", Soft;
     /// An interval above `spike_factor` times the fourth highest of this day and the one before, and above `spike_floor_w` and half the
-    /// capacity. The fourth, so that three spikes do not hide one another. Value: Wh as the meter counts. Source: the spike check
+    /// capacity. The fourth, so that three spikes do not hide one another; with fewer than 24 intervals that had supply nothing is usual. Value: Wh as the meter counts. Source: the spike check
     /// against the third highest peak of the California direct-access VEE rules (the CPUC attachment), made robust; the numbers
     /// are house choice.
     Spike = "spike", Soft;
     /// The same import, not zero, in every interval for `stuck_quarters` or longer; raised for each day that the run touches once
     /// it is that long at the end of that day. Value: that import, Wh as the meter counts. Source: DOMAIN section 3.
     Stuck = "stuck", Soft;
-    /// No import and no export of a consumer for `zero_quarters` or longer while the meter of its DT counts in at least half of these
+    /// No import and no export of a consumer for `zero_quarters` of known supply or longer while the meter of its DT counts in at least half of these
     /// intervals of the day. Value: intervals of the day. Source: DOMAIN section 3.
     LongZero = "long_zero", Soft;
     /// A day whose intervals do not sum up to the difference of its midnight registers (or whose known intervals exceed it already),
@@ -100,6 +101,13 @@ rules! {
 }
 
 impl Rule {
+    /// Whether time without supply, by an interruption of the consumer or of the node, is no evidence for it: a storm is not a hundred
+    /// thousand faults of meters. House choice. What is known of an outage can only take its exceptions away, never add one.
+    #[must_use]
+    pub const fn yields_to_outages(self) -> bool {
+        matches!(self, Self::Gap | Self::Spike | Self::LongZero)
+    }
+
     /// The rule that a word names.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {

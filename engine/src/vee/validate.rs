@@ -125,7 +125,7 @@ fn wrong_length(day: &MeterDay<'_>, counts_half_hours: bool, found: &mut Vec<Exc
 fn gaps(day: &MeterDay<'_>, found: &mut Vec<Exception>) {
     runs(
         day,
-        |_, _, cell| cell.is_none().then_some(0.0),
+        |at, context, cell| (cell.is_none() && !day.is_dark(at, context.quarters)).then_some(0.0),
         |_| 0.0,
         |run| {
             found.push(Exception {
@@ -164,11 +164,12 @@ fn above_capacity(day: &MeterDay<'_>, found: &mut Vec<Exception>) {
 fn spikes(day: &MeterDay<'_>, context: &Context<'_>, found: &mut Vec<Exception>) {
     let mut highest = [0_u32; SPIKE_RANK];
     let mut intervals = 0;
-    for import_wh in day
-        .imports(context.quarters)
-        .filter_map(|(_, import_wh)| import_wh)
-    {
-        intervals += 1;
+    for import in day.imports(context.quarters) {
+        let Some(import_wh) = import.import_wh else {
+            continue;
+        };
+        // What is zero for want of supply says nothing of what is usual.
+        intervals += usize::from(!import.is_dark);
         if let Some(at) = highest.iter().position(|held| import_wh > *held)
             && let Some(lower) = highest.get_mut(at..)
         {
@@ -212,6 +213,8 @@ struct Same {
     import_wh: u32,
     /// Intervals in all, the day before included.
     intervals: u32,
+    /// Of these, without supply as is known.
+    dark: u32,
     /// Position of its first interval in the day, and their number.
     of_day: Option<(usize, u32)>,
 }
@@ -219,8 +222,8 @@ struct Same {
 /// `stuck` and `long_zero`: the same energy for long. Of several runs in a day the longest counts.
 fn same_energy(day: &MeterDay<'_>, context: &Context<'_>, found: &mut Vec<Exception>) {
     let (mut run, mut longest_zero, mut longest_stuck) = (Same::default(), Same::default(), Same::default());
-    for (position, import_wh) in day.imports(context.quarters) {
-        let Some(import_wh) = import_wh else {
+    for import in day.imports(context.quarters) {
+        let Some(import_wh) = import.import_wh else {
             run = Same::default();
             continue;
         };
@@ -231,7 +234,8 @@ fn same_energy(day: &MeterDay<'_>, context: &Context<'_>, found: &mut Vec<Except
             };
         }
         run.intervals += 1;
-        if let Some(position) = position {
+        run.dark += u32::from(import.is_dark);
+        if let Some(position) = import.position {
             let (first, count) = run.of_day.unwrap_or((position, 0));
             run.of_day = Some((first, count + 1));
             let longest = if import_wh == 0 {
@@ -245,7 +249,10 @@ fn same_energy(day: &MeterDay<'_>, context: &Context<'_>, found: &mut Vec<Except
         }
     }
     let limits = context.limits;
-    let is_long = |run: &Same, quarters: u32| run.intervals.saturating_mul(context.quarters) >= quarters;
+    let is_long = |run: &Same, quarters: u32| {
+        let intervals = run.intervals.saturating_sub(run.dark);
+        intervals.saturating_mul(context.quarters) >= quarters
+    };
     let is_load = context.network_wh(longest_stuck.import_wh) >= context.interval_wh(limits.stuck_floor_w);
     if let Some((first, _)) = longest_stuck.of_day
         && is_long(&longest_stuck, limits.stuck_quarters)

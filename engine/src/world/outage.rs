@@ -19,7 +19,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gridtally_schemas::{ConsumerId, PowerEvent, UtcMicros, outage::Cause};
+use gridtally_schemas::{ConsumerId, PowerEvent, Publish, UtcMicros, outage::Cause};
 use hashbrown::{HashMap, HashSet};
 
 use super::World;
@@ -128,6 +128,8 @@ pub(crate) struct Outages {
     speaking: HashSet<MeterIx>,
     /// Of these, those that said something since.
     spoke: BTreeSet<MeterIx>,
+    /// Whether one of them said an event.
+    has_news: bool,
     evidence: HashMap<MeterIx, MeterEvidence>,
     feeders: HashMap<NodeIx, Feeder>,
     areas: HashMap<NodeIx, Area>,
@@ -210,6 +212,7 @@ impl Outages {
         if self.evidence.entry(meter).or_default().add(event.at, signal) {
             self.speaking.insert(meter);
             self.spoke.insert(meter);
+            self.has_news = true;
         }
     }
 
@@ -230,6 +233,26 @@ impl Outages {
 }
 
 impl World {
+    /// Hears the events of a publish before its turn in the log: what they prove of supply is a set, so it is the same when they come
+    /// again with their record, which counts them and makes their rows. A meter that is not known yet has to wait for that.
+    pub(crate) fn hear_ahead(&mut self, received_at: UtcMicros, publish: &Publish) {
+        for span in publish.meters().filter(|span| !span.events.is_empty()) {
+            let meter = self.network.find_meter(span.meter_id);
+            let Some(meter) = meter.filter(|meter| self.is_known(*meter)) else {
+                continue;
+            };
+            let latest = received_at.plus(self.settings.future_micros);
+            for event in span.events.iter().filter(|event| event.at <= latest) {
+                self.outage.hear(&self.settings.event_map, meter, event);
+            }
+        }
+    }
+
+    /// Whether an event that bears on supply was heard since somebody last looked for outages.
+    pub(crate) fn has_outage_news(&self) -> bool {
+        self.outage.has_news
+    }
+
     /// Feeders on which something happened, and meters that are watched or spoke: for metrics and tests of cost.
     #[must_use]
     pub fn outage_load(&self) -> (usize, usize) {

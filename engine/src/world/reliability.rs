@@ -2,7 +2,10 @@
 //!
 //! A month is tallied anew, whole, when an interruption of it changed, when master data changed, and when a day of it has passed (consumers
 //! are those who are connected at its end, or now while it runs). Which of it is published is the difference between that and the
-//! table. A month in which nobody was interrupted is not tallied.
+//! table.
+//!
+//! A node has a month when one of its consumers was interrupted in it, or when a feeder at, above or below it was heard in it: then that
+//! nobody was interrupted is known, and the month is one of zeros. Of a feeder that said nothing all month nothing is known.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,6 +47,8 @@ pub(crate) struct Indices {
     months: BTreeMap<Day, HashMap<NodeIx, OfNode>>,
     /// First days of months to tally anew.
     dirty: BTreeSet<Day>,
+    /// Feeders that were heard, by month.
+    heard: HashMap<Day, BTreeSet<NodeIx>>,
     /// Consumers of each node, by month.
     served: HashMap<Day, HashMap<NodeIx, u64>>,
     /// The last civil day that a tally was made in.
@@ -55,6 +60,20 @@ impl Indices {
     /// Notes that an interruption changed that began in this month.
     pub(super) fn note_month(&mut self, month: Day) {
         self.dirty.insert(month);
+    }
+
+    /// Notes that a feeder was heard in a month: the first time in it the feeder's nodes have that month.
+    pub(super) fn note_heard(&mut self, feeder: NodeIx, month: Day) {
+        if self.heard.entry(month).or_default().insert(feeder) {
+            self.dirty.insert(month);
+        }
+    }
+
+    /// Notes that a feeder was not heard in a month after all.
+    pub(super) fn note_unheard(&mut self, feeder: NodeIx, month: Day) {
+        if self.heard.entry(month).or_default().remove(&feeder) {
+            self.dirty.insert(month);
+        }
     }
 
     /// Notes that master data changed.
@@ -110,10 +129,8 @@ impl World {
             major: self.major_days(month, daily, served.values().copied().max().unwrap_or(0)),
         };
         let mut nodes: HashMap<NodeIx, OfNode> = HashMap::new();
-        let mut is_any = false;
         for (feeder, evaluation, picture) in self.outage_feeders() {
             let consumers = tallies_of(&tallying, self, picture, &evaluation.interruptions);
-            is_any |= !consumers.is_empty();
             let above = self.chain(feeder);
             for (dt, with, without) in consumers {
                 for node in dt.into_iter().chain(above.iter().copied()) {
@@ -142,24 +159,35 @@ impl World {
                 }
             }
         }
-        if is_any {
-            for (node, consumers) in &served {
-                let of_node = nodes.entry(*node).or_default();
-                of_node
-                    .consumer
-                    .iter_mut()
-                    .for_each(|tally| tally.consumers_served = *consumers);
-                of_node
-                    .feeder
-                    .iter_mut()
-                    .for_each(|month| month.consumers = *consumers);
-            }
-            nodes.retain(|_, of_node| *of_node != OfNode::default());
-        } else {
-            nodes.clear();
+        nodes.retain(|_, of_node| *of_node != OfNode::default());
+        for node in self.nodes_heard_in(month) {
+            nodes.entry(node).or_default();
         }
+        for (node, of_node) in &mut nodes {
+            let consumers = served.get(node).copied().unwrap_or(0);
+            of_node
+                .consumer
+                .iter_mut()
+                .for_each(|tally| tally.consumers_served = consumers);
+            of_node
+                .feeder
+                .iter_mut()
+                .for_each(|month| month.consumers = consumers);
+        }
+        nodes.retain(|_, of_node| *of_node != OfNode::default());
         self.indices.served.insert(month, served);
         self.stand(month, nodes);
+    }
+
+    /// The nodes at, above and below the feeders that were heard in a month.
+    fn nodes_heard_in(&self, month: Day) -> BTreeSet<NodeIx> {
+        let feeders = self.indices.heard.get(&month);
+        let mut nodes = BTreeSet::new();
+        for feeder in feeders.into_iter().flatten() {
+            nodes.extend(self.chain(*feeder));
+            nodes.extend(self.children(*feeder));
+        }
+        nodes
     }
 
     /// Puts a month's tallies in the place of those before, and marks the nodes that differ.

@@ -287,14 +287,38 @@ impl World {
         }
     }
 
-    /// Days of a meter with estimates, from that of an instant on, may be estimated otherwise.
+    /// What is known of supply changed: days of a meter with estimates, or with exceptions that an outage takes away, from that of an instant
+    /// on may be judged otherwise.
     pub(super) fn queue_blank_days(&mut self, meter: MeterIx, since: UtcMicros) {
         let Some(findings) = self.vee.findings.get(&meter) else {
             return;
         };
         let first = self.settings.zone.day_of(since);
-        let days = findings.blank.range(first..).map(|day| (*day, meter));
+        let from = *self.quarters_of_day(first).start();
+        let standing = findings.exceptions.range((from, Rule::UnknownMeter)..);
+        let standing = standing.filter(|((_, rule), _)| rule.yields_to_outages());
+        let blank = findings.blank.range(first..).copied();
+        let days = standing
+            .map(|((quarter, _), _)| self.day_of(*quarter))
+            .chain(blank);
+        let days: BTreeSet<(Day, MeterIx)> = days.map(|day| (day, meter)).collect();
         self.vee.queue.extend(days);
+    }
+
+    /// Closed days of a meter that touch a time in which it was said to have had no supply, which is not said any more: what was not raised
+    /// for that may be now.
+    pub(super) fn queue_days_of(&mut self, meter: MeterIx, (from, to): (UtcMicros, UtcMicros)) {
+        let closed = self.day_of(self.vee.closed_through);
+        let first = self.settings.zone.day_of(from);
+        // The day after one sees it too.
+        let last = if to >= self.vee.closed_through.end() {
+            closed
+        } else {
+            self.settings.zone.day_of(to).next().min(closed)
+        };
+        self.vee
+            .queue
+            .extend((first.0..=last.0).map(|day| (Day(day), meter)));
     }
 
     /// Days of a meter from `first` on in which something was found.

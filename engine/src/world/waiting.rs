@@ -115,6 +115,7 @@ impl World {
             let count = self.heard.entry((feeder, day)).or_default();
             *count += 1;
             if *count == 1 {
+                self.indices.note_heard(feeder, day.first_of_month());
                 self.vee.note_feeder_day(feeder, day);
                 self.note_silence(feeder, day);
                 self.mark_absent(feeder, day, Quarter(0), self.closed_through);
@@ -123,6 +124,11 @@ impl World {
             *count -= 1;
             if *count == 0 {
                 self.heard.remove(&(feeder, day));
+                let month = day.first_of_month();
+                let mut days = month.0..month.0 + month.days_in_month();
+                if !days.any(|other| self.heard.contains_key(&(feeder, Day(other)))) {
+                    self.indices.note_unheard(feeder, month);
+                }
                 self.vee.note_feeder_day(feeder, day);
                 self.note_silence(feeder, day);
                 let span = self.quarters_of_day(day);

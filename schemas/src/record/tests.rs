@@ -121,3 +121,28 @@ fn words_on_compensation_and_requests_come_back_as_they_were_written() {
     assert_eq!((bytes[0], record.source), (15, "person:A. Rao"));
     assert_eq!(record.body, Body::Action(Box::new(action)));
 }
+
+#[test]
+fn only_a_publish_with_an_event_is_one_with_events() {
+    let at = UtcMicros(1_774_981_800_000_000);
+    let mut publish = Publish::default();
+    publish.begin_meter("M1").unwrap();
+    publish.push_read(crate::IntervalRead::new(at, Some(5)));
+    let mut bytes = Vec::new();
+    encode_publish(at, "gateway:hes", &publish, &mut bytes);
+    assert!(publish_with_events(&bytes).unwrap().is_none());
+    publish.push_event(crate::PowerEvent {
+        at,
+        code: 101,
+        sequence: None,
+    });
+    let mut bytes = Vec::new();
+    encode_publish(at, "gateway:hes", &publish, &mut bytes);
+    let (recorded_at, protobuf) = publish_with_events(&bytes).unwrap().unwrap();
+    let mut again = Publish::default();
+    decode_publish(protobuf, &mut again).unwrap();
+    assert_eq!((recorded_at, again.event_count()), (at, 1));
+    let mut other = Vec::new();
+    encode_undecodable(at, "gateway:hes", ["a", "b", "c"], protobuf, &mut other);
+    assert!(publish_with_events(&other).unwrap().is_none());
+}

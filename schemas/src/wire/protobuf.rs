@@ -166,6 +166,23 @@ fn meter(message: &[u8], sink: &mut Sink<'_>) -> Result<(), DecodeError> {
     Ok(())
 }
 
+/// Whether a publish holds an event. Skims lengths alone: of what is no publish it may say either.
+pub(super) fn has_events(payload: &[u8]) -> bool {
+    let mut fields = Fields(payload);
+    while let Ok(Some((number, value))) = fields.next() {
+        let (1, Value::Bytes(meter)) = (number, value) else {
+            continue;
+        };
+        let mut of_meter = Fields(meter);
+        while let Ok(Some((number, _))) = of_meter.next() {
+            if number == 4 {
+                return true;
+            }
+        }
+    }
+    false
+}
+
 fn read(message: &[u8]) -> Result<IntervalRead, DecodeError> {
     let mut read = IntervalRead::new(UtcMicros(0), None);
     let mut interval_end = None;

@@ -395,3 +395,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_skim_finds_events_wherever_they_stand_and_never_panics() {
+    let mut publish = Publish::default();
+    for id in ["M1", "M2", "M3"] {
+        publish.begin_meter(id).unwrap();
+        publish.push_read(IntervalRead::new(UtcMicros(1_774_981_800_000_000), Some(5)));
+    }
+    let mut reads = Vec::new();
+    encode_protobuf(&publish, &mut reads);
+    assert!(!has_events(&reads));
+    publish.push_event(PowerEvent {
+        at: UtcMicros(1_774_981_800_000_000),
+        code: 101,
+        sequence: None,
+    });
+    let mut both = Vec::new();
+    encode_protobuf(&publish, &mut both);
+    assert!(has_events(&both));
+    for length in 0..both.len() {
+        let _ = has_events(&both[..length]);
+        let _ = has_events(&both[length..]);
+    }
+}

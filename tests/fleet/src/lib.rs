@@ -12,6 +12,7 @@
 //! - [`defect`]: what is wrong with meters, for validation to find
 //! - [`mapping`]: who is recorded on another DT than its own, for validation to find
 //! - [`fraud`]: tamper events with a drop, and bills below the reads, for suspicion to find
+//! - [`outage`]: when supply fails, and which word of it is lost, late or told twice
 //! - [`delivery`]: which reads arrive on time, late, twice, corrected or never
 //! - [`truth`]: what the balances are, and what they must be given what was delivered
 //! - [`files`]: master data and truth on disk
@@ -27,6 +28,7 @@ pub mod flow;
 pub mod fraud;
 pub mod layout;
 pub mod mapping;
+pub mod outage;
 mod prng;
 pub mod publish;
 pub mod shape;

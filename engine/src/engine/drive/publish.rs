@@ -67,7 +67,10 @@ impl<S: Store> Driver<S> {
         let asked: Vec<Command> = asked;
         let rows = self.read(|world| world.outbox.len());
         let is_full = rows >= self.config.checkpoint_rows || !self.has_room();
-        let is_due = is_full || Instant::now() >= self.next_checkpoint || self.is_awaited_by_billing();
+        let is_due = is_full
+            || Instant::now() >= self.next_checkpoint
+            || self.is_awaited_by_billing()
+            || self.is_awaited_by_receivers();
         if asked.is_empty() && !is_due {
             self.checkpointer = Some(checkpointer);
             return;
@@ -80,6 +83,14 @@ impl<S: Store> Driver<S> {
             asked,
             if wants_all { Scope::Everything } else { Scope::Due },
         );
+    }
+
+    /// Whether an outage that receivers of notices wait for has waited long enough.
+    fn is_awaited_by_receivers(&self) -> bool {
+        let passed = |wait: std::time::Duration| {
+            Instant::now() + self.config.checkpoint >= self.next_checkpoint + wait.min(self.config.checkpoint)
+        };
+        self.config.notice.is_some_and(passed) && self.read(World::has_outages_to_announce)
     }
 
     pub(super) fn begin_checkpoint(

@@ -78,6 +78,7 @@ impl Bed {
             cells: &self.cells,
             registers: self.registers,
             dt_live: &[],
+            dark: &[],
             balance: None,
             gaps_due: true,
         };

@@ -45,6 +45,7 @@ struct Bed {
     cells: Vec<Option<Value>>,
     registers: [Option<Register>; 2],
     dt_live: Vec<bool>,
+    dark: Vec<bool>,
     balance: Option<BalanceOfDay>,
 }
 
@@ -56,6 +57,7 @@ impl Bed {
             cells: usual(),
             registers: [None, None],
             dt_live: vec![true; 96],
+            dark: Vec::new(),
             balance: None,
         }
     }
@@ -89,6 +91,7 @@ impl Bed {
             cells: &self.cells,
             registers: self.registers,
             dt_live: &self.dt_live,
+            dark: &self.dark,
             balance: self.balance,
             gaps_due: true,
         };
@@ -127,6 +130,57 @@ fn intervals_without_value_that_follow_one_another_are_one_gap() {
     bed.cells[4] = None;
     bed.cells[95] = None;
     check(&bed, &[(Rule::Gap, 3, 2.0), (Rule::Gap, 95, 1.0)]);
+}
+
+/// Quarters of the day (and, counted below zero, of the day before) of which an outage is known.
+fn dark(bed: &mut Bed, quarters: std::ops::Range<i64>) {
+    bed.dark = (-96..96).map(|at| quarters.contains(&at)).collect();
+}
+
+#[test]
+fn a_known_outage_is_no_gap() {
+    let mut bed = Bed::new();
+    bed.cells[10..20].fill(None);
+    dark(&mut bed, 12..18);
+    check(&bed, &[(Rule::Gap, 10, 2.0), (Rule::Gap, 18, 2.0)]);
+    dark(&mut bed, -5..30);
+    check(&bed, &[]);
+    // Half an hour of which one quarter is known to be dark may hold a value.
+    bed.context.quarters = 2;
+    bed.cells = (0..96_usize)
+        .map(|at| (at % 2 == 1 && at != 21).then(|| value(200 + at as u32)))
+        .collect();
+    bed.before = bed.cells.clone();
+    dark(&mut bed, 21..30);
+    assert!(bed.found().iter().any(|found| found.rule == Rule::Gap));
+    dark(&mut bed, 20..30);
+    assert!(!bed.found().iter().any(|found| found.rule == Rule::Gap));
+}
+
+#[test]
+fn time_without_supply_makes_no_zero_long() {
+    let mut bed = Bed::new();
+    bed.cells = vec![Some(value(0)); 96];
+    check(&bed, &[(Rule::LongZero, 0, 96.0)]);
+    dark(&mut bed, 30..31);
+    check(&bed, &[]);
+    // The day before was without energy too: there is enough of it with supply.
+    bed.before = vec![Some(value(0)); 96];
+    check(&bed, &[(Rule::LongZero, 0, 96.0)]);
+}
+
+#[test]
+fn what_comes_back_after_two_days_without_supply_is_no_spike() {
+    let mut bed = Bed::new();
+    bed.before = vec![Some(value(0)); 96];
+    bed.cells = vec![Some(value(0)); 96];
+    bed.dt_live.fill(false);
+    bed = bed
+        .set(94, |value| value.import_wh = 600)
+        .set(95, |value| value.import_wh = 700);
+    assert_eq!(bed.found().len(), 2);
+    dark(&mut bed, -96..94);
+    check(&bed, &[]);
 }
 
 #[test]

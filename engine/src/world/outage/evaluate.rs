@@ -1,5 +1,7 @@
 //! Looking at feeders on which something happened.
 
+use std::collections::BTreeSet;
+
 use gridtally_schemas::{NodeId, UtcMicros, time::QUARTER_MICROS};
 
 use super::{
@@ -9,7 +11,7 @@ use super::{
 };
 use crate::{
     network::NodeIx,
-    outage::{Evaluation, MeterEvidence, Span, Status, Window, evaluate},
+    outage::{Evaluation, MeterEvidence, OutageId, Span, Status, Window, evaluate},
     state::Quarter,
     world::{paging::Wanted, quarter_at},
 };
@@ -107,6 +109,7 @@ impl World {
 
     /// Turns what happened into feeders to look at.
     fn spread_outage_evidence(&mut self, now: UtcMicros) {
+        self.outage.has_news = false;
         let mut feeders: Vec<NodeIx> = Vec::new();
         for meter in std::mem::take(&mut self.outage.spoke) {
             self.network.feeders_of_meter(meter, &mut feeders);
@@ -205,7 +208,8 @@ impl World {
         self.place_in_area(feeder, &mut held);
         let pictured = self.pictured(feeder, held.pictured.take(), now);
         let Some(pictured) = pictured else {
-            held.evaluation = None;
+            let before = held.evaluation.take();
+            self.note_nodes(before.as_ref(), None);
             held.watch_through = Quarter(0);
             self.outage.feeders.insert(feeder, held);
             return;
@@ -228,11 +232,24 @@ impl World {
         if let Some(at) = held.next_look {
             self.outage.due.insert((at, feeder));
         }
-        held.evaluation = Some(evaluation);
+        let before = held.evaluation.replace(evaluation);
+        self.note_nodes(before.as_ref(), held.evaluation.as_ref());
         self.outage.feeders.insert(feeder, held);
         self.outage.watch(&self.network, feeder, &pictured.meters);
         if let Some(held) = self.outage.feeders.get_mut(&feeder) {
             held.pictured = Some(pictured);
+        }
+    }
+
+    /// Tells validation what changed of when nodes were dead.
+    fn note_nodes(&mut self, before: Option<&Evaluation>, now: Option<&Evaluation>) {
+        let ids = before.into_iter().chain(now).flat_map(|one| one.outages.keys());
+        let ids: BTreeSet<OutageId> = ids.cloned().collect();
+        for id in ids {
+            let [was, is] = [before, now].map(|one| one.and_then(|one| one.outages.get(&id)));
+            if was != is {
+                self.note_node_supply(was, is);
+            }
         }
     }
 

@@ -21,7 +21,7 @@ use hashbrown::HashMap;
 
 use super::{OutageView, World};
 use crate::{
-    outage::{Interruption, OutageId, Status},
+    outage::{Class, Interruption, OutageId, Scope, Status},
     outbox::{Columns, Stamp},
     world::publish::digest,
 };
@@ -217,6 +217,20 @@ pub(super) struct Ledger {
     unpublished_interruptions: BTreeSet<(ConsumerId, UtcMicros)>,
     /// The number of the last row of `outages`.
     last_sequence: i64,
+}
+
+impl World {
+    /// Whether an outage of a DT or wider waits to be published for the first time that is on and that nobody announced.
+    pub(crate) fn has_outages_to_announce(&self) -> bool {
+        let ledger = &self.outage.ledger;
+        let never = ledger
+            .unpublished_outages
+            .keys()
+            .filter(|id| self.outage.open.contains(*id) && !ledger.outages.contains_key(*id));
+        never
+            .filter_map(|id| self.outage_view(id))
+            .any(|view| view.outage.scope > Scope::ServiceLine && view.outage.class == Class::Breakdown)
+    }
 }
 
 impl Ledger {

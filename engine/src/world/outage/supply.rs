@@ -8,6 +8,9 @@
 //! - the load switch: open from the meter's event (301, 304) to the next that it is closed (302). Where that has not come, and the meter
 //!   counts energy after it on the day itself or the day before, the event is not believed.
 //!
+//! The same interruptions, and of meters of a DT or a feeder its outages, tell that a gap, a zero or a spike is no fault of a meter
+//! ([`crate::vee::Rule::yields_to_outages`]).
+//!
 //! An interval counts when it lies wholly in such a time; of one that lies in it in part nothing is known but that it had supply in the
 //! rest, so it is estimated as any other (house choice; where both registers are known the day sums up all the same).
 //!
@@ -21,8 +24,8 @@ use gridtally_schemas::{Day, UtcMicros};
 
 use super::World;
 use crate::{
-    network::MeterIx,
-    outage::{FOREVER, Interruption, Moment, Signal, Source, Span},
+    network::{MeterIx, NodeIx, Service},
+    outage::{FOREVER, Interruption, Moment, Outage, OutageEvidence, Signal, Source, Span},
     state::Quarter,
 };
 
@@ -40,13 +43,27 @@ const fn is_seen(from: Source) -> bool {
 
 /// From when until when there was certainly no supply; `None`: that is not known of any time.
 fn certain(interruption: &Interruption) -> Option<Span> {
+    certainly_between(interruption.evidence.failed, interruption.evidence.restored)
+}
+
+fn certainly_between(failed: Moment, restored: Option<Moment>) -> Option<Span> {
     let inner = |moment: Moment, bound: UtcMicros| if is_seen(moment.from) { moment.at } else { bound };
-    let evidence = &interruption.evidence;
-    let from = inner(evidence.failed, evidence.failed.latest);
-    let to = evidence
-        .restored
-        .map_or(FOREVER, |restored| inner(restored, restored.earliest));
+    let from = inner(failed, failed.latest);
+    let to = restored.map_or(FOREVER, |restored| inner(restored, restored.earliest));
     (from < to).then_some(Span::new(from, to))
+}
+
+/// When the node of an outage was certainly dead; `None`: it was not, or that is not known of any time.
+fn certainly_dead(outage: &Outage) -> Option<Span> {
+    let OutageEvidence {
+        failed,
+        restored,
+        is_node_dead,
+        ..
+    } = &outage.evidence;
+    is_node_dead
+        .then(|| certainly_between(*failed, *restored))
+        .flatten()
 }
 
 /// A time in which the load switch of a meter was open.
@@ -84,28 +101,13 @@ impl World {
         span: &RangeInclusive<Quarter>,
     ) -> Vec<Option<Arc<str>>> {
         let mut known = Vec::new();
-        let day = Span::new(span.start().begin(), span.end().end());
-        let mut at = day.from;
-        while !self.outage.interruptions.is_empty() && at < day.to {
-            let mut holds = UtcMicros(i64::MIN)..UtcMicros(i64::MAX);
-            let service = self.network.service(meter, at, &mut holds);
-            let until = holds.end.min(day.to).max(at.plus(1));
-            let part = Span::new(at, until);
-            let consumer = service
-                .and_then(|service| service.connection)
-                .map(|row| &row.consumer_id);
-            for interruption in consumer
-                .into_iter()
-                .flat_map(|id| self.interruptions_of_consumer(id))
-            {
-                if let Some(dark) = certain(interruption) {
-                    let dark = Span::new(dark.from.max(part.from), dark.to.min(part.to));
-                    let words = || self.words_of_interruption(interruption);
-                    mark(&mut known, span, dark, words);
-                }
+        self.each_service(meter, span, |service, part| {
+            for (interruption, dark) in self.interrupted_in(service, part) {
+                mark(&mut known, span, dark, || {
+                    self.words_of_interruption(interruption)
+                });
             }
-            at = until;
-        }
+        });
         if let Some(evidence) = self.outage.evidence.get(&meter) {
             for open in open_times(evidence.signals()) {
                 let is_believed = open.span.to != FOREVER || !self.counts_after(meter, open.span.from, span);
@@ -115,6 +117,79 @@ impl World {
             }
         }
         known
+    }
+
+    /// By quarter: whether the meter had no supply in the whole of it, by an interruption of its consumer or an outage of its node. Empty:
+    /// that is known of none.
+    pub(in crate::world) fn interrupted_quarters(
+        &self,
+        meter: MeterIx,
+        span: &RangeInclusive<Quarter>,
+    ) -> Vec<bool> {
+        let mut known: Vec<Option<Arc<str>>> = Vec::new();
+        let word = || String::new();
+        self.each_service(meter, span, |service, part| {
+            for (_, dark) in self.interrupted_in(service, part) {
+                mark(&mut known, span, dark, word);
+            }
+            let node = service.node.filter(|_| service.connection.is_none());
+            for dark in node.into_iter().flat_map(|node| self.dead_times_of(node)) {
+                mark(&mut known, span, common(dark, part), word);
+            }
+        });
+        known.iter().map(Option::is_some).collect()
+    }
+
+    /// Calls `see` for each part of a time in which a meter's service stays the same.
+    fn each_service<'a>(
+        &'a self,
+        meter: MeterIx,
+        span: &RangeInclusive<Quarter>,
+        mut see: impl FnMut(&Service<'a>, Span),
+    ) {
+        let whole = Span::new(span.start().begin(), span.end().end());
+        let mut at = whole.from;
+        while !self.outage.interruptions.is_empty() && at < whole.to {
+            let mut holds = UtcMicros(i64::MIN)..UtcMicros(i64::MAX);
+            let service = self.network.service(meter, at, &mut holds);
+            let until = holds.end.min(whole.to).max(at.plus(1));
+            if let Some(service) = service {
+                see(&service, Span::new(at, until));
+            }
+            at = until;
+        }
+    }
+
+    /// When the consumer of a service certainly had no supply in a part of time, with its interruption.
+    fn interrupted_in<'a>(
+        &'a self,
+        service: &Service<'a>,
+        part: Span,
+    ) -> impl Iterator<Item = (&'a Interruption, Span)> + use<'a> {
+        let consumer = service.connection.map(|row| &row.consumer_id);
+        let all = consumer
+            .into_iter()
+            .flat_map(|id| self.interruptions_of_consumer(id));
+        all.filter_map(move |interruption| Some((interruption, common(certain(interruption)?, part))))
+    }
+
+    /// When a DT or a feeder was certainly dead: by its own outages, and a DT by those of its feeder.
+    fn dead_times_of(&self, node: NodeIx) -> Vec<Span> {
+        let mut feeders = Vec::new();
+        self.network.feeders_above(node, &mut feeders);
+        feeders.push(node);
+        feeders.sort_unstable();
+        feeders.dedup();
+        let own = self.network.node(node).map(|node| &node.id);
+        let evaluations = feeders.iter().filter_map(|feeder| {
+            let id = &self.network.node(*feeder)?.id;
+            Some((id, self.outage.feeders.get(feeder)?.evaluation.as_ref()?))
+        });
+        let of = evaluations.flat_map(|(feeder, evaluation)| {
+            let outages = evaluation.outages.values();
+            outages.filter(move |outage| outage.node == *feeder || Some(&outage.node) == own)
+        });
+        of.filter_map(certainly_dead).collect()
     }
 
     fn words_of_interruption(&self, interruption: &Interruption) -> String {
@@ -176,14 +251,52 @@ impl World {
         let Some(since) = both.clone().map(|one| one.evidence.failed.earliest).min() else {
             return;
         };
-        let meters: Vec<MeterIx> = both
+        let mut meters: Vec<MeterIx> = both
             .flat_map(|one| self.outage.connections.of(&one.consumer))
             .filter_map(|connection| self.network.connection(*connection)?.meter)
             .collect();
+        meters.sort_unstable();
+        meters.dedup();
+        let dark = before.and_then(certain);
+        let gone = dark.filter(|_| now.and_then(certain) != dark);
         for meter in meters {
             self.queue_blank_days(meter, since);
+            if let Some(gone) = gone {
+                self.queue_days_of(meter, (gone.from, gone.to));
+            }
         }
     }
+
+    /// An outage of a feeder's evidence changed: the days of the node's own meters that it may concern are judged again.
+    pub(super) fn note_node_supply(&mut self, before: Option<&Outage>, now: Option<&Outage>) {
+        let (was, is) = (before.and_then(certainly_dead), now.and_then(certainly_dead));
+        if was == is {
+            return;
+        }
+        let nodes = before.into_iter().chain(now).map(|outage| &outage.node);
+        let mut meters: Vec<MeterIx> = Vec::new();
+        for node in nodes.filter_map(|id| self.network.find_node(id.as_str())) {
+            let children = self.network.node(node).map(|node| node.children.clone());
+            for at in std::iter::once(node).chain(children.unwrap_or_default()) {
+                meters.extend(self.network.node(at).into_iter().flat_map(|node| &node.meters));
+            }
+        }
+        meters.sort_unstable();
+        meters.dedup();
+        let since = was.into_iter().chain(is).map(|span| span.from).min();
+        for meter in meters {
+            since
+                .into_iter()
+                .for_each(|since| self.queue_blank_days(meter, since));
+            if let Some(was) = was {
+                self.queue_days_of(meter, (was.from, was.to));
+            }
+        }
+    }
+}
+
+fn common(one: Span, other: Span) -> Span {
+    Span::new(one.from.max(other.from), one.to.min(other.to))
 }
 
 /// Marks the quarters of `span` that lie wholly in `dark`.

@@ -21,6 +21,7 @@ use crate::{
 
 mod estimate;
 mod event_map;
+mod planted;
 
 const MINUTE: i64 = 60_000_000;
 pub(crate) const POWER_FAILED: i32 = 101;

@@ -223,7 +223,8 @@ pub(crate) struct DueIndices(Vec<DueRow>);
 const CHANGED: &str = "interruptions or consumers changed";
 
 impl World {
-    /// The indices of a node in a month, of every basis; empty: nobody was interrupted in that month, or the node has no consumers.
+    /// The indices of a node in a month, of every basis; empty: nothing was heard of it in that month, or the node has no
+    /// consumers.
     #[must_use]
     pub fn indices(&self, node: NodeIx, month: Day) -> Vec<IndexRow> {
         let of_node = self.indices.months.get(&month).and_then(|nodes| nodes.get(&node));

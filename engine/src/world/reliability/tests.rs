@@ -83,6 +83,56 @@ fn indices_stand_at_every_level_and_by_feeder_only_what_the_feeder_did() {
 }
 
 #[test]
+fn a_month_without_interruption_is_one_of_zeros_where_somebody_was_heard() {
+    let mut town = Town::new();
+    // Only F1 is heard: of T3 on F2 nothing is known.
+    for name in ["T1-0", "T2-0"] {
+        let said = crate::rig::publish(&format!("M-{name}"), &[crate::rig::read(minute(0), 100)]);
+        town.log
+            .push(crate::rig::publish_record(crate::world::tests::NOW, &said));
+    }
+    town.apply().checkpoint();
+    let consumer = |town: &Town, node| town.indices(node, Basis::Consumer, MajorDays::Included);
+    for (node, consumers) in [("T1", 4), ("F1", 8), ("Z", 12), ("D", 12)] {
+        assert_eq!(
+            consumer(&town, node),
+            (consumers, Some(0.0), Some(0.0), 0),
+            "{node}"
+        );
+    }
+    let of = |town: &Town, node| {
+        let world = &town.process.world;
+        world
+            .indices(world.network.find_node(node).unwrap(), Day::parse(APRIL).unwrap())
+            .len()
+    };
+    assert_eq!((of(&town, "F1"), of(&town, "F2"), of(&town, "T3")), (4, 0, 0));
+    let rows = town.published(
+        &table::RELIABILITY_MONTHLY,
+        &["node_id", "basis", "med", "version", "asai"],
+    );
+    assert_eq!(rows.len(), 5 * 4, "{rows:?}");
+    assert!(
+        rows.contains(&"T2 consumer included 1 1.0".to_owned()),
+        "{rows:?}"
+    );
+    town.restart().checkpoint();
+    assert_eq!(
+        town.published(&table::RELIABILITY_MONTHLY, &["node_id"]).len(),
+        rows.len()
+    );
+
+    // What comes later is a version.
+    town.out("T1", 0, 60).apply().checkpoint();
+    assert_eq!(consumer(&town, "T1"), (4, Some(1.0), Some(60.0), 0));
+    let rows = town.published(
+        &table::RELIABILITY_MONTHLY,
+        &["node_id", "basis", "version", "saidi_minutes"],
+    );
+    assert!(rows.contains(&"T1 consumer 2 60.0".to_owned()), "{rows:?}");
+}
+
+#[test]
 fn late_evidence_restates_a_month() {
     let mut town = Town::new();
     town.draws(1..=40).out("T1", 0, 60).apply().checkpoint();

@@ -196,10 +196,18 @@ impl World {
             cells,
             registers: known.registers,
             dt_live: &dt_live,
+            dark: &[],
             balance: known.balance,
             gaps_due: known.gaps_due,
         };
         evaluate(&day, &mut bench.found);
+        // What is known of an outage can only take such away, so it is asked for where there is one.
+        if bench.found.iter().any(|found| found.rule.yields_to_outages()) {
+            let dark = self.interrupted_quarters(meter, &bench.both);
+            if !dark.is_empty() {
+                evaluate(&MeterDay { dark: &dark, ..day }, &mut bench.found);
+            }
+        }
         let is_consumer = day
             .last_context()
             .is_some_and(|context| matches!(context.role, MeterRole::Consumer | MeterRole::Generation));

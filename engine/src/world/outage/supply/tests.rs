@@ -11,7 +11,7 @@ use crate::{
         LONG_AGO, MIDNIGHT, MemoryStore, Process, QUARTER, connection, hierarchy, master_record, meter,
         publish, publish_record, quarter_end, read,
     },
-    vee::Method,
+    vee::{Method, Rule},
     verify::tests::assert_stands,
     world::{
         Settings,
@@ -216,4 +216,92 @@ fn an_open_load_switch_is_zero_until_it_is_closed_or_the_meter_counts() {
     assert_eq!(with(&[(602, 301)], 41..53), Vec::<i64>::new());
     // A closing alone says nothing of before.
     assert_eq!(with(&[(751, 302)], 41..53), Vec::<i64>::new());
+}
+
+/// Gaps of a meter that stand: number of the first quarter, intervals.
+fn gaps(process: &Process, id: &str) -> Vec<(i64, f64)> {
+    let meter = process.world.network.find_meter(id).unwrap();
+    let of_meter = process.world.exceptions().filter(|(of, _)| *of == meter);
+    let gaps = of_meter.filter(|(_, exception)| exception.rule == Rule::Gap);
+    let mut found: Vec<(i64, f64)> = gaps
+        .map(|(_, gap)| ((gap.quarter.end().0 - MIDNIGHT.0) / QUARTER, gap.value.unwrap()))
+        .collect();
+    found.sort_by_key(|(quarter, _)| *quarter);
+    found
+}
+
+#[test]
+fn of_a_hole_in_a_profile_only_what_no_outage_explains_is_a_gap() {
+    let explained = [(41, 1.0), (51, 2.0)];
+    let whole = run(&outage(), |_| false).0;
+    assert_eq!(gaps(&whole, "A"), explained);
+    let mut unexplained = outage();
+    unexplained.pop();
+    assert_eq!(gaps(&run(&unexplained, |_| false).0, "A"), [(41, 12.0)]);
+    // Whatever comes last, and whatever ends in between.
+    for first in 3..outage().len() {
+        let mut records = outage();
+        records[3..].rotate_left(first - 3);
+        for ends in [|_: usize| false, |_: usize| true] {
+            let (process, store) = run(&records, ends);
+            assert_eq!(gaps(&process, "A"), explained, "{first}");
+            assert_stands(&store).unwrap();
+        }
+    }
+    // A cut-off before it is told late: it was no outage, and the gap is one again.
+    let mut cut_off = outage();
+    cut_off.push(events("A", &[(601, 304)]));
+    for ends in [|_: usize| false, |_: usize| true] {
+        assert_eq!(gaps(&run(&cut_off, ends).0, "A"), [(41, 12.0)]);
+    }
+}
+
+#[test]
+fn the_gap_of_a_dts_own_meter_while_the_dt_is_dead_is_none() {
+    let mut records = network();
+    for id in ["A", "B", "MT1"] {
+        records.push(says_all_but(id, 41..53));
+    }
+    let silent = run(&records, |_| false).0;
+    assert_eq!(gaps(&silent, "MT1"), [(41, 12.0)]);
+    for id in ["A", "B", "MT1"] {
+        records.push(events(id, &[(602, 101), (751, 102)]));
+    }
+    for ends in [|_: usize| false, |_: usize| true] {
+        let process = run(&records, ends).0;
+        for id in ["A", "MT1"] {
+            assert_eq!(gaps(&process, id), [(41, 1.0), (51, 2.0)], "{id}");
+        }
+    }
+}
+
+/// A says zero all day, and B and the DT count: a fault of the meter, unless it is said that its supply had failed.
+#[test]
+fn a_day_of_zeros_is_none_while_the_consumer_is_interrupted() {
+    let long_zeros = |records: &[Vec<u8>], ends: fn(usize) -> bool| {
+        let (process, _) = run(records, ends);
+        let zeros = process
+            .world
+            .exceptions()
+            .filter(|(_, found)| found.rule == Rule::LongZero);
+        zeros.count()
+    };
+    let mut records = network();
+    let zeros: Vec<IntervalRead> = (1..=96).map(|quarter| read(quarter_end(quarter), 0)).collect();
+    records.push(publish_record(NOW, &publish("A", &zeros)));
+    records.push(says("A", 97..=100));
+    records.push(says_all_but("B", 0..0));
+    records.push(says_all_but("MT1", 0..0));
+    for ends in [|_: usize| false, |_: usize| true] {
+        assert_eq!(long_zeros(&records, ends), 1);
+    }
+    records.push(events("A", &[(30, 101), (1_420, 102)]));
+    for ends in [|_: usize| false, |_: usize| true] {
+        assert_eq!(long_zeros(&records, ends), 0);
+    }
+    // The load switch was opened before that, which is told later.
+    records.push(events("A", &[(20, 301)]));
+    for ends in [|_: usize| false, |_: usize| true] {
+        assert_eq!(long_zeros(&records, ends), 1);
+    }
 }

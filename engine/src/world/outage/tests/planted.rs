@@ -1,0 +1,456 @@
+//! Accuracy against the truth of the synthetic utility: what its meters say of outages of every reach, with words lost, late, told twice
+//! and by clocks that are off, with lost communication, open load switches and hours without supply at once, goes through log records
+//! into the picture; what stands is held against what was planted.
+
+use std::{collections::BTreeMap, ops::RangeInclusive};
+
+use gridtally_fleet::{
+    Feeder as OfFleet, Fleet, FleetConfig, Imperfections, MeterRef, Quarter as FleetQuarter, delivery,
+    flow::Reads,
+    outage::{Planted, PlantedOutage, Reach},
+};
+use gridtally_ingest::log::Position;
+use gridtally_schemas::IntervalRead;
+
+use super::*;
+use crate::{
+    outage::{FOREVER, Scope, Span},
+    rig::MIDNIGHT,
+};
+
+const SECOND: i64 = 1_000_000;
+const HOUR: i64 = 60 * MINUTE;
+const DAYS: i64 = 6;
+
+/// A planted fleet and what came of it.
+struct Detected {
+    fleet: Fleet,
+    planted: Vec<(OfFleet, Planted)>,
+    world: World,
+}
+
+fn span() -> Span {
+    Span::new(MIDNIGHT, MIDNIGHT.plus(DAYS * 24 * HOUR))
+}
+
+fn detect(seed: u64) -> Detected {
+    let fleet = Fleet::new(FleetConfig {
+        consumers_per_feeder: 200,
+        imperfections: Imperfections {
+            event_ppm: 0,
+            ..Imperfections::usual()
+        },
+        ..FleetConfig::new(seed, 2_400, MIDNIGHT)
+    })
+    .unwrap();
+    let planted: Vec<_> = fleet
+        .feeders()
+        .map(|feeder| {
+            let planted = feeder.plant_outages(span().from, span().to);
+            (feeder, planted)
+        })
+        .collect();
+    let mut detected = Detected {
+        fleet,
+        planted,
+        world: World::new(Settings::default()),
+    };
+    detected.learn();
+    detected.hear();
+    detected
+}
+
+impl Detected {
+    fn record(&mut self, bytes: &[u8]) {
+        let position = Position(self.world.applied().0 + 1);
+        self.world
+            .apply(position, bytes, &mut Publish::default())
+            .unwrap();
+    }
+
+    /// Master data and hours of supply.
+    fn learn(&mut self) {
+        let hours = self.planted.iter();
+        let hours = hours.flat_map(|(feeder, _)| feeder.supply_hours(span().from, span().to));
+        let hours = PlanRows::SupplyHours(hours.collect());
+        for rows in [
+            MasterRows::Nodes(self.fleet.nodes().collect()),
+            MasterRows::Meters(self.fleet.meters().collect()),
+            MasterRows::Connections(self.fleet.connections().collect()),
+        ] {
+            self.record(&master_record(MIDNIGHT, &rows));
+        }
+        let mut bytes = Vec::new();
+        record::encode_plan_rows(MIDNIGHT, "file:hours.csv", &hours, &mut bytes).unwrap();
+        self.record(&bytes);
+    }
+
+    /// Everything that is sent, when it is sent; looked at once a day.
+    fn hear(&mut self) {
+        let (first, last) = (
+            FleetQuarter::containing(span().from),
+            FleetQuarter::containing(span().to),
+        );
+        let of = self.fleet.config().imperfections;
+        let planted = std::mem::take(&mut self.planted);
+        for (feeder, planted) in &planted {
+            let mut due: BTreeMap<FleetQuarter, Vec<(MeterRef, Word)>> = BTreeMap::new();
+            for meter in feeder.meters() {
+                for sent in planted.events(meter) {
+                    let at = FleetQuarter::containing(sent.sent_at);
+                    due.entry(at)
+                        .or_default()
+                        .push((meter.meter, Word::Event(sent.event)));
+                }
+            }
+            let mut reads = Reads::default();
+            for quarter in (first.0 + 1..=last.0).map(FleetQuarter) {
+                reads.compute(feeder, &self.fleet.config().zone, quarter);
+                for (meter, read) in reads.iter(feeder) {
+                    let Some((read, sent)) = planted.alter(meter, read) else {
+                        continue;
+                    };
+                    for sending in delivery::sendings(&of, meter, quarter).into_iter().flatten() {
+                        let version = delivery::version(meter, read, sending.said);
+                        let at = sending.due.max(sent);
+                        due.entry(at)
+                            .or_default()
+                            .push((meter.meter, Word::Read(version)));
+                    }
+                }
+                if let Some(words) = due.remove(&quarter) {
+                    self.say(quarter, &words);
+                }
+                if quarter.0 % 96 == 0 {
+                    self.look(quarter.end());
+                }
+            }
+            for (quarter, words) in due {
+                self.say(quarter, &words);
+            }
+        }
+        self.planted = planted;
+        self.look(span().to.plus(5 * 24 * HOUR));
+    }
+
+    fn say(&mut self, quarter: FleetQuarter, words: &[(MeterRef, Word)]) {
+        let mut said = Publish::default();
+        for (meter, word) in words {
+            said.begin_meter(meter.id().unwrap().as_str()).unwrap();
+            match word {
+                Word::Event(event) => said.push_event(*event),
+                Word::Read(read) => said.push_read(*read),
+            }
+        }
+        let bytes = publish_record(quarter.end().plus(MINUTE), &said);
+        self.record(&bytes);
+        // Rows for the tables, which nobody writes here.
+        self.world.outbox = Default::default();
+    }
+
+    fn look(&mut self, now: UtcMicros) {
+        while self.world.look_for_outages(now, 100).more {}
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Word {
+    Event(PowerEvent),
+    Read(IntervalRead),
+}
+
+/// A consumer as it really was.
+struct TrueConsumer {
+    id: String,
+    /// When it was interrupted, as OUT-1 counts.
+    interrupted: Vec<Span>,
+    /// When it had no supply for whatever reason, and why that is no interruption.
+    excluded: Vec<(Span, &'static str)>,
+}
+
+fn consumers(detected: &Detected) -> Vec<TrueConsumer> {
+    let mut found = Vec::new();
+    for (feeder, planted) in &detected.planted {
+        let dts: Vec<String> = (0..feeder.dt_count()).map(|dt| feeder.dt_id(dt)).collect();
+        let undue: Vec<Vec<Span>> = (0..dts.len()).map(|dt| undue(feeder, dt)).collect();
+        for row in feeder.connections() {
+            let dt = dts.iter().position(|id| id == row.node_id.as_str());
+            let slot = row.meter_id.as_ref().and_then(|id| MeterRef::parse(id.as_str()));
+            let slot = slot.map(|meter| meter.slot);
+            let stretch = |of: gridtally_fleet::outage::Stretch| Span::new(of.from, of.to);
+            let mut excluded: Vec<(Span, &'static str)> = Vec::new();
+            let own = planted.switched_off.iter().filter(|off| Some(off.slot) == slot);
+            excluded.extend(own.map(|off| {
+                (
+                    stretch(off.during),
+                    if off.is_prepaid { "prepaid" } else { "by hand" },
+                )
+            }));
+            excluded.extend(
+                dt.into_iter()
+                    .flat_map(|dt| undue[dt].iter().map(|span| (*span, "hours"))),
+            );
+            excluded.sort();
+            let holes: Vec<Span> = excluded.iter().map(|(span, _)| *span).collect();
+            let interrupted = planted
+                .out(dt, slot)
+                .flat_map(|out| stretch(out).without(&holes))
+                .collect();
+            let silent = planted.silences.iter().filter(|silence| Some(silence.dt) == dt);
+            excluded.extend(silent.map(|silence| (stretch(silence.during), "communication")));
+            found.push(TrueConsumer {
+                id: row.consumer_id.as_str().to_owned(),
+                interrupted,
+                excluded,
+            });
+        }
+    }
+    found
+}
+
+/// When no supply is due at a DT.
+fn undue(feeder: &OfFleet, dt: usize) -> Vec<Span> {
+    let mut spans: Vec<Span> = Vec::new();
+    let quarters: RangeInclusive<i64> =
+        FleetQuarter::containing(span().from).0 - 95..=FleetQuarter::containing(span().to).0 + 96;
+    for quarter in quarters
+        .map(FleetQuarter)
+        .filter(|quarter| !feeder.has_supply_due(dt, *quarter))
+    {
+        let one = Span::new(quarter.plus(-1).end(), quarter.end());
+        match spans.last_mut() {
+            Some(last) if last.to == one.from => last.to = one.to,
+            _ => spans.push(one),
+        }
+    }
+    spans
+}
+
+/// How much of a kind was planted, found and claimed.
+#[derive(Debug, Default)]
+struct Kind {
+    planted: usize,
+    found: usize,
+    claimed: usize,
+    wrong: usize,
+    /// Of those found, seconds.
+    start_errors: Vec<i64>,
+    end_errors: Vec<i64>,
+}
+
+impl Kind {
+    fn line(&self, name: &str) -> String {
+        let percent = |part: usize, of: usize| 100.0 * part as f64 / of.max(1) as f64;
+        let quantiles = |errors: &[i64]| {
+            let mut errors = errors.to_vec();
+            errors.sort_unstable();
+            let at = |percent: usize| {
+                errors
+                    .get(errors.len().saturating_sub(1) * percent / 100)
+                    .copied()
+                    .unwrap_or(0)
+            };
+            format!("median {} s, 95 % {} s, most {} s", at(50), at(95), at(100))
+        };
+        format!(
+            "{name}: {} planted, recall {:.2} %, {} claimed, precision {:.2} %; begin off by {}; end off by {}",
+            self.planted,
+            percent(self.found, self.planted),
+            self.claimed,
+            percent(self.claimed - self.wrong, self.claimed),
+            quantiles(&self.start_errors),
+            quantiles(&self.end_errors),
+        )
+    }
+}
+
+#[derive(Debug, Default)]
+struct Score {
+    dt: Kind,
+    feeder: Kind,
+    true_micros: i64,
+    told_micros: i64,
+    /// Interruptions of time that OUT-1 excludes, and those of which nothing is true at all.
+    excluded_told: Vec<String>,
+    baseless: Vec<String>,
+    lines: Vec<String>,
+}
+
+fn apart(one: UtcMicros, other: UtcMicros) -> i64 {
+    (one.0 - other.0).abs() / SECOND
+}
+
+/// Whether a claim and a truth are one: at one node, with more than half of both in common, or both within two minutes.
+fn is_one(outage: &Outage, node: &str, truth: &PlantedOutage) -> bool {
+    let (from, to) = (truth.out.from, truth.out.to);
+    let told = outage.evidence.restored.map_or(FOREVER, |restored| restored.at);
+    let told = Span::new(outage.evidence.failed.at, told);
+    let common = told.to.min(to).0 - told.from.max(from).0;
+    let near = apart(told.from, from) <= 120 && apart(told.to, to) <= 120;
+    outage.node.as_str() == node && (near || common * 2 > told.micros().max(to.0 - from.0))
+}
+
+fn score(detected: &Detected, score: &mut Score) {
+    let outages: Vec<Outage> = detected.world.outages().map(|view| view.outage).collect();
+    for (scope, kind) in [(Scope::Dt, &mut score.dt), (Scope::Feeder, &mut score.feeder)] {
+        let claims: Vec<&Outage> = outages.iter().filter(|outage| outage.scope == scope).collect();
+        let mut matched = vec![false; claims.len()];
+        for (feeder, planted) in &detected.planted {
+            for truth in &planted.outages {
+                let node = match truth.reach {
+                    Reach::Dt(dt) if scope == Scope::Dt => feeder.dt_id(dt),
+                    Reach::Feeder if scope == Scope::Feeder => feeder.id(),
+                    _ => continue,
+                };
+                kind.planted += 1;
+                let Some(at) = claims.iter().position(|outage| is_one(outage, &node, truth)) else {
+                    score.lines.push(format!(
+                        "MISSED {node} {} to {}: {:?}",
+                        truth.out.from,
+                        truth.out.to,
+                        near_by(&outages, &node, truth)
+                    ));
+                    continue;
+                };
+                matched[at] = true;
+                kind.found += 1;
+                let evidence = &claims[at].evidence;
+                kind.start_errors.push(apart(evidence.failed.at, truth.out.from));
+                kind.end_errors
+                    .extend(evidence.restored.map(|end| apart(end.at, truth.out.to)));
+            }
+        }
+        kind.claimed += claims.len();
+        for (outage, _) in claims.iter().zip(&matched).filter(|(_, matched)| !**matched) {
+            kind.wrong += 1;
+            score.lines.push(format!(
+                "WRONG {} {} {:?} to {:?}, {} consumers",
+                outage.id,
+                outage.scope,
+                outage.evidence.failed,
+                outage.evidence.restored,
+                outage.consumers_affected
+            ));
+        }
+    }
+    score_consumers(detected, score);
+}
+
+fn near_by(outages: &[Outage], node: &str, truth: &PlantedOutage) -> Vec<String> {
+    let near = |outage: &&Outage| {
+        node.starts_with(outage.node.as_str()) && apart(outage.evidence.failed.at, truth.out.from) < 4 * 3600
+    };
+    outages
+        .iter()
+        .filter(near)
+        .map(|outage| {
+            format!(
+                "{} {:?} {:?} {}",
+                outage.id,
+                outage.evidence.failed.at.to_string(),
+                outage.evidence.restored.map(|at| at.at.to_string()),
+                outage.consumers_affected
+            )
+        })
+        .collect()
+}
+
+fn score_consumers(detected: &Detected, score: &mut Score) {
+    for truth in consumers(detected) {
+        let id = ConsumerId::parse(&truth.id).unwrap();
+        let told: Vec<&Interruption> = detected
+            .world
+            .interruptions_of_consumer(&id)
+            .filter(|one| one.excluded_because.is_none() && one.counted_micros != Some(0))
+            .collect();
+        let true_micros: i64 = truth.interrupted.iter().map(|span| span.micros()).sum();
+        let told_micros: i64 = told.iter().map(|one| one.counted_micros.unwrap_or(0)).sum();
+        score.true_micros += true_micros;
+        score.told_micros += told_micros;
+        if (true_micros - told_micros).abs() > 20 * MINUTE {
+            score.lines.push(format!(
+                "MINUTES {} true {} told {}",
+                truth.id,
+                true_micros / MINUTE,
+                told_micros / MINUTE
+            ));
+            for one in &truth.interrupted {
+                score.lines.push(format!("    true {} to {}", one.from, one.to));
+            }
+            for one in &told {
+                score.lines.push(format!(
+                    "    told {} to {:?} {} {:?}",
+                    one.started_at,
+                    one.ended_at.map(|at| at.to_string()),
+                    one.outage,
+                    one.evidence
+                ));
+            }
+        }
+        for one in told {
+            let own = Span::new(one.started_at, one.ended_at.unwrap_or(FOREVER));
+            // Clocks are off by twenty minutes at most, and a block is half an hour.
+            let wide = |span: &Span| Span::new(span.from.plus(-50 * MINUTE), span.to.plus(50 * MINUTE));
+            if truth.interrupted.iter().any(|span| wide(span).overlaps(own)) {
+                continue;
+            }
+            let why = truth.excluded.iter().filter(|(span, _)| wide(span).overlaps(own));
+            let why: Vec<&str> = why.map(|(_, why)| *why).collect();
+            let line = format!("{} {own:?} {:?} {} {:?}", truth.id, why, one.outage, one.evidence);
+            if why.is_empty() {
+                score.baseless.push(line);
+            } else {
+                score.excluded_told.push(line);
+            }
+        }
+    }
+}
+
+/// Time that OUT-1 excludes of which an interruption is told all the same, at most, of some 150 load switches that were opened and the hours
+/// without supply of 40 DTs in six days. It should be none: what is left are cut-offs of which a word is lost, at meters that measure behind
+/// their switch, with outages in between.
+const EXCLUDED_TOLD_MAX: usize = 40;
+
+/// DT and feeder outages with recall and precision of 99 % or more, and minutes of interruption within 1 %.
+#[test]
+fn planted_outages_are_found_and_nothing_else() {
+    let mut total = Score::default();
+    for seed in 1..=2 {
+        score(&detect(seed), &mut total);
+    }
+    let off = 100.0 * (total.told_micros - total.true_micros) as f64 / total.true_micros as f64;
+    println!("{}\n{}", total.dt.line("DT"), total.feeder.line("feeder"));
+    println!(
+        "minutes of interruption: {} true, {off:+.3} %",
+        total.true_micros / MINUTE
+    );
+    println!(
+        "told of excluded time: {}, baseless: {}",
+        total.excluded_told.len(),
+        total.baseless.len()
+    );
+    for line in total
+        .lines
+        .iter()
+        .chain(&total.excluded_told)
+        .chain(&total.baseless)
+    {
+        println!("{line}");
+    }
+    for (name, kind) in [("DT", &total.dt), ("feeder", &total.feeder)] {
+        assert!(kind.planted > 150, "{}", kind.line(name));
+        assert!(
+            kind.found * 100 >= kind.planted * 99,
+            "recall: {}",
+            kind.line(name)
+        );
+        assert!(kind.wrong * 100 <= kind.claimed, "precision: {}", kind.line(name));
+    }
+    assert!(off.abs() < 1.0, "minutes: {off:+.3} %");
+    assert!(
+        total.excluded_told.len() <= EXCLUDED_TOLD_MAX && total.baseless.is_empty(),
+        "OUT-1: {:?} {:?}",
+        total.excluded_told,
+        total.baseless
+    );
+}
