@@ -109,8 +109,8 @@ fn key_of(name: &str) -> (String, String) {
     let text = String::from_utf8(output.stdout).unwrap();
     let key = text
         .lines()
-        .find_map(|line| line.strip_prefix("# gtp_"))
-        .map(|digits| format!("gtp_{digits}"));
+        .find_map(|line| line.strip_prefix("# gridtally_"))
+        .map(|digits| format!("gridtally_{digits}"));
     (key.unwrap(), text)
 }
 
@@ -194,7 +194,7 @@ fn a_key_says_as_whom_a_gateway_may_publish_with_and_without_tls() {
         let foreign = running.answer(port, "ami/v1/meters/M2/reads", &of("M1", &key));
         assert_eq!(foreign.unwrap(), "135");
         for (user, password) in [
-            ("M1", "gtp_0"),
+            ("M1", "gridtally_0"),
             ("M2", key.as_str()),
             ("M3", key.as_str()),
             ("", ""),
@@ -252,10 +252,9 @@ fn a_configuration_that_leaves_publishers_unasked_or_cannot_be_used_is_refused()
         assert!(said.contains(expected), "{expected} is not in {said}");
         output.status.code()
     };
-    let entry =
-        |name: &str, hash: &str| format!("[[mqtt.publishers]]\nname = {name:?}\nkey_sha256 = {hash:?}\n");
+    let entry = |name: &str, hash: &str| format!("[[mqtt.publishers]]\nname = {name:?}\nhash = {hash:?}\n");
     let (_, lines) = key_of("G7");
-    let hash = "0".repeat(64);
+    let hash = format!("sha256:{}", "0".repeat(64));
     let authority = place.authority.certificate.clone();
     let used = [
         ("", String::new(), "publishers: anybody may publish as anybody"),
@@ -284,7 +283,7 @@ fn a_configuration_that_leaves_publishers_unasked_or_cannot_be_used_is_refused()
         (
             String::new(),
             entry("G7", "12"),
-            "64 hexadecimal digits are needed, not 2",
+            "needed is sha256: and 64 hexadecimal digits",
         ),
         (
             String::new(),

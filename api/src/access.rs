@@ -37,14 +37,13 @@ use gridtally_schemas::{Clock, NodeId, UtcMicros};
 use crate::problem::{self, Problem};
 
 pub(crate) mod guard;
-mod key;
 mod oidc;
 pub(crate) mod reach;
 pub(crate) mod rights;
 mod role;
 mod session;
 
-pub use key::{KeyHash, NewKey};
+pub use gridtally_ingest::key::{KeyHash, NewKey};
 pub use oidc::{KeySource, OidcError, OidcSettings};
 pub use role::{Role, UnknownRole};
 

@@ -144,8 +144,8 @@ impl fmt::Debug for WebhookEntry {
 pub(crate) struct PublisherEntry {
     /// Id of the meter or gateway, which is its user name.
     pub(crate) name: String,
-    /// SHA-256 of its key, in hexadecimal digits, as `gridtally mqtt-key` prints it.
-    pub(crate) key_sha256: String,
+    /// SHA-256 of its key, as `gridtally mqtt-key` prints it.
+    pub(crate) hash: String,
 }
 
 /// Who may ask by PostgreSQL's protocol.

@@ -2,17 +2,17 @@
 
 #![expect(clippy::print_stdout, reason = "a command that answers on standard output")]
 
-use gridtally_ingest::publisher::{KeyHash, new_key};
+use gridtally_ingest::key::NewKey;
 
 use crate::exit::Failure;
 
 /// Makes a key for the meter or gateway `name`.
 pub(crate) fn run(name: &str) -> Result<(), Failure> {
-    let key = new_key().map_err(|source| Failure::work("the system gives no random bytes", source))?;
+    let key = NewKey::make().map_err(Failure::Found)?;
     println!("# the publisher's password, with {name} as its user name; it is shown this once:");
-    println!("# {key}");
+    println!("# {}", key.text());
     println!("[[mqtt.publishers]]");
-    println!("name = \"{name}\"");
-    println!("key_sha256 = \"{}\"", KeyHash::of(key.as_bytes()));
+    println!("name = {}", toml::Value::String(name.to_owned()));
+    println!("hash = \"{}\"", key.hash());
     Ok(())
 }

@@ -7,11 +7,13 @@
 //! - [`subscribe`]: the same publishes from an existing broker
 //! - [`files`]: CSV and Parquet files, row by row
 //! - [`log`]: where a record becomes durable, and what the engine reads
+//! - [`key`]: keys of publishers and callers, and what is kept of them
 //! - [`metrics`]: counts of all of it
 //! - [`tls`]: certificates and keys of what listens
 
 pub mod files;
 pub mod gate;
+pub mod key;
 pub mod log;
 pub mod metrics;
 pub mod mqtt;

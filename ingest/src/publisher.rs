@@ -2,14 +2,13 @@
 //!
 //! A publisher's name is the id of its meter or gateway, as in its topics. It is proved by a certificate of an authority that the
 //! endpoint trusts (the common name of its subject, or a DNS name of its alternative names), or by a key under that name as user
-//! name. Keys are random ([`new_key`]), 256 bits, so that a plain hash of them is kept: there is nothing to guess.
+//! name ([`crate::key`]).
 //!
 //! Where neither keys nor an authority are configured, nobody is asked, and anybody may publish as anybody.
 
 use std::{collections::HashMap, fmt};
 
 use gridtally_schemas::topic::Publisher;
-use ring::{digest, rand::SecureRandom};
 use x509_cert::{
     Certificate,
     der::{
@@ -20,74 +19,13 @@ use x509_cert::{
     ext::pkix::{SubjectAltName, name::GeneralName},
 };
 
+use crate::key::KeyHash;
+
 #[cfg(test)]
 mod tests;
 
 /// `id-at-commonName` (RFC 5280, appendix A.1).
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
-/// Bytes of a key.
-const KEY_BYTES: usize = 32;
-/// What every key begins with, so that one that leaked is known for what it is.
-const KEY_PREFIX: &str = "gtp_";
-
-/// What is kept of a publisher's key: its SHA-256.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct KeyHash([u8; 32]);
-
-impl fmt::Debug for KeyHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("KeyHash(…)")
-    }
-}
-
-impl KeyHash {
-    /// The hash of a key, as its bytes are sent.
-    #[must_use]
-    pub fn of(key: &[u8]) -> Self {
-        let mut hash = [0; 32];
-        for (to, from) in hash.iter_mut().zip(digest::digest(&digest::SHA256, key).as_ref()) {
-            *to = *from;
-        }
-        Self(hash)
-    }
-
-    /// Reads it as 64 hexadecimal digits.
-    ///
-    /// # Errors
-    /// Why it is none.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let mut hash = [0; 32];
-        let digits = text.as_bytes();
-        if digits.len() != 64 {
-            return Err(format!("64 hexadecimal digits are needed, not {}", digits.len()));
-        }
-        for (to, pair) in hash.iter_mut().zip(digits.chunks(2)) {
-            let pair = std::str::from_utf8(pair).ok();
-            *to = pair
-                .and_then(|pair| u8::from_str_radix(pair, 16).ok())
-                .ok_or("64 hexadecimal digits are needed")?;
-        }
-        Ok(Self(hash))
-    }
-}
-
-impl fmt::Display for KeyHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-/// A new key: 256 random bits.
-///
-/// # Errors
-/// The system gives no random bytes.
-pub fn new_key() -> Result<String, ring::error::Unspecified> {
-    let mut bytes = [0; KEY_BYTES];
-    ring::rand::SystemRandom::new().fill(&mut bytes)?;
-    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("{KEY_PREFIX}{digits}"))
-}
-
 /// Publishers with a key, and whether anybody else is let in.
 #[derive(Debug, Clone, Default)]
 pub struct Publishers {

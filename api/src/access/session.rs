@@ -12,7 +12,9 @@ use std::{
 use axum::http::{HeaderMap, HeaderValue, header};
 use gridtally_schemas::UtcMicros;
 
-use super::{Caller, KeyHash, key};
+use gridtally_ingest::key;
+
+use super::{Caller, KeyHash};
 
 /// The cookie's name.
 const COOKIE: &str = "gridtally_session";

@@ -3,8 +3,9 @@
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use gridtally_ingest::{
+    key::KeyHash,
     mqtt::MqttConfig,
-    publisher::{KeyHash, Publishers},
+    publisher::Publishers,
     tls::{ClientAuthority, Tls},
 };
 use gridtally_schemas::{GatewayId, MeterId};
@@ -55,11 +56,7 @@ fn publishers(config: &Config) -> Result<Publishers, ConfigError> {
                 "it is the id of no meter and no gateway: {error}"
             )));
         }
-        let hash = KeyHash::parse(&entry.key_sha256).map_err(|reason| {
-            refuse(format!(
-                "key_sha256: {reason}, as `gridtally mqtt-key` prints them"
-            ))
-        })?;
+        let hash = KeyHash::parse(&entry.hash).map_err(|reason| refuse(format!("hash: {reason}")))?;
         if !publishers.add(entry.name.clone(), hash) {
             return Err(refuse("it stands twice".to_owned()));
         }

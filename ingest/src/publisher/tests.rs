@@ -79,20 +79,3 @@ fn a_certificate_without_names_is_nobody() {
     let identity = Identity::Named(Box::default());
     assert!(!identity.is(&Publisher::Meter(MeterId::parse("M1").unwrap())));
 }
-
-#[test]
-fn keys_are_new_each_time_and_their_hash_is_read_as_it_is_written() {
-    let (one, other) = (new_key().unwrap(), new_key().unwrap());
-    assert_ne!(one, other);
-    assert_eq!(one.len(), KEY_PREFIX.len() + 2 * KEY_BYTES);
-    let hash = KeyHash::of(one.as_bytes());
-    assert_eq!(KeyHash::parse(&hash.to_string()), Ok(hash));
-    // SHA-256 of "abc": FIPS 180-2, appendix B.1.
-    assert_eq!(
-        KeyHash::of(b"abc").to_string(),
-        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    );
-    for wrong in ["", "12", &"g".repeat(64), &"é".repeat(32)] {
-        assert!(KeyHash::parse(wrong).is_err(), "{wrong}");
-    }
-}

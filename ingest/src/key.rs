@@ -1,11 +1,10 @@
-//! API keys, and what is kept of them.
+//! Keys by which programs and publishers are known, and what is kept of them.
 //!
 //! A key is 256 random bits, so nothing shortens a search for it: one SHA-256 is enough, and a slow hash, which passwords of people's making
-//! need, would only make every request slow. Whoever reads a configuration learns hashes, and no key.
+//! need, would only make every connection and request slow. Whoever reads a configuration learns hashes, and no key.
 
 use std::fmt;
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::{
     digest,
     rand::{SecureRandom, SystemRandom},
@@ -24,9 +23,9 @@ pub struct KeyHash([u8; HASH_BYTES]);
 impl KeyHash {
     /// Of a key.
     #[must_use]
-    pub fn of(key: &str) -> Self {
+    pub fn of(key: impl AsRef<[u8]>) -> Self {
         let mut bytes = [0; HASH_BYTES];
-        bytes.copy_from_slice(digest::digest(&digest::SHA256, key.as_bytes()).as_ref());
+        bytes.copy_from_slice(digest::digest(&digest::SHA256, key.as_ref()).as_ref());
         Self(bytes)
     }
 
@@ -35,8 +34,9 @@ impl KeyHash {
     /// # Errors
     /// Why it is none.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let form =
-            || format!("needed is {SCHEME} and 64 hexadecimal digits, as `gridtally access-key` prints it");
+        let form = || {
+            format!("needed is {SCHEME} and 64 hexadecimal digits, as the command prints it that makes keys")
+        };
         let digits = text.trim().strip_prefix(SCHEME).ok_or_else(form)?;
         let mut bytes = [0; HASH_BYTES];
         if digits.len() != 2 * HASH_BYTES || !digits.is_ascii() {
@@ -53,7 +53,7 @@ impl KeyHash {
 impl fmt::Display for KeyHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(SCHEME)?;
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hexadecimal(self.0))
     }
 }
 
@@ -95,10 +95,41 @@ impl NewKey {
 }
 
 /// 256 random bits as text.
-pub(super) fn random_text() -> Result<String, String> {
+///
+/// # Errors
+/// The system gives no random numbers.
+pub fn random_text() -> Result<String, String> {
     let mut bytes = [0_u8; HASH_BYTES];
     SystemRandom::new()
         .fill(&mut bytes)
         .map_err(|_| "the system gives no random numbers".to_owned())?;
-    Ok(URL_SAFE_NO_PAD.encode(bytes))
+    Ok(hexadecimal(bytes))
+}
+
+fn hexadecimal(bytes: [u8; HASH_BYTES]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_new_each_time_and_their_hash_is_read_as_it_is_written() {
+        let (one, other) = (NewKey::make().unwrap(), NewKey::make().unwrap());
+        assert_ne!(one.text(), other.text());
+        assert_eq!(one.text().len(), PREFIX.len() + 2 * HASH_BYTES);
+        assert_eq!(KeyHash::parse(&one.hash().to_string()), Ok(one.hash()));
+        // SHA-256 of "abc": FIPS 180-2, appendix B.1.
+        assert_eq!(
+            KeyHash::of("abc").to_string(),
+            "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+        for wrong in ["", "sha256:", "sha256:12", &"0".repeat(64)] {
+            assert!(KeyHash::parse(wrong).is_err(), "{wrong}");
+        }
+        for digit in ["g", "é"] {
+            assert!(KeyHash::parse(&format!("sha256:{}", digit.repeat(64))).is_err());
+        }
+    }
 }
