@@ -1,6 +1,8 @@
 -- Arrival of interval reads of each day of the month, of the nodes $depth levels below the report's node (0: itself).
 -- From: read_completeness. Source of the levels: AMISP model bidding document (DOMAIN section 3): 95 per cent within 8 h of the
 -- day's end, 98 per cent within 12 h.
+-- Gives: a row each node and day.
+-- Source: house choice: whose report it is.
 SELECT
     scope.name AS node,
     scope.node_id,

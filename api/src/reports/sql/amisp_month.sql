@@ -1,6 +1,8 @@
 -- Arrival of interval reads of the report's node over the month, against each service level.
 -- From: read_completeness. Source of the levels: AMISP model bidding document (DOMAIN section 3): 95 per cent within 8 h of the
 -- day's end, 98 per cent within 12 h; for 24 h no level is set. A day meets a level when its own share does.
+-- Gives: a row each service level.
+-- Source: house choice: whose report it is.
 WITH reads AS (
     SELECT * FROM read_completeness_as_of($as_of)
     WHERE node_id = $node AND day BETWEEN $first_day AND $last_day AND expected > 0

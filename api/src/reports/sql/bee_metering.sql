@@ -1,5 +1,7 @@
 -- What is metered at the end of the quarter: feeders, DTs and consumers.
 -- From: nodes, meters and connections as they stood then. Boundary meters stand on no side.
+-- Gives: a row each of feeders, DTs and consumers.
+-- Source: DOMAIN section 8.
 , metered AS (
     SELECT DISTINCT node_id, role
     FROM meters_as_of($then, $as_of)

@@ -1,5 +1,7 @@
 -- Energy accounts of the report's node, by month and over the quarter.
 -- From: accounts (see above).
+-- Gives: a row each month, and one of the quarter.
+-- Source: DOMAIN section 8.
 SELECT
     month,
     input_kwh,

@@ -1,6 +1,7 @@
 -- Compensation of the period, by standard of performance.
 -- From: owed (see above); a reversal is negative, so that the sums are net.
 -- Source: Electricity (Rights of Consumers) Rules 2020, rule 13, and the regulation that the entries name.
+-- Gives: a row each regulation, clause and standard.
 SELECT
     owed.regulation,
     owed.clause,

@@ -4,6 +4,7 @@
 -- connected at all, and whether that is the end of the month: is_served); home (the feeder on which each consumer was connected last,
 -- up to the end of the period). Of several connections at one time the one of the lowest meter counts, as with interruptions and
 -- feeder revenue.
+-- Source: DOMAIN section 1: consumer indexing is effective-dated.
 months AS (
     SELECT
         month,

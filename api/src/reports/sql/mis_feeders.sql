@@ -1,6 +1,8 @@
 -- The ten feeders below the report's node with the most energy not billed in the month.
 -- From: accounts (see above); feeder_revenue_monthly (FRAMES: rupees by which the revenue billed stays below its target).
 -- A feeder whose input or bills are not known well enough has no place here.
+-- Gives: at most ten rows, the most energy first.
+-- Source: DOMAIN sections 7 and 8; ten: house choice.
 SELECT
     scope.name AS node,
     scope.node_id,

@@ -3,6 +3,8 @@
 -- owed (see above).
 -- Null: not known, or withheld below coverage. A month without interruptions has no row of indices and counts as zero where the node's
 -- meters owed reads at all.
+-- Gives: a line each figure: this month, the month before, the same month of last year.
+-- Source: DOMAIN sections 2, 5, 6 and 8; which figures: house choice.
 , losses AS (
     SELECT
         CAST(DATE_TRUNC('month', day) AS DATE) AS month,

@@ -1,6 +1,8 @@
 -- The nodes directly below the report's node, in the month.
 -- From: accounts (see above), node_balance_daily, reliability_monthly (consumer-based, major event days included), owed (see above).
 -- A month without interruptions has no row of indices and counts as zero where the node's meters owed reads at all.
+-- Gives: a row each node below.
+-- Source: DOMAIN sections 2, 5, 6 and 8; which figures: house choice.
 , losses AS (
     SELECT node_id, SUM(total_loss_wh) AS loss_wh, SUM(injected_where_known_wh) AS injected_wh
     FROM node_balance_daily_as_of($as_of)

@@ -3,6 +3,7 @@
 -- Gives: network (every node), scope (the report's node and all levels below it down to the feeders, with their depth), closure (each
 -- node of scope with each feeder or level below it, itself among them), feeder_of (each DT and feeder of the network with its feeder).
 -- A hierarchy has nine levels; 18 ends what a cycle of wrong rows would not.
+-- Source: DOMAIN section 1: the hierarchy.
 network AS (
     SELECT
         node_id,

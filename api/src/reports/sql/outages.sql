@@ -1,6 +1,8 @@
 -- Outages that began in the period, by class and scope.
 -- From: outages; those of the report's node and of what lies below it.
 -- Consumer-minutes and means are of outages that are over.
+-- Gives: a row each class and scope.
+-- Source: DOMAIN section 5.
 , here AS (
     SELECT node_id FROM scope
     UNION

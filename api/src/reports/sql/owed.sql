@@ -2,6 +2,7 @@
 -- From: compensation_entries, outages. The default of an outage belongs to the month in which the outage began, whenever the entry was
 -- made; every other default to the month in which its entry was made.
 -- Gives: owed; case_id names one consumer's one default.
+-- Source: DOMAIN section 6; that an outage's default belongs to its month: house choice.
 owed AS (
     SELECT
         home.feeder_id,

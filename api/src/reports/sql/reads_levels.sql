@@ -1,6 +1,8 @@
 -- Arrival of interval reads in the period, of the nodes directly below the report's node.
 -- From: read_completeness. Source of the levels: AMISP model bidding document (DOMAIN section 3): 95 per cent within 8 h of the
 -- day's end, 98 per cent within 12 h. A day meets a level when its own share does.
+-- Gives: a row each node below.
+-- Source: house choice: whose report it is.
 SELECT
     scope.name AS node,
     scope.node_id,

@@ -1,5 +1,7 @@
 -- The parts of the feeder-based return: each feeder that was out in the quarter, with A_i N_i, B_i N_i, C_i N_i.
 -- From: indices (see above), basis feeder. Feeders that were not out have nothing to add and are left out.
+-- Gives: a row each feeder, the longest out first.
+-- Source: DOMAIN section 5.
 SELECT
     scope.name AS node,
     scope.node_id,

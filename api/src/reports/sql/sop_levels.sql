@@ -1,5 +1,7 @@
 -- Reliability of the nodes directly below the report's node, over the quarter.
 -- From: indices (see above).
+-- Gives: a row each node below.
+-- Source: DOMAIN section 5.
 SELECT
     scope.name AS node,
     scope.node_id,

@@ -1,5 +1,7 @@
 -- Reliability of the report's node, by month and over the quarter.
 -- From: indices (see above).
+-- Gives: a row each month, and one of the quarter.
+-- Source: DOMAIN section 5.
 SELECT
     indices.month,
     indices.consumers,

@@ -1,5 +1,7 @@
 -- The node of a report and the nodes above it, nearest first; without a node, those that have none above.
 -- From: nodes, as they stood at the end of the period ($then), as it was known at $as_of.
+-- Gives: the node, and those above it by height.
+-- Source: house choice: whose report it is.
 WITH RECURSIVE
 network AS (
     SELECT node_id, kind, parent_id, COALESCE(NULLIF(name, ''), node_id) AS name

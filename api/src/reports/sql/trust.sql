@@ -1,6 +1,8 @@
 -- How far the figures of a report can be trusted: what should be there, and what is.
 -- From: node_balance_daily of the feeders and read_completeness of the node, in the period; connections and billing of its months.
 -- A feeder's day is known by the share of its intervals whose input and loss are known; a day without any balance counts as not known.
+-- Gives: a line each of what is expected and what of it is known.
+-- Source: DOMAIN section 2: a figure without its coverage is worthless.
 , feeder_days AS (
     SELECT
         COUNT(*) AS with_balance,
