@@ -325,7 +325,6 @@ fn seen_from_dt(rules: &Rules, mut own: Vec<Cover>, of_feeder: &[Cover]) -> Vec<
         let failed_at = period.failed.at;
         period.restored = period.restored.map(|restored| restored.not_before(failed_at));
     }
-    taken.sort_unstable();
     let unseen = of_feeder
         .iter()
         .enumerate()
@@ -338,13 +337,6 @@ fn seen_from_dt(rules: &Rules, mut own: Vec<Cover>, of_feeder: &[Cover]) -> Vec<
 
 /// The dead time of the feeder that one of a DT began with: in it, or, where nobody knows when the DT failed, as late as its bounds allow.
 fn began_with<'a>(rules: &Rules, dt: &Period, of_feeder: &'a [Cover]) -> Option<(usize, &'a Cover)> {
-    let wrong_clock = of_feeder
-        .iter()
-        .enumerate()
-        .find(|(_, feeder)| is_by_wrong_clock(rules, dt, &feeder.period));
-    if wrong_clock.is_some() {
-        return wrong_clock;
-    }
     let reach = |cover: &Cover| cover.period.span.from.plus(-rules.together_micros);
     let after = of_feeder.partition_point(|cover| reach(cover) <= dt.span.from);
     let last = after.checked_sub(1)?;
@@ -352,15 +344,6 @@ fn began_with<'a>(rules: &Rules, dt: &Period, of_feeder: &'a [Cover]) -> Option<
     let began_in = dt.span.from < feeder.period.span.to;
     let may_have = !dt.is_firm.0 && dt.not_before <= feeder.period.failed.at;
     (began_in || may_have).then_some((last, feeder))
-}
-
-/// Whether what only a DT's own meter tells is a dead time of the feeder by a clock that is off: as long as that, at about that time.
-fn is_by_wrong_clock(rules: &Rules, dt: &Period, feeder: &Period) -> bool {
-    let is_own = dt.failed.from == Source::DtMeter && dt.failed.is_exact() && !dt.is_vouched.0;
-    let differ = dt.span.micros().abs_diff(feeder.span.micros());
-    let is_over = dt.span.to != FOREVER && feeder.span.to != FOREVER;
-    let as_long = i64::try_from(differ).is_ok_and(|differ| differ <= rules.together_micros);
-    is_own && is_over && as_long && dt.span.overlaps(feeder.span)
 }
 
 /// Who hangs where, with their claimed spells: by DT, and last the whole feeder.

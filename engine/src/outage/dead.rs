@@ -31,7 +31,7 @@ pub(super) struct Period {
     /// It did not fail before this.
     pub(super) not_before: UtcMicros,
     /// Whether so many say exactly when it failed, and when it was back, that the node's own clock is judged by theirs.
-    pub(super) is_vouched: (bool, bool),
+    is_vouched: (bool, bool),
 }
 
 /// Who hangs on a node, and what each says.
