@@ -352,7 +352,7 @@ pub(crate) async fn of_node(
         let reach = Reach::of(world, &caller, now);
         let node = nodes::find_in(world, &reach, &id)?;
         let feeders = world.feeders_below_at(node, end).into_iter();
-        let seen = feeders.filter(|feeder| reach.node(*feeder));
+        let seen = feeders.filter(|(feeder, _)| reach.node(*feeder));
         Ok(seen.map(|feeder| standing_of(world, feeder, look)).collect())
     })?;
     let answer = NodeAccountability {
