@@ -111,9 +111,8 @@ impl Imported {
 )]
 pub(crate) async fn post(
     State(app): State<App>,
-    caller: Caller,
     Path(kind): Path<String>,
-    headers: HeaderMap,
+    (caller, headers): (Caller, HeaderMap),
     mut parameters: Parameters,
     body: Body,
 ) -> Result<Response, Problem> {

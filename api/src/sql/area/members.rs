@@ -255,10 +255,11 @@ impl Members {
         let (begins, ends) = (whole(batch, column)?, whole(batch, column + 1)?);
         let at = self.of.at;
         Ok((0..batch.num_rows()).map(move |row| {
-            let begin = begins
-                .is_valid(row)
-                .then(|| begins.value(row))
-                .unwrap_or(i64::MIN);
+            let begin = if begins.is_valid(row) {
+                begins.value(row)
+            } else {
+                i64::MIN
+            };
             let end = ends.is_valid(row).then(|| ends.value(row));
             Held::of(at, begin, end)
         }))
