@@ -128,12 +128,6 @@ impl Plan {
     }
 }
 
-/// Words with commas between them.
-fn list(text: &str) -> Vec<String> {
-    let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
-    words.map(str::to_owned).collect()
-}
-
 /// An address to listen on: beyond loopback only when the configuration says that this is meant.
 fn guarded(config: &Config, listen: &'static str, open: &'static str) -> Result<SocketAddr, ConfigError> {
     let address = config.listen(listen)?;
