@@ -136,6 +136,9 @@ fn a_column_named_after_a_unit_has_it() {
 /// Numbers with decimals that are of no unit: quotients, coordinates of none, and what a rule measures in its own.
 const PURE: &[&str] = &[
     "value",
+    "threshold",
+    "strength",
+    "weight",
     "multiplier",
     "saifi",
     "maifi",
