@@ -79,10 +79,10 @@ const RULES: &[(&str, Rule)] = &[
     ("service_requests", Stands("request_id", "consumer_id", Consumer)),
     ("claims", Stands("claim_id", "consumer_id", Consumer)),
     ("feeder_revenue_monthly", Names("feeder_id", Node)),
-    ("suspicions", Names("node_id", Node)),
+    ("suspicions", Stands("suspicion_id", "node_id", Node)),
     ("energy_accounting_monthly", Names("node_id", Node)),
     ("feeder_managers", Names("feeder_id", Node)),
-    ("feeder_actions", Names("feeder_id", Node)),
+    ("feeder_actions", Stands("action_id", "feeder_id", Node)),
     ("discom_accounts", Whole),
 ];
 

@@ -198,6 +198,8 @@ pub(crate) fn tables() -> Result<Vec<(String, SchemaRef)>> {
             tables.push((format!("{}{HISTORY}", schema.name), schema.arrow()));
         }
     }
+    let views = view::ALL.iter().map(|view| view.schema);
+    tables.extend(views.map(|schema| (schema.name.to_owned(), schema.arrow())));
     Ok(tables)
 }
 
