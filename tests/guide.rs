@@ -43,6 +43,7 @@ const TOOLS: &[(&str, Where)] = &[
     ("psycopg", |product| product.pg.port().to_string()),
     ("sqlalchemy", |product| product.pg.port().to_string()),
     ("jdbc", |product| product.pg.port().to_string()),
+    ("adbc", |product| product.flight.port().to_string()),
     ("duckdb", tables),
     ("polars", tables),
 ];

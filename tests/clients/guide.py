@@ -77,6 +77,19 @@ def jdbc():
     connection.close()
 
 
+def adbc():
+    """Arrow Flight SQL."""
+    from adbc_driver_flightsql import dbapi
+
+    options = {"username": "auditor", "password": "any"}
+    with dbapi.connect(f"grpc://127.0.0.1:{where}", db_kwargs=options, autocommit=True) as connection:
+        for question in asked["questions"]:
+            with connection.cursor() as cursor:
+                cursor.execute(question)
+                columns = [column.to_pylist() for column in cursor.fetch_arrow_table().columns]
+            say(zip(*columns))
+
+
 def fences(language):
     """Blocks of the guide in a language."""
     return re.findall(rf"^```{language}\n(.*?)\n```$", asked["guide"], re.S | re.M)

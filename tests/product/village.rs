@@ -16,7 +16,7 @@ pub const STEPS: [(&str, &str); 4] = [
 ];
 
 /// Files of a step, each after those that it needs.
-const KINDS: [&str; 12] = [
+const KINDS: [&str; 13] = [
     "nodes",
     "meters",
     "connections",
@@ -27,6 +27,7 @@ const KINDS: [&str; 12] = [
     "events",
     "billing",
     "discom_accounts",
+    "feeder_managers",
     "service_requests",
     "claims",
 ];
@@ -56,7 +57,11 @@ pub fn product() -> (tempfile::TempDir, Product) {
         product.wait_applied();
         match step {
             "1" => crew_says(&product),
-            "3" => billing_acknowledges(&product),
+            "3" => {
+                billing_acknowledges(&product);
+                manager_says(&product, "open");
+            }
+            "4" => manager_says(&product, "done"),
             _ => {}
         }
         product.wait_applied();
@@ -92,6 +97,18 @@ fn crew_says(product: &Product) {
         assert!(begin.elapsed() < PATIENCE, "nothing is due");
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
+}
+
+/// The feeder's manager says where April's deviation comes from, or that it is mended.
+fn manager_says(product: &Product, status: &str) {
+    let known = product.get("/api/v1/feeders/F1/accountability");
+    let mut said = json!({ "person": "S. Rao", "month": "2026-04-01", "cause": "a hook on Temple Road", "status": status });
+    if let Some(id) = known["actions"][0]["action_id"].as_str() {
+        said["action_id"] = json!(id);
+    }
+    let path = "/api/v1/feeders/F1/actions";
+    let (status, answer) = product.post(path, "application/json", said.to_string().as_bytes());
+    assert_eq!(status, 200, "{answer}");
 }
 
 /// The entries that billing has still to take, in the feed's order.
