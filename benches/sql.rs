@@ -26,14 +26,12 @@
 #[path = "sql/hostile.rs"]
 mod hostile;
 #[path = "e2e/load.rs"]
-#[allow(dead_code, reason = "the load of another bench, of which a part is used")]
 mod load;
 #[path = "../tests/product/mod.rs"]
 mod product;
 mod rounds;
 mod utility;
 #[path = "e2e/watch.rs"]
-#[allow(dead_code, reason = "the watchers of another bench, of which a part is used")]
 mod watch;
 
 use std::{

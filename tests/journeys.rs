@@ -343,6 +343,13 @@ fn a_balance_is_shown_as_it_stood_at_an_instant_at_which_it_was_another() {
     assert_eq!(flow(&mut browser)[1], kwh(&now["delivered_wh"]));
 }
 
+/// Asks in the console.
+fn ask(browser: &mut Browser, query: &str) {
+    browser.value("(() => { const box = document.querySelector('#query'); box.focus(); box.select(); })()");
+    browser.type_in(query);
+    browser.key("Control+Enter");
+}
+
 #[test]
 fn sql_gives_an_example_a_table_a_chart_and_csv() {
     let folder = tempfile::tempdir().unwrap();
@@ -353,8 +360,14 @@ fn sql_gives_an_example_a_table_a_chart_and_csv() {
     let server = product.url("");
     browser.go(&format!("{server}/#view=sql"));
     browser.until("document.querySelectorAll('.schema details').length > 10");
-    // A list that opens is drawn outside the page: the choice is made for it.
-    browser.value("(() => { const list = document.querySelector('#sql select'); list.selectedIndex = 1; list.dispatchEvent(new Event('change', { bubbles: true })); })()");
+    // A question of the guide; a list that opens is drawn outside the page, so the choice is made for it.
+    browser.value("(() => { const list = document.querySelector('#sql select'); list.selectedIndex = 2; list.dispatchEvent(new Event('change', { bubbles: true })); })()");
+    browser.until("!!document.querySelector('#answer thead')");
+    assert!(browser.text("#answer thead").contains("node_id"));
+    ask(
+        &mut browser,
+        "SELECT interval_end, loss_pct, coverage_pct FROM feeder_balance WHERE loss_pct IS NOT NULL ORDER BY interval_end",
+    );
     browser.until("document.querySelectorAll('#answer tbody tr').length > 100");
     assert!(browser.text("#answer thead").contains("loss_pct"));
     browser.shot("sql-table");
@@ -384,9 +397,7 @@ fn sql_gives_an_example_a_table_a_chart_and_csv() {
     // A comment of the schema browser, and an error that says what to do.
     browser.click(".schema details:first-of-type summary");
     browser.until("document.querySelector('.schema details[open] li p').innerText.length > 5");
-    browser.value("(() => { const box = document.querySelector('#query'); box.focus(); box.select(); })()");
-    browser.type_in("SELECT nothing FROM nowhere");
-    browser.key("Control+Enter");
+    ask(&mut browser, "SELECT nothing FROM nowhere");
     browser.until_says(".notice.failed", "nowhere");
     browser.is_accessible();
 }

@@ -107,11 +107,11 @@ fn publish(product: &Product, frames: &Frames) {
 fn measure(product: &Product, frames: &Frames, people: usize) -> Run {
     let (over, asked) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
-        for person in 0..people {
+        for query in HOSTILE.iter().take(people) {
             let (over, asked) = (&over, &asked);
             scope.spawn(move || {
                 while !over.load(Ordering::Relaxed) {
-                    ask(product, HOSTILE[person]);
+                    ask(product, query);
                     asked.fetch_add(1, Ordering::Relaxed);
                 }
             });

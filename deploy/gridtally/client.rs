@@ -12,7 +12,7 @@ use reqwest::{Body, RequestBuilder, Response, header};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use crate::exit::{self, Failure};
+use crate::exit::Failure;
 
 /// What is read of a body at a time, bytes.
 const PIECE_BYTES: usize = 256 << 10;
@@ -194,5 +194,5 @@ impl Answer {
 }
 
 fn broke_off(source: reqwest::Error) -> Failure {
-    Failure::Found(format!("the answer broke off: {}", exit::chain(&source)))
+    Failure::work("the answer broke off", source)
 }

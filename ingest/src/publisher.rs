@@ -165,9 +165,11 @@ pub(crate) fn names_of(certificate: &[u8]) -> Box<[Box<str>]> {
         let Ok(alternative) = SubjectAltName::from_der(extension.extn_value.as_bytes()) else {
             continue;
         };
-        names.extend(alternative.0.iter().filter_map(|name| match name {
-            GeneralName::DnsName(name) => Some(Box::from(name.as_str())),
-            _ => None,
+        names.extend(alternative.0.iter().filter_map(|name| {
+            let GeneralName::DnsName(name) = name else {
+                return None;
+            };
+            Some(Box::from(name.as_str()))
         }));
     }
     names.into()

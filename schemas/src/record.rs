@@ -442,10 +442,10 @@ pub fn publish_with_events(bytes: &[u8]) -> Result<Option<(UtcMicros, &[u8])>, R
         return Ok(None);
     }
     let record = decode(bytes)?;
-    Ok(match record.body {
-        Body::Publish(protobuf) if wire::has_events(protobuf) => Some((record.recorded_at, protobuf)),
-        _ => None,
-    })
+    let Body::Publish(protobuf) = record.body else {
+        return Ok(None);
+    };
+    Ok(wire::has_events(protobuf).then_some((record.recorded_at, protobuf)))
 }
 
 /// Reads the publish of a publish record into `publish`.

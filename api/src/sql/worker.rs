@@ -256,7 +256,8 @@ fn context(request: &Request, threads: usize) -> Result<SessionContext, DataFusi
     );
     let reader = Tables::open_read_only(&request.tables_root)
         .map_err(|error| DataFusionError::External(Box::new(error)))?;
-    let rules = std::iter::once(Arc::new(zoned::CivilTimes) as Arc<dyn AnalyzerRule + Send + Sync>);
+    let civil: Arc<dyn AnalyzerRule + Send + Sync> = Arc::new(zoned::CivilTimes);
+    let rules = std::iter::once(civil);
     let state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)

@@ -23,6 +23,7 @@ use gridtally_ingest::{
     metrics::IngestMetrics,
     mqtt::{self, Entrances},
     subscribe,
+    tls::Tls,
 };
 use serde_json::Value;
 use tokio::{
@@ -165,15 +166,7 @@ impl Instance {
     pub(crate) async fn start(plan: Plan) -> Result<Self, Failure> {
         let core = Core::start(&plan).await?;
         let http_runtime = super::runtime_named("http")?;
-        let entrances = Entrances {
-            plain: bind(plan.mqtt.listen, "MQTT")?,
-            tls: match &plan.mqtt.tls {
-                Some((address, tls)) => {
-                    Some((bind(*address, "MQTT with TLS (mqtt.tls_listen)")?, tls.clone()))
-                }
-                None => None,
-            },
-        };
+        let entrances = entrances(&plan)?;
         let http_listener = {
             let _on = http_runtime.enter();
             bind(plan.http.listen, "HTTP")?
@@ -214,12 +207,7 @@ impl Instance {
             ended.map_err(|source| Failure::work("the API ended", source))
         });
         endpoints.write(&plan.data_dir)?;
-        if let Some(pg) = endpoints.pg {
-            tracing::info!(pg = %pg, access = pg_access, "SQL by PostgreSQL's protocol");
-        }
-        if let (Some(flight), Some(how)) = (endpoints.flight, flight_access) {
-            tracing::info!(flight = %flight, access = how.access, scheme = how.scheme, "SQL by Arrow Flight SQL");
-        }
+        announce(&endpoints, pg_access, flight_access);
         tracing::info!(mqtt = %endpoints.mqtt, http = %endpoints.http, data_dir = %plan.data_dir.display(), "ready");
         Ok(Self {
             core,
@@ -334,6 +322,28 @@ impl Instance {
                 })
             }
         }
+    }
+}
+
+/// Where meters come in.
+fn entrances(plan: &Plan) -> Result<Entrances, Failure> {
+    let with_tls = |(address, tls): &(SocketAddr, Tls)| -> Result<(TcpListener, Tls), Failure> {
+        let listener = bind(*address, "MQTT with TLS (mqtt.tls_listen)")?;
+        Ok((listener, tls.clone()))
+    };
+    Ok(Entrances {
+        plain: bind(plan.mqtt.listen, "MQTT")?,
+        tls: plan.mqtt.tls.as_ref().map(with_tls).transpose()?,
+    })
+}
+
+/// Says where SQL is spoken, and by whom.
+fn announce(endpoints: &Endpoints, pg_access: &str, flight_access: Option<flight::Spoken>) {
+    if let Some(pg) = endpoints.pg {
+        tracing::info!(pg = %pg, access = pg_access, "SQL by PostgreSQL's protocol");
+    }
+    if let (Some(flight), Some(how)) = (endpoints.flight, flight_access) {
+        tracing::info!(flight = %flight, access = how.access, scheme = how.scheme, "SQL by Arrow Flight SQL");
     }
 }
 

@@ -111,7 +111,7 @@ impl<'a> Told<'a> {
         // Nobody says that it lasted into the time in which supply is due again.
         if let Some(off) = self.undue_at(rules, start)
             && spell.end.is_none()
-            && spell.from_when_due(rules, Some(off.to)).is_none()
+            && spell.while_due(rules, Some(off.to)).is_none()
         {
             spell.end = Some(Moment::exact(off.to, Source::Announcement));
         }
@@ -128,7 +128,7 @@ impl<'a> Told<'a> {
     /// What of a spell tells of the network: one that begins while no supply is due counts from when it is, if it lasts so long.
     pub(super) fn due_part(&self, rules: &Rules, spell: &Spell) -> Option<Spell> {
         let due_from = self.undue_at(rules, spell.start.at).map(|off| off.to);
-        spell.from_when_due(rules, due_from)
+        spell.while_due(rules, due_from)
     }
 
     /// Whether one of its meters ever said anything.

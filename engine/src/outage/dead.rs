@@ -240,7 +240,7 @@ fn with_own_meter<E: Evidence>(
         for spell in spells(meter, stint.span).iter().filter(|spell| spell.claimed) {
             // What begins when nobody is due supply is switching.
             let due_from = members.due_from(rules, spell.start.latest);
-            let Some(spell) = &spell.from_when_due(rules, due_from) else {
+            let Some(spell) = &spell.while_due(rules, due_from) else {
                 continue;
             };
             let span = spell.span();

@@ -148,7 +148,7 @@ impl Spell {
 impl Spell {
     /// Its part from when supply is due again (`None`: it is due when the spell begins); `None`: it is over by then, as far as clocks and
     /// blocks tell.
-    pub(super) fn from_when_due(&self, rules: &Rules, due_from: Option<UtcMicros>) -> Option<Self> {
+    pub(super) fn while_due(&self, rules: &Rules, due_from: Option<UtcMicros>) -> Option<Self> {
         let Some(due_from) = due_from else {
             return Some(*self);
         };

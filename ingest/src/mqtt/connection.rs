@@ -210,9 +210,10 @@ where
 /// What a refused CONNECT counts as.
 fn refusal(reason: Reason) -> Tally {
     let mut tally = Tally::default();
-    match reason {
-        Reason::NotAuthorized | Reason::BadUserNameOrPassword => tally.connections_unauthorized = 1,
-        _ => tally.protocol_errors = 1,
+    if matches!(reason, Reason::NotAuthorized | Reason::BadUserNameOrPassword) {
+        tally.connections_unauthorized = 1;
+    } else {
+        tally.protocol_errors = 1;
     }
     tally
 }

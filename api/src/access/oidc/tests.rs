@@ -242,9 +242,8 @@ async fn keys_are_fetched_once_and_again_when_one_is_not_known_but_not_at_will()
     // What cannot be read takes nothing away.
     for broken in ["", "{}", r#"{"keys":[]}"#, &"x".repeat(KEYS_BYTES_MAX + 1)] {
         *served.lock().unwrap() = broken.to_owned();
-        let mut held = oidc.held.write().unwrap();
-        (held.tried_at, held.fetched_at) = (None, None);
-        drop(held);
+        oidc.held.write().unwrap().tried_at = None;
+        oidc.held.write().unwrap().fetched_at = None;
         assert!(known(new.token(&claims())).await);
     }
     assert_eq!(asked.load(Ordering::SeqCst), 6);

@@ -147,8 +147,8 @@ fn a_known_outage_is_no_gap() {
     check(&bed, &[]);
     // Half an hour of which one quarter is known to be dark may hold a value.
     bed.context.quarters = 2;
-    bed.cells = (0..96_usize)
-        .map(|at| (at % 2 == 1 && at != 21).then(|| value(200 + at as u32)))
+    bed.cells = (0..96_u32)
+        .map(|at| (at % 2 == 1 && at != 21).then(|| value(200 + at)))
         .collect();
     bed.before = bed.cells.clone();
     dark(&mut bed, 21..30);

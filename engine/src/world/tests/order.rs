@@ -133,7 +133,7 @@ fn any_order_repetition_and_splitting_ends_in_the_same_picture_and_the_same_curr
                 assert_written_once(store)?;
                 assert_children_sum_up(&process.world)?;
                 assert_tallies_sum_up(&process.world)?;
-                assert_accounting_sums_up(&store)?;
+                assert_accounting_sums_up(store)?;
                 assert_as_computed_at_once(&process.world)?;
             }
             Ok(())

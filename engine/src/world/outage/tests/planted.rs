@@ -2,6 +2,13 @@
 //! and by clocks that are off, with lost communication, open load switches and hours without supply at once, goes through log records
 //! into the picture; what stands is held against what was planted.
 
+#![expect(
+    clippy::as_conversions,
+    clippy::print_stdout,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that prints shares"
+)]
+
 use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use gridtally_fleet::{
