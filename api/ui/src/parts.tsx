@@ -4,7 +4,7 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 
 import type { Problem } from './api';
-import { kindName, lossText, NONE, percent, type Quantity, WORDS } from './format';
+import { kindName, lossText, monthText, NONE, percent, type Quantity, WORDS } from './format';
 import type { Attention, Figures } from './types';
 
 export function Glyph({ kind }: { kind: string | null }) {
@@ -101,6 +101,11 @@ export function Choice<T extends string>({ label, of, now, pick }: { label: stri
     </div>
   );
 }
+
+// One of some months, by its first day.
+export const MonthChoice = ({ now, of, pick }: { now: string; of: string[]; pick: (month: string) => void }) => (
+  <label class="month">Month <select onChange={(event) => pick(event.currentTarget.value)}>{of.map((month) => <option key={month} value={month} selected={month === now}>{monthText(month)}</option>)}</select></label>
+);
 
 export function Block({ title, aside, children, id, class: name }: { title: ComponentChildren; aside?: ComponentChildren; children: ComponentChildren; id?: string; class?: string }) {
   return (
