@@ -21,8 +21,10 @@
 
 mod product;
 
+use std::time::{Duration, Instant};
+
 use product::{
-    Product, accounts,
+    PATIENCE, Product, accounts,
     browser::{Browser, FIRST_ROW, SETTLED},
     suspects,
 };
@@ -37,6 +39,8 @@ fn at_every_size(browser: &mut Browser, server: &str, name: &str, address: &str)
         browser.go(&format!("{server}/#{address}"));
         browser.until(SETTLED);
         browser.shot(&format!("{name}-{width}-{scheme}"));
+        browser.value("document.querySelector('#subject > :last-child').scrollIntoView({ block: 'end' })");
+        browser.shot(&format!("{name}-{width}-{scheme}-end"));
         browser.is_sound(server);
         browser.is_accessible();
     }
@@ -226,14 +230,26 @@ fn an_auditor_sees_whom_to_look_at_and_why_and_that_it_proves_nothing() {
     }
     product.wait_applied();
     product.checkpoint();
+    let deadline = Instant::now() + PATIENCE;
+    let list = loop {
+        let list = product.get("/api/v1/nodes/D/audit/technical?month=2026-04");
+        let consumers = product.get("/api/v1/nodes/D/audit/commercial?month=2026-04");
+        if list["suspicious"] == 1 && consumers["suspicious"] == 3 {
+            break list;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "April is not judged: {list}, {consumers}\n{}",
+            product.errors()
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    };
     let Some(mut browser) = Browser::open() else {
         return;
     };
     let server = product.url("");
     browser.go(&format!("{server}/#view=audit"));
-    // April is judged within a second or two of being over; the page shows it when it is.
     browser.until_says("#subject .suspects", "T1");
-    let list = product.get("/api/v1/nodes/D/audit/technical?month=2026-04");
     let dt = &list["dts"][0];
     let shown = browser.text("#subject .suspects li[data-id=T1]");
     assert!(

@@ -52,6 +52,13 @@ export function useWidth<E extends HTMLElement>(first: number): [{ current: E | 
   return [box, wide];
 }
 
+// What the figures on the page are of: while others are asked for, still of what was asked before.
+export function useShown<T>(isOld: boolean, asked: T): T {
+  const shown = useRef(asked);
+  if (!isOld) shown.current = asked;
+  return shown.current;
+}
+
 // A value that changes in place; a changed one glows once.
 export function Value({ children, class: name }: { children: string; class?: string }) {
   const node = useRef<HTMLSpanElement>(null);

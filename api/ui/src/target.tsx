@@ -65,7 +65,7 @@ export function Against({ year, picked, pick }: { year: (Month | null)[]; picked
   const [width, high, left, bottom] = [Math.max(280, Math.min(1100 * tall, wide)), 232 * tall, 52 * tall, 22 * tall];
   const [from, to] = scale(year);
   const slot = (width - left) / 12;
-  const y = (value: number) => 10 + ((to - value) * (high - bottom - 14)) / (to - from);
+  const y = (value: number) => 14 * tall + ((to - value) * (high - bottom - 18 * tall)) / (to - from);
   const step = (to - from) / 4;
   const levels = Array.from({ length: 5 }, (_, at) => from + step * at);
   return (
@@ -94,7 +94,7 @@ export function Small({ year }: { year: (Month | null)[] }) {
   const [from, to] = scale(year);
   const y = (value: number) => 2 + ((to - value) * (high - 4)) / (to - from);
   return (
-    <svg class="against small" width={width} height={high} viewBox={`0 0 ${width} ${high}`} aria-hidden="true">
+    <svg class="against small" width={width * wall()} height={high * wall()} viewBox={`0 0 ${width} ${high}`} aria-hidden="true">
       {year.map((month, at) => month && (
         <g key={at} data-attention={toneOf(month.tri, month.ari)}>
           {month.tri != null && <path class="tri" d={`M${at * 9 + 1} ${y(month.tri).toFixed(1)}h7`} />}
