@@ -292,6 +292,12 @@ fn every_view_is_sound_and_accessible_in_light_and_dark_and_at_every_size() {
         ("dt", format!("node={dt}&range=24h")),
         ("revenue", "view=revenue".to_owned()),
         ("feeder-revenue", format!("view=revenue&node={feeder}")),
+        ("audit", "view=audit".to_owned()),
+        (
+            "audit-of-a-feeder",
+            format!("view=audit&list=consumers&node={feeder}"),
+        ),
+        ("reports", "view=reports".to_owned()),
         ("outages", "view=outages&status=any".to_owned()),
         ("outage", format!("view=outages&outage={outage}")),
         ("compensation", "view=compensation".to_owned()),

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "every test binary uses its own part of this")]
 
+pub mod accounts;
 pub mod broker;
 pub mod browser;
 pub mod certificate;
@@ -14,6 +15,7 @@ pub mod relay;
 pub mod report;
 pub mod secure;
 pub mod slt;
+pub mod suspects;
 pub mod town;
 pub mod village;
 pub mod wire;

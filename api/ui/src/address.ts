@@ -2,9 +2,9 @@
 
 import { useEffect, useState } from 'preact/hooks';
 
-export type View = 'network' | 'revenue' | 'outages' | 'compensation' | 'quality' | 'sql' | 'consumer';
+export type View = 'network' | 'revenue' | 'audit' | 'reports' | 'outages' | 'compensation' | 'quality' | 'sql' | 'consumer';
 export const VIEWS: [View, string][] = [
-  ['network', 'Energy'], ['revenue', 'Revenue'], ['outages', 'Outages'], ['compensation', 'Compensation'], ['quality', 'Data quality'], ['consumer', 'Consumers'], ['sql', 'SQL'],
+  ['network', 'Energy'], ['revenue', 'Revenue'], ['audit', 'Audit'], ['outages', 'Outages'], ['compensation', 'Compensation'], ['quality', 'Data quality'], ['consumer', 'Consumers'], ['reports', 'Reports'], ['sql', 'SQL'],
 ];
 
 type Changes = Record<string, string | null | undefined>;
@@ -40,9 +40,9 @@ export function to(view: View, changes: Changes = {}): string {
 // The node in the view where one is; what was chosen within the view falls away.
 export function atNode(node: string | null): string {
   const view = (read().get('view') ?? 'network') as View;
-  const keeps = view === 'network' || view === 'revenue' || view === 'outages' || view === 'compensation' || view === 'quality' ? view : 'network';
+  const keeps = view === 'consumer' || view === 'sql' ? 'network' : view;
   const kept: Changes = { node };
-  for (const key of ['range', 'below', 'status', 'rule', 'year']) kept[key] = read().get(key);
+  for (const key of ['range', 'below', 'status', 'rule', 'year', 'month', 'by', 'each', 'list', 'report', 'period']) kept[key] = read().get(key);
   return to(keeps, kept);
 }
 

@@ -5,6 +5,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import { href, useAddress, VIEWS, type View } from './address';
 import { useRefused } from './access';
 import { nodePath, useAsk } from './api';
+import { Audit } from './audit';
 import { Breadcrumb, Clock, Live, Search, Views, When } from './bar';
 import { Compensation } from './compensation';
 import { Consumer } from './consumer';
@@ -17,6 +18,7 @@ import { Evidence, Outages, OutageView, useOutage } from './outages';
 import { Overview } from './overview';
 import { Failed, Ghost, Notice } from './parts';
 import { DataQuality, QualityCard } from './quality';
+import { Reports } from './reports';
 import { Revenue } from './revenue';
 import { SignIn } from './signin';
 import { SqlConsole } from './sql';
@@ -88,7 +90,8 @@ function Page() {
           {isEmpty && hasScope ? <Empty /> : view === 'sql' ? <SqlConsole at={at} /> : view === 'consumer' ? <Consumer at={at} />
             : !facts ? <Ghost high={640} />
               : view === 'outages' ? at.get('outage') ? <OutageView asked={outage} /> : <Outages at={at} node={node} />
-                : view === 'revenue' ? asked.problem && !detail ? <Failed problem={asked.problem} again={asked.again} /> : <Revenue key={shown ?? ''} at={at} detail={detail} />
+                : view === 'revenue' || view === 'audit' || view === 'reports' ? asked.problem && !detail ? <Failed problem={asked.problem} again={asked.again} />
+                  : view === 'revenue' ? <Revenue key={shown ?? ''} at={at} detail={detail} /> : view === 'audit' ? <Audit at={at} detail={detail} /> : <Reports at={at} detail={detail} />
                 : view === 'compensation' ? <Compensation at={at} node={node} />
                   : view === 'quality' ? <DataQuality at={at} node={node} day={day} />
                     : asked.problem && !detail ? <Failed problem={asked.problem} again={asked.again} />

@@ -85,6 +85,13 @@ export function dayText(day: string): string {
   return `${WEEKDAYS[date.getUTCDay()]} ${date.getUTCDate()} ${MONTHS[date.getUTCMonth()]}`;
 }
 export const monthText = (day: string) => `${MONTHS[Number(day.slice(5, 7)) - 1]} ${day.slice(0, 4)}`;
+// "2 Apr 2026": a day that may be of any year.
+export const dateText = (day: string) => `${Number(day.slice(8, 10))} ${monthText(day)}`;
+// First days of the months before the one of a day, newest first.
+export function monthsBefore(day: string, number: number): string[] {
+  const now = Number(day.slice(0, 4)) * 12 + Number(day.slice(5, 7)) - 1;
+  return Array.from({ length: number }, (_, back) => now - 1 - back).map((month) => `${Math.floor(month / 12)}-${String((month % 12) + 1).padStart(2, '0')}-01`);
+}
 // "Thu 2 Apr 13:05".
 export const when = (at: Maybe<string>) => (at ? `${dayText(dayOf(at))} ${minuteText(at)}` : NONE);
 // As short as it can be: "13:05" today, "Wed 13:05" in the last days, else with the date.

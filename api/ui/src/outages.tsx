@@ -1,9 +1,10 @@
 // Outages: who is out, since when, until when? A list, open or past, and one outage closely.
 
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect } from 'preact/hooks';
 
 import { atNode, go, href, to } from './address';
-import { path, post, Problem, useAsk } from './api';
+import { path, useAsk } from './api';
+import { fields, given, useEntry } from './entry';
 import { brief, civil, count, dayPlus, exact, instantOf, lasting, many, minutesBetween, minuteText, percent, rupees, SCOPES, text, when, words } from './format';
 import { useFacts, useSummary } from './live';
 import { Block, Choice, Facts, Failed, Ghost, Glyph } from './parts';
@@ -135,22 +136,15 @@ function Steps({ outage }: { outage: OutageDetail }) {
 }
 
 function CauseForm({ outage, done }: { outage: OutageDetail; done: () => void }) {
-  const [state, setState] = useState<{ busy: boolean; said: string; problem: Problem | null }>({ busy: false, said: '', problem: null });
+  const entry = useEntry();
   if (outage.status === 'CANCELLED') return null;
-  const send = async (event: Event) => {
-    event.preventDefault();
-    const form = event.currentTarget as HTMLFormElement;
-    const value = (name: string) => String(new FormData(form).get(name) ?? '').trim();
+  const send = (event: Event) => {
+    const value = fields(event);
     const body = {
-      person: value('person'), ...(value('cause') ? { cause: value('cause') } : {}), ...(value('fault') ? { fault_type: value('fault') } : {}),
-      force_majeure: new FormData(form).has('majeure'), ...(value('etr') ? { etr: instantOf(value('etr')) } : {}),
+      ...given({ person: value('person'), cause: value('cause'), fault_type: value('fault'), etr: value('etr') && instantOf(value('etr')) }),
+      force_majeure: value('majeure') !== '',
     };
-    setState({ busy: true, said: '', problem: null });
-    try {
-      await post(path(`outages/${encodeURIComponent(outage.outage_id)}/cause`), body);
-      setState({ busy: false, said: 'Recorded. Compensation is computed again with it.', problem: null });
-      done();
-    } catch (error) { setState({ busy: false, said: '', problem: error instanceof Problem ? error : new Problem({ detail: String(error) }) }); }
+    void entry.send(path(`outages/${encodeURIComponent(outage.outage_id)}/cause`), body, 'Recorded. Compensation is computed again with it.', done);
   };
   return (
     <Block title="What the crew found" class="cause-entry">
@@ -161,9 +155,9 @@ function CauseForm({ outage, done }: { outage: OutageDetail; done: () => void })
         <label>Fault type <select name="fault" defaultValue={outage.fault_type ?? ''}>{FAULTS.map(([value, name]) => <option key={value} value={value} selected={value === (outage.fault_type ?? '')}>{name}</option>)}</select></label>
         <label>Back about <input name="etr" type="datetime-local" defaultValue={outage.etr && outage.etr_basis === 'crew' ? civil(outage.etr).slice(0, 16) : ''} /></label>
         <label class="check"><input name="majeure" type="checkbox" defaultChecked={outage.force_majeure} /> Force majeure: nothing is owed where the regulation exempts it</label>
-        <div class="send"><button type="submit" class="primary" disabled={state.busy}>Record</button> <span role="status">{state.said}</span></div>
+        <div class="send"><button type="submit" class="primary" disabled={entry.busy}>Record</button> <span role="status">{entry.said}</span></div>
       </form>
-      {state.problem && <Failed problem={state.problem} />}
+      {entry.problem && <Failed problem={entry.problem} />}
     </Block>
   );
 }

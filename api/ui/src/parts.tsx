@@ -4,7 +4,7 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 
 import type { Problem } from './api';
-import { kindName, lossText, NONE, percent, type Quantity, WORDS } from './format';
+import { kindName, lossText, monthText, NONE, percent, type Quantity, WORDS } from './format';
 import type { Attention, Figures } from './types';
 
 export function Glyph({ kind }: { kind: string | null }) {
@@ -50,6 +50,13 @@ export function useWidth<E extends HTMLElement>(first: number): [{ current: E | 
     return () => watch.disconnect();
   }, []);
   return [box, wide];
+}
+
+// What the figures on the page are of: while others are asked for, still of what was asked before.
+export function useShown<T>(isOld: boolean, asked: T): T {
+  const shown = useRef(asked);
+  if (!isOld) shown.current = asked;
+  return shown.current;
 }
 
 // A value that changes in place; a changed one glows once.
@@ -101,6 +108,11 @@ export function Choice<T extends string>({ label, of, now, pick }: { label: stri
     </div>
   );
 }
+
+// One of some months, by its first day.
+export const MonthChoice = ({ now, of, pick }: { now: string; of: string[]; pick: (month: string) => void }) => (
+  <label class="month">Month <select onChange={(event) => pick(event.currentTarget.value)}>{of.map((month) => <option key={month} value={month} selected={month === now}>{monthText(month)}</option>)}</select></label>
+);
 
 export function Block({ title, aside, children, id, class: name }: { title: ComponentChildren; aside?: ComponentChildren; children: ComponentChildren; id?: string; class?: string }) {
   return (
