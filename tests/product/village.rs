@@ -106,6 +106,9 @@ fn manager_says(product: &Product, status: &str) {
     if let Some(id) = known["actions"][0]["action_id"].as_str() {
         said["action_id"] = json!(id);
     }
+    if status == "done" {
+        said["done_on"] = json!("2026-05-08");
+    }
     let path = "/api/v1/feeders/F1/actions";
     let (status, answer) = product.post(path, "application/json", said.to_string().as_bytes());
     assert_eq!(status, 200, "{answer}");
