@@ -57,6 +57,15 @@ fn fill(browser: &mut Browser, form: &str, fields: &[(&str, &str)]) {
     }
 }
 
+/// What a person picks from a list of choices.
+fn choose(browser: &mut Browser, css: &str, value: &str) {
+    let pick = format!(
+        "(() => {{ const choice = document.querySelector({}); choice.value = '{value}'; choice.dispatchEvent(new Event('change', {{ bubbles: true }})); return choice.value; }})()",
+        json!(css)
+    );
+    assert_eq!(browser.value(&pick), json!(value), "{css}");
+}
+
 /// A day in a date field; how it is typed depends on the browser's language.
 fn set_day(browser: &mut Browser, css: &str, day: &str) {
     let set = format!(
@@ -99,10 +108,18 @@ fn a_manager_finds_the_worst_feeder_says_why_and_what_is_done_and_opens_the_repo
     // By what is missing of a unit, in March.
     browser.click("#ranking .choice button:last-child");
     browser.until_says("#ranking tbody tr:first-child", "₹ 0.16");
-    browser.value("(() => { const choice = document.querySelector('#ranking select'); choice.value = '2026-03-01'; choice.dispatchEvent(new Event('change', { bubbles: true })); })()");
+    choose(&mut browser, "#ranking [name=month]", "2026-03-01");
     browser.until_says("#ranking tbody tr:first-child", "₹ 3.81");
     browser.until("document.querySelectorAll('#ranking tbody tr').length === 1");
     browser.shot("ranking-of-march");
+
+    // Of zones: there is one, with one feeder known of two.
+    choose(&mut browser, "#level", "zone");
+    browser.until_says("#ranking tbody tr:first-child", "Z");
+    browser.until_says("#ranking thead", "Zone");
+    browser.is_accessible();
+    choose(&mut browser, "#level", "feeder");
+    browser.until_says("#ranking tbody tr:first-child", "F1");
 
     browser.click(FIRST_ROW);
     browser.until_says("#subject h1", "Revenue of F1");
@@ -154,7 +171,7 @@ fn a_manager_finds_the_worst_feeder_says_why_and_what_is_done_and_opens_the_repo
     browser.click("#actions .by button");
     browser.until("document.activeElement.name === 'person'");
     fill(&mut browser, "#actions form", &[("person", "S. Iyer")]);
-    browser.value("(() => { const choice = document.querySelector('#actions [name=status]'); choice.value = 'done'; choice.dispatchEvent(new Event('change', { bubbles: true })); })()");
+    choose(&mut browser, "#actions [name=status]", "done");
     browser.until("!!document.querySelector('#actions [name=done_on]')");
     browser.click("#actions form button[type=submit]");
     browser.until_says("#actions .plans", "done 12 May 2026");

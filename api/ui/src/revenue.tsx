@@ -11,7 +11,7 @@ import { many, monthText, NONE, percent } from './format';
 import { useFacts } from './live';
 import { yearName, yearStart, type FeederRevenue, type NodeRevenue } from './money';
 import { Block, Choice, Failed, Ghost, Glyph, Notice } from './parts';
-import { Feeders, monthAsked } from './ranking';
+import { monthAsked, Ranked } from './ranking';
 import { Against, money, type Month, Of, ofFeeder, ofNode, rate, Standing, units, yearOf } from './target';
 import type { NodeDetail } from './types';
 
@@ -44,7 +44,7 @@ export function Revenue({ at, detail }: { at: URLSearchParams; detail: NodeDetai
             <div><h3>Target, TRI</h3><Of value={whole?.tri} what="a kWh of input" /><p>{whole && Number(whole.target_inr) ? `${money(whole.target_inr)} so far` : 'no target yet: last year is not known'}</p></div>
             <div><h3>Came in, ARI</h3><Of value={whole?.ari} what="a kWh of input" /><p>{whole && Number(whole.billed_inr) ? `${money(whole.billed_inr)} billed${Number(whole.collected_inr) ? `, ${money(whole.collected_inr)} collected` : ''}` : 'no bill of this year yet'}</p></div>
             <div><h3>Missing</h3><strong>{whole?.deviations ? money(whole.deviation_inr) : NONE}</strong><p>{whole?.deviations ? <>in {many(whole.deviations, feeder ? 'month' : 'feeder month')} <Standing tri={whole.tri} ari={whole.ari} /></> : 'no month is over'}</p></div>
-            <div><h3>Average billing rate</h3><Of value={whole?.abr} what="a kWh sold" /><p>{accounts ? `cost of supply ${rate(accounts.acs)}, realised ${rate(accounts.arr)}, gap ${rate(accounts.gap)}` : `${units(whole?.sold_kwh || null)} sold of ${units(whole?.eif_kwh || null)}`}</p></div>
+            <div><h3>Average billing rate</h3><Of value={whole?.abr} what="a kWh sold" /><p>{accounts ? `cost of supply ${rate(accounts.acs)}, realised ${rate(accounts.arr)}, gap ${rate(accounts.gap)}` : whole?.sold_kwh ? `${units(whole.sold_kwh)} sold of ${units(whole.eif_kwh || null)}` : whole?.eif_kwh ? `${units(whole.eif_kwh)} came in, none is billed yet` : '\u00a0'}</p></div>
           </div>
           <Block title="Target against what came in, for each unit of input" id="against" aside={<p class="readout">{here ? `${monthText(here.month)}: target ${rate(here.tri)}, came in ${rate(here.ari)}${here.deviation != null ? `, ${money(here.deviation)} missing` : ''}` : ''}</p>}>
             <Against year={year} picked={picked} pick={pick} />
@@ -63,7 +63,7 @@ export function Revenue({ at, detail }: { at: URLSearchParams; detail: NodeDetai
           </Block>
         </>
       )}
-      {feeder ? <Accountable feeder={feeder.node_id} name={feeder.name} day={facts.day} /> : <Feeders under={detail.node_id} at={at} day={facts.day} />}
+      {feeder ? <Accountable feeder={feeder.node_id} name={feeder.name} day={facts.day} /> : <Ranked under={detail.node_id} kind={detail.kind} at={at} day={facts.day} />}
       <Accounting node={feeder?.node_id ?? detail.node_id} at={at} start={start} end={end} />
       {!feeder && <div class="pair"><Bands node={detail.node_id} month={monthAsked(at, facts.day)} /><Prosumers node={detail.node_id} month={monthAsked(at, facts.day)} /></div>}
     </>
