@@ -43,6 +43,13 @@ fn at_every_size(browser: &mut Browser, server: &str, name: &str, address: &str)
         browser.shot(&format!("{name}-{width}-{scheme}-end"));
         browser.is_sound(server);
         browser.is_accessible();
+        let moved = browser.shifted();
+        println!("{name} at {width}: what was shown moved by {moved:.4}");
+        assert!(
+            moved < 0.1,
+            "{name} at {width}: {moved}: {}",
+            browser.value("jumps")
+        );
     }
     browser.size(1_440, "light");
 }
@@ -136,6 +143,8 @@ fn a_manager_finds_the_worst_feeder_says_why_and_what_is_done_and_opens_the_repo
     fill(&mut browser, "#actions form", &words);
     set_day(&mut browser, "#actions form [name=starts_on]", "2026-04-20");
     set_day(&mut browser, "#actions form [name=due_on]", "2026-05-10");
+    browser.shot("cause-form");
+    browser.is_accessible();
     browser.click("#actions form button[type=submit]");
     browser.until_says("#actions .told", "Recorded.");
     for part in [
