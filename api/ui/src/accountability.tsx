@@ -5,7 +5,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { path, useAsk } from './api';
 import { fields, given, useEntry } from './entry';
 import { dateText, dayOf, instantOf, monthsBefore, monthText, when, words } from './format';
-import { Block, Failed, Ghost } from './parts';
+import { Block, Failed, Ghost, wall } from './parts';
 import type { Attention } from './types';
 
 interface Version {
@@ -28,7 +28,7 @@ type Asked = ReturnType<typeof useAsk<Accountability>>;
 export function Accountable({ feeder, name, day }: { feeder: string; name: string; day: string }) {
   const asked = useAsk<Accountability>(path(`feeders/${encodeURIComponent(feeder)}/accountability`), 'slow');
   if (asked.problem && !asked.data) return <Block title="Who answers for it"><Failed problem={asked.problem} again={asked.again} /></Block>;
-  if (!asked.data) return <Ghost high={260} />;
+  if (!asked.data) return <Ghost high={260 * wall()} />;
   return (
     <>
       <Managers feeder={feeder} name={name} day={day} of={asked.data} again={asked.again} />
@@ -47,7 +47,7 @@ function Managers({ feeder, name, day, of, again }: Part & { name: string }) {
   const others = of.managers.filter((row) => !row.superseded && row.valid_from !== now?.valid_from && (!row.valid_to || Date.parse(row.valid_to) > Date.parse(row.valid_from)));
   const send = (event: Event) => {
     const value = fields(event);
-    const body = { ...given({ person: value('person'), manager: value('manager'), contact: value('contact') }), valid_from: instantOf(`${value('from')}T00:00`) };
+    const body = { ...given({ person: value('person'), manager: value('manager'), contact: value('contact'), valid_to: value('until') && instantOf(`${value('until')}T00:00`) }), valid_from: instantOf(`${value('from')}T00:00`) };
     void entry.send(path(`feeders/${encodeURIComponent(feeder)}/manager`), body, 'Recorded.', () => { setTurn(turn + 1); again(); });
   };
   return (
@@ -61,6 +61,7 @@ function Managers({ feeder, name, day, of, again }: Part & { name: string }) {
           <label>Manager <input name="manager" required maxLength={200} autoComplete="off" /></label>
           <label>Reached by <input name="contact" maxLength={200} autoComplete="off" placeholder="telephone or mail" /></label>
           <label>From <input name="from" type="date" required defaultValue={day} /></label>
+          <label>Until before, if known <input name="until" type="date" /></label>
           <div class="send"><button type="submit" class="primary" disabled={entry.busy}>Record</button></div>
         </form>
       </details>

@@ -75,10 +75,10 @@ export function Bands({ node, month }: { node: string; month: string }) {
           <div class="scroll" tabIndex={0} role="region" aria-label="Consumers by consumption"><table>
             <thead><tr><th scope="col">Subdivision</th>{ORDER.map((band) => <th key={band} scope="col" class="number">{band}</th>)}</tr></thead>
             <tbody>{nodes.map(([id, name]) => (
-              <tr key={id}><td>{name}</td>{ORDER.map((band) => { const one = row(id, band); return <td key={band} class="number">{count(one?.consumers ?? 0)}<small>{one ? `${percent(one.billed_kwh_pct)} of energy` : '\u00a0'}</small></td>; })}</tr>
+              <tr key={id}><td>{name}</td>{ORDER.map((band) => { const one = row(id, band); return <td key={band} class="number">{count(one?.consumers ?? 0)}<small>{one ? percent(one.billed_kwh_pct) : '\u00a0'}</small></td>; })}</tr>
             ))}</tbody>
           </table></div>
-          <p class="facts">Consumers billed: low up to {count(data.low_max_kwh)} kWh in the month, high above {count(data.high_above_kwh)} kWh.</p>
+          <p class="facts">Consumers billed, and their share of the energy: low up to {count(data.low_max_kwh)} kWh in the month, high above {count(data.high_above_kwh)} kWh.</p>
         </>
       )}
     </Block>

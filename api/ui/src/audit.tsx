@@ -121,7 +121,7 @@ function Consumers({ route, month }: { route: string; month: string }) {
       <ol class="suspects">{data.listed.map((row) => (
         <li key={row.consumer_id} data-id={row.consumer_id}>
           <p class="who"><span class="rank">{row.rank}</span><Glyph kind="consumer" /><a href={to('consumer', { consumer: row.consumer_id, node: null, span: '31d' })}>{row.consumer_id}</a><small>meter {row.meter_id}, on <a href={to('network', { node: row.node_id, range: '31d' })}>{row.node_id}</a></small></p>
-          <p class="known"><Sure of={row.score} what="suspicion" />{row.energy_kwh > 0 && <span>of up to <b>{units(row.energy_kwh)}</b></span>}</p>
+          <p class="known"><Sure of={row.score} what="suspicion" />{row.energy_kwh > 0 && <span>up to <b>{units(row.energy_kwh)}</b></span>}</p>
           <Signs of={row.signs} />
         </li>
       ))}</ol>

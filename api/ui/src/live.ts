@@ -77,8 +77,11 @@ function refresh(): void {
   if (turns % SLOW_TURNS === 1) say('slow');
 }
 
+let stream: EventSource | null = null;
 function connect(): void {
+  stream?.close();
   const source = new EventSource('/api/v1/stream');
+  stream = source;
   const heard = <T>(name: string, take: (data: T) => void) => source.addEventListener(name, (event) => {
     last = Date.now();
     take(JSON.parse((event as MessageEvent<string>).data) as T);
@@ -92,7 +95,7 @@ function connect(): void {
     isReopened = true;
   });
   // It comes back by itself and resumes by the id of its last event; where the server refuses it, it gives up and is opened anew.
-  source.addEventListener('error', () => { say('state'); if (source.readyState === EventSource.CLOSED) void again(); });
+  source.addEventListener('error', () => { say('state'); if (source === stream && source.readyState === EventSource.CLOSED) void again(); });
   heard<Summary>('summary', summarise);
   heard<BalancesEvent>('balances', (event) => { live.balances = event; dirty = true; say('balances'); });
   heard<OutagesEvent>('outages', (event) => { live.outages = event; dirty = true; say('outages'); });
@@ -119,5 +122,8 @@ export async function begin(): Promise<void> {
   connect();
   setInterval(refresh, REFRESH_MS);
   document.addEventListener('visibilitychange', refresh);
+  // A page that was left may be kept for coming back; its stream would hold one of the few connections that a browser has to a server.
+  addEventListener('pagehide', () => { stream?.close(); stream = null; });
+  addEventListener('pageshow', (event) => { if (event.persisted) connect(); });
   await first();
 }

@@ -111,7 +111,7 @@ export function Choice<T extends string>({ label, of, now, pick }: { label: stri
 
 // One of some months, by its first day.
 export const MonthChoice = ({ now, of, pick }: { now: string; of: string[]; pick: (month: string) => void }) => (
-  <label class="month">Month <select onChange={(event) => pick(event.currentTarget.value)}>{of.map((month) => <option key={month} value={month} selected={month === now}>{monthText(month)}</option>)}</select></label>
+  <label class="month">Month <select name="month" onChange={(event) => pick(event.currentTarget.value)}>{of.map((month) => <option key={month} value={month} selected={month === now}>{monthText(month)}</option>)}</select></label>
 );
 
 export function Block({ title, aside, children, id, class: name }: { title: ComponentChildren; aside?: ComponentChildren; children: ComponentChildren; id?: string; class?: string }) {

@@ -10,8 +10,8 @@ import { nodePath, path, useAsk } from './api';
 import { many, monthText, NONE, percent } from './format';
 import { useFacts } from './live';
 import { yearName, yearStart, type FeederRevenue, type NodeRevenue } from './money';
-import { Block, Choice, Failed, Ghost, Glyph, Notice } from './parts';
-import { Feeders, monthAsked } from './ranking';
+import { Block, Choice, Failed, Ghost, Glyph, Notice, wall } from './parts';
+import { monthAsked, Ranked } from './ranking';
 import { Against, money, type Month, Of, ofFeeder, ofNode, rate, Standing, units, yearOf } from './target';
 import type { NodeDetail } from './types';
 
@@ -36,7 +36,7 @@ export function Revenue({ at, detail }: { at: URLSearchParams; detail: NodeDetai
       <div class="title"><Glyph kind={feeder?.kind ?? detail.kind} /><h1>Revenue of {feeder?.name ?? detail.name}</h1></div>
       {detail.kind === 'dt' && feeder && <p class="facts">Revenue is kept by feeder: this is the one above {detail.name}.</p>}
       <div class="filters"><Choice label="Financial year" now={back ? 'last' : 'this'} of={[['this', yearName(yearStart(facts.day))], ['last', yearName(yearStart(facts.day, 1))]]} pick={(next) => go({ year: next === 'last' ? 'last' : null })} /></div>
-      {found.problem && !data ? <Failed problem={found.problem} again={found.again} /> : !data ? <Ghost high={320} /> : !months.length ? (
+      {found.problem && !data ? <Failed problem={found.problem} again={found.again} /> : !data ? <Ghost high={500 * wall()} /> : !months.length ? (
         <Notice title="Nothing is known of this year's revenue">Targets need bills of the year before and the discom's accounts of both years; what came in needs bills and balances: <code class="inline">gridtally import billing.csv discom_accounts.csv</code></Notice>
       ) : (
         <>
@@ -44,7 +44,7 @@ export function Revenue({ at, detail }: { at: URLSearchParams; detail: NodeDetai
             <div><h3>Target, TRI</h3><Of value={whole?.tri} what="a kWh of input" /><p>{whole && Number(whole.target_inr) ? `${money(whole.target_inr)} so far` : 'no target yet: last year is not known'}</p></div>
             <div><h3>Came in, ARI</h3><Of value={whole?.ari} what="a kWh of input" /><p>{whole && Number(whole.billed_inr) ? `${money(whole.billed_inr)} billed${Number(whole.collected_inr) ? `, ${money(whole.collected_inr)} collected` : ''}` : 'no bill of this year yet'}</p></div>
             <div><h3>Missing</h3><strong>{whole?.deviations ? money(whole.deviation_inr) : NONE}</strong><p>{whole?.deviations ? <>in {many(whole.deviations, feeder ? 'month' : 'feeder month')} <Standing tri={whole.tri} ari={whole.ari} /></> : 'no month is over'}</p></div>
-            <div><h3>Average billing rate</h3><Of value={whole?.abr} what="a kWh sold" /><p>{accounts ? `cost of supply ${rate(accounts.acs)}, realised ${rate(accounts.arr)}, gap ${rate(accounts.gap)}` : `${units(whole?.sold_kwh || null)} sold of ${units(whole?.eif_kwh || null)}`}</p></div>
+            <div><h3>Average billing rate</h3><Of value={whole?.abr} what="a kWh sold" /><p>{accounts ? `cost of supply ${rate(accounts.acs)}, realised ${rate(accounts.arr)}, gap ${rate(accounts.gap)}` : whole?.sold_kwh ? `${units(whole.sold_kwh)} sold of ${units(whole.eif_kwh || null)}` : whole?.eif_kwh ? `${units(whole.eif_kwh)} came in, none is billed yet` : '\u00a0'}</p></div>
           </div>
           <Block title="Target against what came in, for each unit of input" id="against" aside={<p class="readout">{here ? `${monthText(here.month)}: target ${rate(here.tri)}, came in ${rate(here.ari)}${here.deviation != null ? `, ${money(here.deviation)} missing` : ''}` : ''}</p>}>
             <Against year={year} picked={picked} pick={pick} />
@@ -63,7 +63,7 @@ export function Revenue({ at, detail }: { at: URLSearchParams; detail: NodeDetai
           </Block>
         </>
       )}
-      {feeder ? <Accountable feeder={feeder.node_id} name={feeder.name} day={facts.day} /> : <Feeders under={detail.node_id} at={at} day={facts.day} />}
+      {feeder ? <Accountable feeder={feeder.node_id} name={feeder.name} day={facts.day} /> : <Ranked under={detail.node_id} kind={detail.kind} at={at} day={facts.day} />}
       <Accounting node={feeder?.node_id ?? detail.node_id} at={at} start={start} end={end} />
       {!feeder && <div class="pair"><Bands node={detail.node_id} month={monthAsked(at, facts.day)} /><Prosumers node={detail.node_id} month={monthAsked(at, facts.day)} /></div>}
     </>
