@@ -477,5 +477,34 @@ fn planted_outages_are_found_and_nothing_else() {
         total.baseless.len(),
         total.untellable.len()
     );
+    for line in total
+        .lines
+        .iter()
+        .chain(&total.excluded_told)
+        .chain(&total.baseless)
+        .chain(&total.untellable)
+    {
+        println!("{line}");
+    }
+    for (name, kind) in [("DT", &total.dt), ("feeder", &total.feeder)] {
+        assert!(kind.planted > 150, "{}", kind.line(name));
+        assert!(
+            kind.found * 100 >= kind.planted * 99,
+            "recall: {}",
+            kind.line(name)
+        );
+        assert!(
+            (kind.claimed - kind.wrong) * 100 >= kind.claimed * 99,
+            "precision: {}",
+            kind.line(name)
+        );
+    }
+    assert!(off.abs() < 1.0, "minutes: {off:+.3} %");
+    assert!(
+        total.excluded_told.is_empty() && total.baseless.is_empty(),
+        "OUT-1: {:?} {:?}",
+        total.excluded_told,
+        total.baseless
+    );
     assert!(total.untellable.len() <= UNTELLABLE_MAX, "{:?}", total.untellable);
 }
