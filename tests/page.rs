@@ -66,7 +66,7 @@ impl View<'_> {
                 "quality": "document.querySelector('#quality')?.innerText",
                 "clock": "document.querySelector('#clock')?.textContent",
                 "live": "document.querySelector('#live')?.textContent",
-                "below": "document.querySelectorAll('#subject tbody tr').length",
+                "below": "document.querySelectorAll('#subject table.nodes tbody tr').length",
                 "too_wide": "[document.documentElement.scrollWidth, document.documentElement.clientWidth]",
                 "ground": "getComputedStyle(document.documentElement).backgroundColor",
             },

@@ -44,6 +44,8 @@ pub(super) struct Told<'a> {
 
 /// Bounds of a moment that are further apart than this say nothing of the hour.
 const BLOCK_MICROS_MAX: i64 = 60 * 60 * 1_000_000;
+/// A meter that closes its switch after an outage does so within this time (house choice).
+const SHORTLY_MICROS: i64 = 60 * 60 * 1_000_000;
 
 impl<'a> Told<'a> {
     pub(super) fn of<E: Evidence>(
@@ -92,13 +94,15 @@ impl<'a> Told<'a> {
             let own = self.switched_off.iter().map(|off| off.span);
             self.without_supply.iter().copied().chain(own)
         };
+        let lengths = self.meters.iter().filter_map(|(meter, _)| meter.runs().last());
+        let block_micros = lengths.map(|run| run.block_micros).max();
+        let block_micros = block_micros.filter(|_| spell.claimed);
         let placed = |moment: Moment, edges: &mut dyn Iterator<Item = UtcMicros>| {
-            let width = moment.latest.0.saturating_sub(moment.earliest.0);
-            if moment.is_exact() || width > BLOCK_MICROS_MAX {
+            let Some(bounds) = block_about(moment, block_micros) else {
                 return moment;
-            }
+            };
             let reach = rules.hours_tolerance_micros;
-            let within = moment.earliest.plus(-reach)..=moment.latest.plus(reach);
+            let within = bounds.from.plus(-reach)..=bounds.to.plus(reach);
             let edge = edges
                 .filter(|at| within.contains(at))
                 .min_by_key(|at| (at.0.abs_diff(moment.at.0), *at));
@@ -108,12 +112,20 @@ impl<'a> Told<'a> {
         let start = spell.start.at;
         let end = |end: Moment| placed(end, &mut off().map(|off| off.to)).not_before(start);
         spell.end = spell.end.map(end);
-        // Nobody says that it lasted into the time in which supply is due again.
-        if let Some(off) = self.undue_at(rules, start)
-            && spell.end.is_none()
-            && spell.while_due(rules, Some(off.to)).is_none()
-        {
-            spell.end = Some(Moment::exact(off.to, Source::Announcement));
+        let Some(off) = self
+            .undue_at(rules, start)
+            .filter(|off| spell.while_due(rules, Some(off.to)).is_none())
+        else {
+            return;
+        };
+        // Nobody says that it lasted into the time in which supply is due again: no word came, or the meter records what is dark and its
+        // blocks up to the next with supply are lost.
+        match spell.end {
+            None => spell.end = Some(Moment::exact(off.to, Source::Announcement)),
+            Some(end) if spell.by_voltage && end.at > off.to => {
+                spell.end = Some(end.placed_at(off.to).not_before(start));
+            }
+            Some(_) => {}
         }
     }
 
@@ -185,6 +197,22 @@ impl<'a> Told<'a> {
     }
 }
 
+/// In which block a moment lies, by the length of the meter's blocks if those may decide; `None`: it is known exactly, or nothing says in
+/// which.
+fn block_about(moment: Moment, block_micros: Option<i64>) -> Option<Span> {
+    if moment.is_exact() {
+        return None;
+    }
+    let width = moment.latest.0.saturating_sub(moment.earliest.0);
+    if width <= BLOCK_MICROS_MAX {
+        return Some(Span::new(moment.earliest, moment.latest));
+    }
+    // Others may put it elsewhere, but by the meter's own blocks it lies in the middle of one.
+    let by_blocks = matches!(moment.from, Source::Read | Source::ZeroVoltage);
+    let half = block_micros.filter(|_| by_blocks)? / 2;
+    Some(Span::new(moment.at.plus(-half), moment.at.plus(half)))
+}
+
 fn common(one: Span, other: Span) -> Option<Span> {
     one.overlaps(other)
         .then(|| Span::new(one.from.max(other.from), one.to.min(other.to)))
@@ -209,8 +237,8 @@ fn begins_in(spell: &Spell, switched_off: &[OffTime]) -> bool {
 }
 
 /// When the load switch of a meter was open. A lost 302 is closed by the first block with energy. A lost 301 or 304 is seen by the
-/// 302 that follows, and reaches back to the last block with energy; not over a power event that comes shortly before it, since meters that
-/// close their switch after an outage say 302 then too.
+/// 302 that follows, and reaches back to the last block with energy before it; over power events between only where something tells the
+/// switch from an outage, since meters that close their switch after an outage say 302 then too.
 fn switched_off(meter: &MeterEvidence, stint: Span, off_times: &mut Vec<OffTime>) {
     let drawing = |sign: Sign| sign == Sign::Drawing;
     let mut open: Option<(UtcMicros, Excluded)> = None;
@@ -235,7 +263,7 @@ fn switched_off(meter: &MeterEvidence, stint: Span, off_times: &mut Vec<OffTime>
         match (open, next) {
             (Some((from, why)), _) => push(from, *at, why),
             (None, None) => {
-                if let Some(from) = last_drawing_before(meter, stint, *at) {
+                if let Some(from) = open_since(meter, stint, *at) {
                     push(from, *at, Excluded::Disconnected);
                 }
             }
@@ -248,24 +276,51 @@ fn switched_off(meter: &MeterEvidence, stint: Span, off_times: &mut Vec<OffTime>
     }
 }
 
-fn last_drawing_before(meter: &MeterEvidence, stint: Span, at: UtcMicros) -> Option<UtcMicros> {
-    let runs = meter.runs_in(Span::new(stint.from, at));
-    let last = runs.iter().rev().find(|run| run.sign == Sign::Drawing)?;
+/// From when a switch was open that was closed at `at`, by the last block with energy before that; `None`: nothing says that it was.
+fn open_since(meter: &MeterEvidence, stint: Span, at: UtcMicros) -> Option<UtcMicros> {
+    // The block in which the switch was closed has energy, but after that.
+    let before = Span::new(stint.from, at);
+    let runs = meter.runs_in(before).iter().rev();
+    let mut drawing = runs.filter(|run| run.sign == Sign::Drawing);
+    let last = drawing.find_map(|run| run.whole_blocks_in(before))?;
     let since = last.span.to.plus(-last.block_micros);
-    let first = meter.signals().partition_point(|(event, _)| *event < since);
-    let after = meter.signals().partition_point(|(event, _)| *event <= at);
-    let between = meter.signals().get(first..after).unwrap_or_default();
-    let power = |signal: Signal| matches!(signal, Signal::Failed | Signal::Restored);
-    let last_power = between.iter().rev().find(|(_, signal)| power(*signal));
-    let was_open = match last_power {
-        None => true,
-        // A whole block with supply and without energy before the switch was closed: it was open then, and not by the outage.
-        Some((back, Signal::Restored)) => meter
-            .first_block_in(Span::new(*back, at), |sign| sign != Sign::Drawing)
-            .is_some(),
-        Some(_) => false,
+    let signals = meter.signals().iter();
+    let power: Vec<(UtcMicros, Signal)> = signals
+        .filter(|(event, signal)| {
+            (since..=at).contains(event) && matches!(signal, Signal::Failed | Signal::Restored)
+        })
+        .copied()
+        .collect();
+    let since_drawing = Span::new(last.span.to, at);
+    let is_whole_block_in =
+        |within: Span, wanted: fn(Sign) -> bool| meter.first_block_in(within, wanted).is_some();
+    let ended_by = |failed: UtcMicros| {
+        let between = meter.runs_in(Span::new(last.span.to, failed));
+        failed <= last.span.to.plus(last.block_micros) && !between.iter().any(|run| run.sign == Sign::Powered)
     };
-    was_open.then_some(last.span.to)
+    // Supply was back and stayed until it failed again, and the meter saw no voltage meanwhile.
+    let is_behind_switch = power.array_windows().any(|[one, next]| {
+        (one.1, next.1) == (Signal::Restored, Signal::Failed)
+            && is_whole_block_in(Span::new(one.0, next.0), |sign| sign == Sign::Dead)
+    });
+    let was_open = match power.last() {
+        None => true,
+        // Closed after a whole block without energy, or long after supply was back: not by the outage. For the second a block with supply
+        // and without energy must say the same.
+        Some((back, Signal::Restored)) => {
+            let is_long_after = back.plus(SHORTLY_MICROS) < at;
+            is_behind_switch
+                || is_whole_block_in(Span::new(*back, at), |sign| sign != Sign::Drawing)
+                || is_long_after && is_whole_block_in(since_drawing, |sign| sign == Sign::Powered)
+        }
+        Some(_) => is_behind_switch,
+    };
+    // Where it was a failure that ended the drawing, the switch was opened after that.
+    let since = match power.as_slice() {
+        [(failed, Signal::Failed), (next, _), ..] if ended_by(*failed) => *next,
+        _ => last.span.to,
+    };
+    was_open.then_some(since)
 }
 
 /// Two meters of one consumer at one time: it is out once.

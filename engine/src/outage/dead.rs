@@ -217,9 +217,13 @@ fn with_own_meter<E: Evidence>(
     let mut periods: Vec<Period> = Vec::with_capacity(spans.len());
     for span in spans {
         let period = by_the_middle(span, members.begun_in(rules, span));
-        // Restorations whose last gasps were lost, in the midst of the others' restorations, are no new failure.
+        // Restorations whose last gasps were lost, in the midst of the others' restorations, are no new failure; nor with them the
+        // failure of one whose clock is ahead.
         match periods.last_mut() {
-            Some(last) if !period.is_firm.0 && span.from <= last.span.to.plus(rules.together_micros) => {
+            Some(last)
+                if span.from <= last.span.to.plus(rules.together_micros)
+                    && (!period.is_firm.0 || period.failed.at < last.span.to) =>
+            {
                 last.span.to = span.to;
             }
             _ => periods.push(period),
@@ -253,7 +257,7 @@ fn with_own_meter<E: Evidence>(
                 .peekable();
             if overlapping.peek().is_none() {
                 if is_borne_out(rules, members, span) {
-                    periods.push(by_own_meter(spell, own));
+                    periods.push(by_own_meter(spell, own, members.begun_in(rules, span)));
                 }
                 continue;
             }
@@ -315,13 +319,28 @@ fn adopt<'a>(rules: &Rules, periods: impl Iterator<Item = &'a mut Period>, spell
     }
 }
 
-fn by_own_meter(spell: &Spell, own: Source) -> Period {
+/// A period that the node's own meter knows; where it knows only bounds, placed by those on the node who say so.
+fn by_own_meter(spell: &Spell, own: Source, begun: &[(Spell, usize)]) -> Period {
     let word = |moment: Moment| Moment { from: own, ..moment };
-    let span = spell.span();
+    let starts = begun.iter().any(|(spell, _)| spell.start.is_exact());
+    let ends = begun
+        .iter()
+        .any(|(spell, _)| spell.end.is_some_and(Moment::is_exact));
+    let others = by_the_middle(spell.span(), begun);
+    let mut failed = word(spell.start);
+    if starts {
+        failed = failed.refined_by(others.failed);
+    }
+    let restored = spell.end.map(|end| {
+        let others = others.restored.filter(|_| ends);
+        let end = others.map_or(word(end), |others| word(end).refined_by(others));
+        end.not_before(failed.at)
+    });
+    let to = restored.map_or(FOREVER, |restored| restored.at);
     Period {
-        span: Span::new(span.from, span.to.max(span.from.plus(1))),
-        failed: word(spell.start),
-        restored: spell.end.map(word),
+        span: Span::new(failed.at, to.max(failed.at.plus(1))),
+        failed,
+        restored,
         not_before: spell.start.earliest,
         is_firm: (spell.start.is_exact(), spell.end.is_some_and(Moment::is_exact)),
         is_vouched: (false, false),

@@ -83,3 +83,120 @@ fn a_lost_cut_off_is_seen_by_its_end_over_a_power_event_with_a_block_of_supply_a
         .reads("D0C0", 120, 600, Sign::Drawing);
     assert_eq!(town.interruptions(), ["D0C0 100..110 power_event/power_event"]);
 }
+
+#[test]
+fn a_lost_cut_off_is_seen_by_the_302_in_a_block_that_draws_again() {
+    let mut town = Town::of(1, 4);
+    // Closed within a block, which has energy again; the meter measures behind its switch.
+    town.reads("D0C0", -600, 0, Sign::Drawing)
+        .reads("D0C0", 0, 300, Sign::Dead)
+        .says("D0C0", 303, Signal::Connected)
+        .reads("D0C0", 300, 600, Sign::Drawing);
+    assert_eq!(town.interruptions(), NONE);
+    // Outages within it are none of this consumer's, closed shortly after the last or not: it saw no voltage while it had supply.
+    town.out("D0C0", 100, 200);
+    assert_eq!(town.interruptions(), NONE);
+    town.out("D0C0", 290, 301);
+    assert_eq!(town.interruptions(), NONE);
+}
+
+#[test]
+fn the_outage_that_ended_the_drawing_counts_before_a_lost_cut_off() {
+    let lines = |block: Sign| {
+        let mut town = Town::of(1, 4);
+        town.reads("D0C0", -600, 15, Sign::Drawing)
+            .reads("D0C0", 15, 30, block)
+            .out("D0C0", 20, 70)
+            .reads("D0C0", 30, 300, Sign::Dead)
+            .says("D0C0", 303, Signal::Connected)
+            .reads("D0C0", 300, 600, Sign::Drawing);
+        town.interruptions()
+    };
+    assert_eq!(lines(Sign::Drawing), ["D0C0 20..70 power_event/power_event"]);
+    // Nothing was drawn in the minutes with supply before it: it was cut off then.
+    assert_eq!(lines(Sign::Powered), NONE);
+}
+
+#[test]
+fn a_switch_closed_long_after_an_outage_was_open_before_it_if_nothing_was_drawn_then() {
+    let lines = |closed: i64, before: Sign| {
+        let mut town = Town::of(1, 4);
+        town.reads("D0C0", -600, 0, Sign::Drawing)
+            .reads("D0C0", 0, 90, before)
+            .out("D0C0", 100, 110)
+            .says("D0C0", closed, Signal::Connected);
+        town.interruptions()
+    };
+    assert_eq!(lines(300, Sign::Powered), NONE);
+    assert_eq!(
+        lines(112, Sign::Powered),
+        ["D0C0 100..110 power_event/power_event"]
+    );
+    assert_eq!(lines(300, Sign::Quiet), ["D0C0 100..110 power_event/power_event"]);
+}
+
+#[test]
+fn a_hole_at_the_edge_of_the_hours_without_supply_begins_and_ends_with_them() {
+    // The restoration is lost; the first block after the hours has energy.
+    let mut town = town_with_hours(0, 600);
+    town.reads("D0C0", -600, 0, Sign::Drawing)
+        .says("D0C0", 30, Signal::Failed)
+        .reads("D0C0", 600, 900, Sign::Drawing);
+    assert_eq!(town.interruptions(), NONE);
+    // The last gasp is lost; nothing is recorded from the hours' begin on.
+    let mut town = town_with_hours(0, 600);
+    town.reads("D0C0", -600, 0, Sign::Drawing)
+        .says("D0C0", 130, Signal::Restored)
+        .reads("D0C0", 600, 900, Sign::Drawing);
+    assert_eq!(town.interruptions(), NONE);
+}
+
+#[test]
+fn lost_blocks_after_hours_without_supply_that_blocks_tell_of_are_no_interruption() {
+    let mut town = town_with_hours(0, 300);
+    for name in town.names(0) {
+        town.reads(&name, -600, 0, Sign::Drawing)
+            .reads(&name, 0, 120, Sign::Dead)
+            .reads(&name, 480, 600, Sign::Drawing);
+    }
+    assert_eq!(town.interruptions(), NONE);
+    assert_eq!(town.outages(), NONE);
+}
+
+#[test]
+fn a_failure_by_a_clock_that_is_ahead_does_not_part_the_restorations_of_others() {
+    let mut town = Town::of(1, 12);
+    town.everyone_draws_but(0, 0);
+    let names = town.names(0);
+    let (first, rest) = names.split_at(2);
+    let (then, rest) = rest.split_at(5);
+    for name in first {
+        town.out(name, 0, 8);
+    }
+    for name in then {
+        town.out(name, 0, 10);
+    }
+    // Of two the last gasp is lost; they come back between the others. Of one the clock is ahead.
+    town.says(&rest[0], 9, Signal::Restored)
+        .says(&rest[1], 9, Signal::Restored)
+        .out(&rest[2], 7, 15);
+    let outages = town.outages();
+    assert_eq!(outages.len(), 1, "{outages:?}");
+}
+
+#[test]
+fn bounds_by_a_nodes_own_blocks_are_placed_by_those_who_hang_on_it() {
+    // Supply is due on `D1` alone: one DT is never most of the feeder's, and the feeder's own last gasp is lost.
+    let mut town = town_with_hours(-300, 300);
+    town.reads("F", -600, 600, Sign::Drawing)
+        .says("F", 14, Signal::Restored)
+        .all_out(1, 11, 14);
+    let outages = town.evaluate().outages;
+    let feeder = outages.values().find(|outage| outage.scope == Scope::Feeder);
+    assert_eq!(
+        feeder.map(|outage| minutes(outage.evidence.failed.at)).as_deref(),
+        Some("11"),
+        "{:?}",
+        town.outages()
+    );
+}

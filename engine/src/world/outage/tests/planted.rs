@@ -14,14 +14,14 @@ use std::{collections::BTreeMap, ops::RangeInclusive};
 use gridtally_fleet::{
     Feeder as OfFleet, Fleet, FleetConfig, Imperfections, MeterRef, Quarter as FleetQuarter, delivery,
     flow::Reads,
-    outage::{Planted, PlantedOutage, Reach},
+    outage::{Planted, PlantedOutage, Reach, SwitchWord},
 };
 use gridtally_ingest::log::Position;
-use gridtally_schemas::IntervalRead;
+use gridtally_schemas::{IntervalRead, MeterId};
 
 use super::*;
 use crate::{
-    outage::{FOREVER, Scope, Span},
+    outage::{FOREVER, Scope, Sign, Span},
     rig::MIDNIGHT,
 };
 
@@ -155,6 +155,16 @@ impl Detected {
         self.world.outbox = Default::default();
     }
 
+    /// Whether a block with energy arrived of the time before `instant`.
+    fn has_drawn_before(&self, meter: Option<&MeterId>, instant: UtcMicros) -> bool {
+        let meter = meter.and_then(|id| self.world.network.find_meter(id.as_str()));
+        let evidence = meter.and_then(|meter| self.world.outage.evidence.get(&meter));
+        evidence.is_some_and(|evidence| {
+            let mut runs = evidence.runs().iter();
+            runs.any(|run| run.sign == Sign::Drawing && run.span.from < instant)
+        })
+    }
+
     fn look(&mut self, now: UtcMicros) {
         while self.world.look_for_outages(now, 100).more {}
     }
@@ -169,6 +179,9 @@ enum Word {
 /// A consumer as it really was.
 struct TrueConsumer {
     id: String,
+    /// When its load switch was open and nothing that arrived can say so at that time: the word of the opening is lost, and the consumer drew
+    /// nothing before it was closed again, so that no block tells when it ceased to.
+    untellable: Vec<Span>,
     /// When it was interrupted, as OUT-1 counts.
     interrupted: Vec<Span>,
     /// When it had no supply for whatever reason, and why that is no interruption.
@@ -187,6 +200,8 @@ fn consumers(detected: &Detected) -> Vec<TrueConsumer> {
             let stretch = |of: gridtally_fleet::outage::Stretch| Span::new(of.from, of.to);
             let mut excluded: Vec<(Span, &'static str)> = Vec::new();
             let own = planted.switched_off.iter().filter(|off| Some(off.slot) == slot);
+            let own_unsaid = own.clone();
+            let own_unsaid = own_unsaid.filter(|off| off.lost == Some(SwitchWord::Opened));
             excluded.extend(own.map(|off| {
                 (
                     stretch(off.during),
@@ -198,6 +213,9 @@ fn consumers(detected: &Detected) -> Vec<TrueConsumer> {
                     .flat_map(|dt| undue[dt].iter().map(|span| (*span, "hours"))),
             );
             excluded.sort();
+            let untellable = own_unsaid.map(|off| stretch(off.during));
+            let untellable =
+                untellable.filter(|span| !detected.has_drawn_before(row.meter_id.as_ref(), span.to));
             let holes: Vec<Span> = excluded.iter().map(|(span, _)| *span).collect();
             let interrupted = planted
                 .out(dt, slot)
@@ -207,6 +225,7 @@ fn consumers(detected: &Detected) -> Vec<TrueConsumer> {
             excluded.extend(silent.map(|silence| (stretch(silence.during), "communication")));
             found.push(TrueConsumer {
                 id: row.consumer_id.as_str().to_owned(),
+                untellable: untellable.collect(),
                 interrupted,
                 excluded,
             });
@@ -280,6 +299,8 @@ struct Score {
     /// Interruptions of time that OUT-1 excludes, and those of which nothing is true at all.
     excluded_told: Vec<String>,
     baseless: Vec<String>,
+    /// Interruptions told of time whose exclusion nothing that arrived can say.
+    untellable: Vec<String>,
     lines: Vec<String>,
 }
 
@@ -328,7 +349,15 @@ fn score(detected: &Detected, score: &mut Score) {
             }
         }
         kind.claimed += claims.len();
-        for (outage, _) in claims.iter().zip(&matched).filter(|(_, matched)| !**matched) {
+        let lone: Vec<(String, PlantedOutage)> = detected
+            .planted
+            .iter()
+            .filter(|_| scope == Scope::Dt)
+            .flat_map(|(feeder, planted)| due_alone(feeder, planted))
+            .collect();
+        for (outage, _) in claims.iter().zip(&matched).filter(|(outage, matched)| {
+            !**matched && !lone.iter().any(|(node, truth)| is_one(outage, node, truth))
+        }) {
             kind.wrong += 1;
             score.lines.push(format!(
                 "WRONG {} {} {:?} to {:?}, {} consumers",
@@ -341,6 +370,22 @@ fn score(detected: &Detected, score: &mut Score) {
         }
     }
     score_consumers(detected, score);
+}
+
+/// Outages of a feeder that begin when supply is due to one of its DTs alone: nobody else is interrupted then, and what was seen is an
+/// outage of that DT. When supply is due to the others and does not come, that is told as the feeder's. Told or not, it is no error.
+fn due_alone(feeder: &OfFleet, planted: &Planted) -> Vec<(String, PlantedOutage)> {
+    let of_feeder = planted.outages.iter().filter(|one| one.reach == Reach::Feeder);
+    let alone = of_feeder.filter_map(|outage| {
+        let at = FleetQuarter::containing(outage.out.from);
+        let mut due = (0..feeder.dt_count()).filter(|dt| feeder.has_supply_due(*dt, at));
+        let (dt, None) = (due.next()?, due.next()) else {
+            return None;
+        };
+        let out = outage.of(Some(dt), None)?;
+        Some((feeder.dt_id(dt), PlantedOutage { out, ..*outage }))
+    });
+    alone.collect()
 }
 
 fn near_by(outages: &[Outage], node: &str, truth: &PlantedOutage) -> Vec<String> {
@@ -403,8 +448,10 @@ fn score_consumers(detected: &Detected, score: &mut Score) {
             }
             let why = truth.excluded.iter().filter(|(span, _)| wide(span).overlaps(own));
             let why: Vec<&str> = why.map(|(_, why)| *why).collect();
-            let line = format!("{} {own:?} {:?} {} {:?}", truth.id, why, one.outage, one.evidence);
-            if why.is_empty() {
+            let line = format!("{} {own:?} {:?} {} {:?}", truth.id, why, one.outage, one.evidence,);
+            if truth.untellable.iter().any(|span| span.overlaps(own)) {
+                score.untellable.push(line);
+            } else if why.is_empty() {
                 score.baseless.push(line);
             } else {
                 score.excluded_told.push(line);
@@ -413,14 +460,12 @@ fn score_consumers(detected: &Detected, score: &mut Score) {
     }
 }
 
-/// Interruptions of time that OUT-1 excludes, at most: 33 are told, and none should be. 24 lie in the time of an open load switch, 9 by hours
-/// without supply.
-const EXCLUDED_TOLD_MAX: usize = 40;
+/// Interruptions told of time whose exclusion cannot be told, at most: none but that of a cut-off whose opening nobody heard of, of a consumer
+/// without consumption. Its 302 says that the switch was open just before, and nothing that it was open at the outage nine hours earlier.
+const UNTELLABLE_MAX: usize = 1;
 
-/// Of 282 outages of DTs three are wrong (98.94 % are right; 99 % is wanted). Why is not known yet.
-const DT_PRECISION_PERCENT: usize = 98;
-
-/// DT and feeder outages with a recall of 99 % or more, feeders' with a precision of as much, and minutes of interruption within 1 %.
+/// DT and feeder outages with a recall and a precision of 99 % or more, minutes of interruption within 1 %, and no interruption of time that OUT-1
+/// excludes; but what no word and no block can tell is counted apart ([`UNTELLABLE_MAX`]).
 #[test]
 fn planted_outages_are_found_and_nothing_else() {
     let mut total = Score::default();
@@ -434,22 +479,21 @@ fn planted_outages_are_found_and_nothing_else() {
         total.true_micros / MINUTE
     );
     println!(
-        "told of excluded time: {}, baseless: {}",
+        "told of excluded time: {}, baseless: {}, of what nobody can tell: {}",
         total.excluded_told.len(),
-        total.baseless.len()
+        total.baseless.len(),
+        total.untellable.len()
     );
     for line in total
         .lines
         .iter()
         .chain(&total.excluded_told)
         .chain(&total.baseless)
+        .chain(&total.untellable)
     {
         println!("{line}");
     }
-    for (name, kind, precision) in [
-        ("DT", &total.dt, DT_PRECISION_PERCENT),
-        ("feeder", &total.feeder, 99),
-    ] {
+    for (name, kind) in [("DT", &total.dt), ("feeder", &total.feeder)] {
         assert!(kind.planted > 150, "{}", kind.line(name));
         assert!(
             kind.found * 100 >= kind.planted * 99,
@@ -457,16 +501,17 @@ fn planted_outages_are_found_and_nothing_else() {
             kind.line(name)
         );
         assert!(
-            (kind.claimed - kind.wrong) * 100 >= kind.claimed * precision,
+            (kind.claimed - kind.wrong) * 100 >= kind.claimed * 99,
             "precision: {}",
             kind.line(name)
         );
     }
     assert!(off.abs() < 1.0, "minutes: {off:+.3} %");
     assert!(
-        total.excluded_told.len() <= EXCLUDED_TOLD_MAX && total.baseless.is_empty(),
+        total.excluded_told.is_empty() && total.baseless.is_empty(),
         "OUT-1: {:?} {:?}",
         total.excluded_told,
         total.baseless
     );
+    assert!(total.untellable.len() <= UNTELLABLE_MAX, "{:?}", total.untellable);
 }
