@@ -69,7 +69,8 @@ use scratch::Scratches;
 pub struct MqttConfig {
     /// Connections open at once; more are refused. Default 10,000. Lowered to what the process may have open, less 256.
     pub connections_max: usize,
-    /// Connections that have not sent their CONNECT; beyond it the oldest of them is closed. Default 1,024.
+    /// Connections that have not sent their CONNECT; beyond it the oldest of them gives way, and those who come wait until it may (`doors.rs`).
+    /// Default 1,024.
     pub half_open_max: usize,
     /// Longest packet, bytes. Default 1 MiB.
     pub packet_bytes_max: usize,
@@ -235,6 +236,7 @@ impl Endpoint {
     ) -> Option<Arc<LogError>> {
         let mut synced = self.shared.gate.appender.subscribe();
         let mut log_open = true;
+        let doors = Arc::clone(&self.doors);
         tokio::pin!(shutdown);
         loop {
             if let Some(failure) = self.shared.gate.appender.failure() {
@@ -244,7 +246,10 @@ impl Endpoint {
                 () = &mut shutdown => return None,
                 changed = synced.changed(), if log_open => log_open = changed.is_ok(),
                 Some(ended) = self.tasks.join_next() => self.note(&ended),
-                (accepted, tls) = entrances.accept() => match accepted {
+                (accepted, tls) = async {
+                    doors.ready().await;
+                    entrances.accept().await
+                } => match accepted {
                     Ok(stream) => self.admit(stream, tls),
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");

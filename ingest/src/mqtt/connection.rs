@@ -95,12 +95,17 @@ impl From<io::Error> for Lost {
 /// Agrees on TLS, and serves the connection until it ends. A client without a certificate is a client without names.
 pub(super) async fn serve_tls(stream: TcpStream, tls: Tls, place: Place, shared: Arc<Shared>) {
     let control = place.control();
+    let agree = async {
+        stream.readable().await?;
+        control.note_spoken();
+        tls.acceptor().accept(stream).await
+    };
     let accepted = tokio::select! {
         cause = control.ended() => {
             shared.gate.metrics.add(&Ending::Told(cause).count());
             return;
         }
-        accepted = timeout(shared.config.connect_timeout, tls.acceptor().accept(stream)) => accepted,
+        accepted = timeout(shared.config.connect_timeout, agree) => accepted,
     };
     drop(tls);
     match accepted {
