@@ -113,6 +113,8 @@ impl<R: Dated> History<R> {
             .binary_search_by_key(&new.row.valid_from(), |held| held.row.valid_from())
         {
             Err(at) => {
+                // Nearly every id has one row, and a list that grows by itself takes room for four.
+                self.0.reserve_exact(1);
                 self.0.insert(at, new);
                 Merged::Added
             }
@@ -340,13 +342,16 @@ impl Network {
         self.feeders_above(node, &mut touched.feeders);
     }
 
-    fn merge_meter(&mut self, new: Recorded<MeterRow>, touched: &mut Touched) {
+    fn merge_meter(&mut self, mut new: Recorded<MeterRow>, touched: &mut Touched) {
         let meter = self.meter_named(&new.row.meter_id);
-        let hangs_on: Vec<NodeIx> = [&new.row.node_id, &new.row.boundary_to]
-            .into_iter()
-            .flatten()
-            .map(|id| self.node_named(id))
-            .collect();
+        let mut hangs_on = [None; 2];
+        let named = [&mut new.row.node_id, &mut new.row.boundary_to];
+        for (node, id) in hangs_on.iter_mut().zip(named) {
+            *node = id.as_mut().map(|id| self.share_node(id));
+        }
+        if let Some(entry) = self.meters.get(meter.at()) {
+            new.row.meter_id = entry.id.clone();
+        }
         let Some(entry) = self.meters.get_mut(meter.at()) else {
             return;
         };
@@ -360,7 +365,7 @@ impl Network {
         if !was_known {
             touched.meters_now_known.push(meter);
         }
-        for node in hangs_on {
+        for node in hangs_on.into_iter().flatten() {
             if let Some(node) = self.nodes.get_mut(node.at())
                 && !node.meters.contains(&meter)
             {
@@ -373,9 +378,14 @@ impl Network {
         self.feeders_of_meter(meter, &mut touched.feeders);
     }
 
-    fn merge_connection(&mut self, new: Recorded<ConnectionRow>, touched: &mut Touched) {
-        let node = self.node_named(&new.row.node_id);
+    fn merge_connection(&mut self, mut new: Recorded<ConnectionRow>, touched: &mut Touched) {
+        let node = self.share_node(&mut new.row.node_id);
         let connection = self.connection_named(&new.row);
+        if let Some(entry) = self.connections.get(connection.at()) {
+            new.row.consumer_id = entry.consumer_id.clone();
+            let meter = entry.meter.and_then(|meter| self.meters.get(meter.at()));
+            new.row.meter_id = meter.map(|meter| meter.id.clone());
+        }
         let Some(entry) = self.connections.get_mut(connection.at()) else {
             return;
         };
@@ -434,6 +444,15 @@ impl Network {
         index
     }
 
+    /// The index of a node that a row names; the row's text becomes the node's own, since millions of rows name the same few.
+    fn share_node(&mut self, id: &mut NodeId) -> NodeIx {
+        let node = self.node_named(id);
+        if let Some(entry) = self.nodes.get(node.at()) {
+            *id = entry.id.clone();
+        }
+        node
+    }
+
     /// The index of a meter that something names, whether or not a row of it is known.
     pub(crate) fn name_meter(&mut self, id: &MeterId) -> MeterIx {
         self.meter_named(id)
@@ -454,17 +473,18 @@ impl Network {
     }
 
     fn connection_named(&mut self, row: &ConnectionRow) -> ConnectionIx {
-        let key = (row.consumer_id.clone(), row.meter_id.clone());
+        let mut key = (row.consumer_id.clone(), row.meter_id.clone());
         if let Some(found) = self.connection_index.get(&key) {
             return *found;
         }
         let meter = row.meter_id.as_ref().map(|id| self.meter_named(id));
+        key.1 = meter.and_then(|meter| Some(self.meters.get(meter.at())?.id.clone()));
         let index = ConnectionIx::of(self.connections.len());
         if let Some(meter) = meter.and_then(|meter| self.meters.get_mut(meter.at())) {
             meter.connections.push(index);
         }
         self.connections.push(Connection {
-            consumer_id: row.consumer_id.clone(),
+            consumer_id: key.0.clone(),
             meter,
             history: History::default(),
         });

@@ -170,7 +170,7 @@ fn settle_now(world: &mut World) {
             let computed = block_on(sql().run(members)).unwrap();
             world.settle(computed);
         }
-        if world.judge(7).days == 0 && !world.judge_mappings() {
+        if world.judge(7).days == 0 && !world.judge_mappings(true) {
             break;
         }
     }

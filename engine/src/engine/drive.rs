@@ -41,8 +41,15 @@ const APPLY_BYTES: usize = 64 * 1024;
 const GATHER_ROWS: usize = 64 * 1024;
 /// Meter-days judged under one lock: a few milliseconds.
 const JUDGE_DAYS: usize = 200;
-/// Parts of [`JUDGE_DAYS`] that a tick judges at most while nobody waits for a checkpoint.
+/// Parts of [`JUDGE_DAYS`] that a tick judges at most while nobody waits for a checkpoint and memory is within its budget.
 const JUDGE_PARTS: usize = 20;
+/// How long a tick judges at most where memory is beyond its budget: days that wait to be judged are not let go, so a backfill that comes
+/// faster than its days are judged would fill the memory.
+const JUDGE_TIME: Duration = Duration::from_secs(1);
+/// What the log gets then between two ticks, until all is judged: this is what slows the backfill.
+const APPLY_TIME: Duration = Duration::from_millis(100);
+/// How long a tick judges where meters hang while nobody waits for a checkpoint.
+const MAPPING_TIME: Duration = Duration::from_millis(50);
 /// Feeders looked at for outages under one lock.
 const OUTAGE_FEEDERS: usize = 4;
 /// Feeders' days tallied under one lock: a few milliseconds at 1,000 meters a feeder.
@@ -62,6 +69,16 @@ pub(super) struct Parts<S> {
 }
 
 type Outcome<S> = (Checkpointer<S>, Result<Written, EngineError>);
+
+/// What a tick computed.
+#[derive(Debug, Default)]
+struct Computing {
+    /// Intervals of nodes whose balance changed.
+    changed: Vec<(NodeIx, Quarter)>,
+    is_any: bool,
+    /// Memory is beyond its budget, and days still wait to be judged.
+    is_cut: bool,
+}
 
 /// A checkpoint that is being written.
 #[derive(Debug)]
@@ -278,34 +295,19 @@ impl<S: Store> Driver<S> {
         self.write(|world| world.tally_months(now));
         self.compensate(now);
         self.work_off().await?;
-        let mut changed: Vec<(NodeIx, Quarter)> = Vec::new();
-        let mut computed_any = false;
-        let mut parts_left = if self.is_checkpoint_asked() {
-            usize::MAX
-        } else {
-            JUDGE_PARTS
-        };
-        loop {
-            while let Some(members) = self.write(|world| world.gather(GATHER_ROWS)) {
-                let computed = self.sql.run(members).await.map_err(EngineError::Balance)?;
-                changed.extend(self.write(|world| world.settle(computed)));
-                computed_any = true;
-                self.overtake().await?;
-            }
-            // Estimates make balances dirty, so these are computed last.
-            if parts_left == 0 || !self.judge_part().await? {
-                break;
-            }
-            parts_left -= 1;
-            self.overtake().await?;
-        }
+        let Computing {
+            mut changed,
+            is_any: computed_any,
+            is_cut,
+        } = self.compute().await?;
         self.judge_mappings().await?;
         self.tally().await?;
         // A feeder that was heard for the first time in a month has that month.
         self.write(|world| world.tally_months(now));
         let took = started.elapsed();
         // A tick that takes long leaves as much time again for the log.
-        self.next_tick = (started + self.config.tick).max(started + took + took);
+        let log_time = if is_cut { APPLY_TIME } else { took };
+        self.next_tick = (started + self.config.tick).max(started + took + log_time);
         self.note_tick(started, computed_any.then_some(took));
         if !changed.is_empty() {
             let total = changed.len();
@@ -321,6 +323,36 @@ impl<S: Store> Driver<S> {
             );
         }
         Ok(())
+    }
+
+    /// Computes every balance that something changed, and judges some of the days that wait.
+    async fn compute(&mut self) -> Result<Computing, EngineError> {
+        let mut done = Computing::default();
+        let is_over = self.read(World::was_over_budget);
+        let mut parts_left = if self.is_checkpoint_asked() || is_over {
+            usize::MAX
+        } else {
+            JUDGE_PARTS
+        };
+        let mut judging = None;
+        loop {
+            while let Some(members) = self.write(|world| world.gather(GATHER_ROWS)) {
+                let computed = self.sql.run(members).await.map_err(EngineError::Balance)?;
+                done.changed.extend(self.write(|world| world.settle(computed)));
+                done.is_any = true;
+                self.overtake().await?;
+            }
+            // Estimates make balances dirty, so these are computed last.
+            let began: Instant = *judging.get_or_insert_with(Instant::now);
+            if parts_left == 0 || !self.judge_part().await? {
+                return Ok(done);
+            }
+            parts_left -= 1;
+            if is_over && began.elapsed() >= JUDGE_TIME && !self.is_checkpoint_asked() {
+                (parts_left, done.is_cut) = (0, true);
+            }
+            self.overtake().await?;
+        }
     }
 
     /// Brings outages up to what is applied, and tells what changed.
@@ -365,16 +397,18 @@ impl<S: Store> Driver<S> {
         Ok(judged.days > 0 || is_out)
     }
 
-    /// Judges where the meters of one feeder hang in one window, or of all that wait where somebody waits for the tables to hold everything.
+    /// Judges where the meters of some feeders hang, or of all that wait where somebody waits for the tables to hold everything.
     async fn judge_mappings(&mut self) -> Result<(), EngineError> {
         if self.read(World::applied) < self.replay_through {
             return Ok(());
         }
+        let started = Instant::now();
         loop {
-            let (judged, asked) = self.write(|world| (world.judge_mappings(), world.take_asked()));
+            let hurry = self.is_checkpoint_asked();
+            let (judged, asked) = self.write(|world| (world.judge_mappings(hurry), world.take_asked()));
             if !asked.is_empty() {
                 self.page_in(asked).await?;
-            } else if !judged || !self.is_checkpoint_asked() {
+            } else if !judged || (started.elapsed() >= MAPPING_TIME && !hurry) {
                 return Ok(());
             }
         }

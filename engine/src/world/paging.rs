@@ -161,6 +161,11 @@ impl World {
         self.paging.out_through.is_some()
     }
 
+    /// Whether more was in memory than the budget allows when days were last let go.
+    pub(crate) fn was_over_budget(&self) -> bool {
+        self.paging.paged.resident_bytes > self.settings.state_bytes_max
+    }
+
     /// What was let go and what came back.
     #[must_use]
     pub fn paged(&self) -> Paged {

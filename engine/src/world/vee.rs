@@ -196,6 +196,7 @@ impl Validation {
 impl World {
     /// Days close, and the gaps of days that closed a while ago are due.
     pub(super) fn advance_validation(&mut self, now: UtcMicros) {
+        self.vee.mappings.note_tick();
         let gaps_through = match self.settings.vee.estimate_after_micros {
             Some(after) => self.end_of_whole_days(super::quarter_at(now.plus(-after))),
             None => Quarter(0),

@@ -5,7 +5,8 @@
 //! are looked at too; such a window is remembered, and judged again when something of those changes. So what stands is a function of
 //! values and master data alone (ORD-1).
 //!
-//! What it costs: a week of a feeder takes as long as judging one to three of its days; a tick takes up one. Reads that come within the
+//! What it costs: a week of a feeder takes as long as judging one to three of its days; a tick takes up as many as it has time for,
+//! and none whose values still come. Reads that come within the
 //! estimation grace cost nothing more. Of a feeder whose week is out of memory all of it is brought back for that.
 
 use std::{
@@ -35,16 +36,60 @@ const THURSDAY: i32 = 3;
 /// Feeders under the same node that are looked at at most: a substation has fewer.
 const BESIDE_MAX: usize = 12;
 
+/// Ticks without a change after which a window is judged while there is no hurry: a backfill changes each day of it in turn, and one
+/// judgement after the last is enough.
+const QUIET_TICKS: u64 = 3;
+/// Ticks after which it is judged though it goes on changing, as where a few late reads come all the time.
+const PATIENCE_TICKS: u64 = 60;
+
 /// Windows that wait, and those whose judgement rests on other feeders too.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    queue: BTreeSet<(i32, NodeIx)>,
+    queue: BTreeMap<(i32, NodeIx), Changed>,
     suspects: BTreeSet<(i32, NodeIx)>,
+    /// Ticks so far. They say when something is judged, never what comes out.
+    ticks: u64,
+}
+
+/// The ticks in which something of a window changed first and last since it was judged.
+#[derive(Debug, Clone, Copy)]
+struct Changed {
+    first: u64,
+    last: u64,
 }
 
 impl Waiting {
     pub(super) fn iter(&self) -> impl Iterator<Item = (i32, NodeIx)> {
-        self.queue.iter().copied()
+        self.queue.keys().copied()
+    }
+
+    pub(super) const fn note_tick(&mut self) {
+        self.ticks = self.ticks.saturating_add(1);
+    }
+
+    fn add(&mut self, windows: impl IntoIterator<Item = (i32, NodeIx)>) {
+        let now = self.ticks;
+        for window in windows {
+            let changed = self.queue.entry(window);
+            changed
+                .or_insert(Changed {
+                    first: now,
+                    last: now,
+                })
+                .last = now;
+        }
+    }
+
+    /// The window that has waited longest; without hurry only of those that changed no more, or have changed for long.
+    fn next(&self, hurry: bool) -> Option<(i32, NodeIx)> {
+        let is_ripe = |changed: &Changed| {
+            hurry
+                || self.ticks >= changed.last.saturating_add(QUIET_TICKS)
+                || self.ticks >= changed.first.saturating_add(PATIENCE_TICKS)
+        };
+        let ripe = self.queue.iter().filter(|(_, changed)| is_ripe(changed));
+        ripe.min_by_key(|(window, changed)| (changed.first, **window))
+            .map(|(window, _)| *window)
     }
 }
 
@@ -113,7 +158,7 @@ impl World {
             before < end && end <= through
         });
         let ended: Vec<(i32, NodeIx)> = ended.collect();
-        self.vee.mappings.queue.extend(ended);
+        self.vee.mappings.add(ended);
     }
 
     /// Something of these feeders changed in a day.
@@ -123,7 +168,7 @@ impl World {
             return;
         }
         let at = feeders.iter().map(|feeder| (window, *feeder));
-        self.vee.mappings.queue.extend(at);
+        self.vee.mappings.add(at);
         let of_window = (window, NodeIx(0))..=(window, NodeIx(u32::MAX));
         let rest_on_these = self
             .vee
@@ -135,7 +180,7 @@ impl World {
                 feeders.iter().any(|feeder| beside.contains(feeder))
             });
         let rest_on_these: Vec<(i32, NodeIx)> = rest_on_these.copied().collect();
-        self.vee.mappings.queue.extend(rest_on_these);
+        self.vee.mappings.add(rest_on_these);
     }
 
     /// Master data changed from an instant on (`None`: it did not): other feeders may be beside those that rest on others.
@@ -144,7 +189,7 @@ impl World {
         let first = self.mapping_window(self.day_since(since));
         let suspects = self.vee.mappings.suspects.range((first, NodeIx(0))..);
         let suspects: Vec<(i32, NodeIx)> = suspects.copied().collect();
-        self.vee.mappings.queue.extend(suspects);
+        self.vee.mappings.add(suspects);
     }
 
     /// Windows of a feeder in which the mapping of a meter was objected to that was ever on it.
@@ -161,17 +206,18 @@ impl World {
             .filter(|day| *day >= first)
             .map(|day| (self.mapping_window(day), feeder));
         let windows: Vec<(i32, NodeIx)> = windows.collect();
-        self.vee.mappings.queue.extend(windows);
+        self.vee.mappings.add(windows);
     }
 
-    /// Judges where the meters of a feeder hang in the oldest window that waits; `false`: none does, or values that it takes are out of
-    /// memory, and `take_asked` tells which. Best called when no meter-day waits: what is judged before that is judged again.
-    pub fn judge_mappings(&mut self) -> bool {
+    /// Judges where the meters of a feeder hang in the window that has waited longest; `false`: none does, or none long enough where there
+    /// is no `hurry`, or values that it takes are out of memory, and `take_asked` tells which. Best called when no meter-day waits: what
+    /// is judged before that is judged again.
+    pub fn judge_mappings(&mut self, hurry: bool) -> bool {
         if self.applied < self.vee.held_until {
             return false;
         }
         self.fill_queue();
-        let Some((number, feeder)) = self.vee.mappings.queue.first().copied() else {
+        let Some((number, feeder)) = self.vee.mappings.next(hurry) else {
             return false;
         };
         let window = self.window_of_mapping(number);
