@@ -26,6 +26,7 @@
 mod load;
 #[path = "../tests/product/mod.rs"]
 mod product;
+mod rounds;
 #[path = "e2e/watch.rs"]
 mod watch;
 
@@ -37,6 +38,7 @@ use std::{
 use gridtally_fleet::{Fleet, FleetConfig, Imperfections};
 use load::{Frames, Gateway};
 use product::Product;
+use rounds::Rounds;
 use watch::{Applied, Tiles};
 
 /// Gateways that publish at full load.
@@ -246,42 +248,42 @@ fn idle_connections(data_dir: &Path, connections: usize) -> f64 {
 }
 
 fn report(runs: &[Run], idle_bytes: f64) {
-    println!("| What | min | median | max | target |");
-    println!("|---|---|---|---|---|");
-    let row = |what: &str, target: &str, digits: usize, of: &dyn Fn(&Run) -> f64| {
-        let mut values: Vec<f64> = runs.iter().map(of).collect();
-        values.sort_by(f64::total_cmp);
-        let (low, middle, high) = (values[0], values[values.len() / 2], values[values.len() - 1]);
-        println!("| {what} | {low:.digits$} | {middle:.digits$} | {high:.digits$} | {target} |");
+    let row = |rounds: Rounds, of: &dyn Fn(&Run) -> f64| {
+        let mut rounds = rounds;
+        runs.iter().for_each(|run| rounds.note(of(run)));
+        println!("{rounds}");
     };
-    row("reads a second into live balances", "300,000", 0, &|run| {
-        run.reads_per_second
-    });
-    row("reads a second acknowledged", "", 0, &|run| {
+    let new = Rounds::new;
+    let live = new("end to end: into live balances", "reads/s").at_least(300_000.0);
+    row(live, &|run| run.reads_per_second);
+    row(new("end to end: acknowledged", "reads/s"), &|run| {
         run.acknowledged_per_second
     });
-    row("processor time of the server meanwhile, cores", "", 2, &|run| {
+    row(new("processor time of the server meanwhile", "cores"), &|run| {
         run.server_cpu_share
     });
     row(
-        "tiles (GET /api/v1/summary) at full load, p50, ms",
-        "",
-        1,
+        new("tiles (GET /api/v1/summary) at full load: p50", "ms"),
         &|run| run.tile_p50_ms,
     );
-    row("tiles at full load, p99, ms", "50", 1, &|run| run.tile_p99_ms);
-    row("publish to live balance at half load, p50, s", "", 2, &|run| {
+    row(new("tiles at full load: p99", "ms").at_most(50.0), &|run| {
+        run.tile_p99_ms
+    });
+    row(new("publish to live balance at half load: p50", "s"), &|run| {
         run.live_p50_s
     });
-    row("publish to live balance at half load, p99, s", "3", 2, &|run| {
-        run.live_p99_s
-    });
-    row("tiles at half load, p99, ms", "50", 1, &|run| {
+    let half = new("publish to live balance at half load: p99", "s").at_most(3.0);
+    row(half, &|run| run.live_p99_s);
+    row(new("tiles at half load: p99", "ms").at_most(50.0), &|run| {
         run.half_tile_p99_ms
     });
-    row("Parquet, bytes a read", "4", 2, &|run| run.bytes_a_read);
-    row("resident memory, bytes a read held", "", 1, &|run| {
+    row(new("Parquet: a read", "bytes").at_most(4.0), &|run| {
+        run.bytes_a_read
+    });
+    row(new("resident memory: a read held", "bytes"), &|run| {
         run.resident_bytes_a_read
     });
-    println!("| idle MQTT connection, bytes | | {idle_bytes:.0} | | 10,240 |");
+    let mut idle = new("idle MQTT connection: resident memory", "bytes").at_most(10_240.0);
+    idle.note(idle_bytes);
+    println!("{idle}");
 }

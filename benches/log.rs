@@ -88,7 +88,7 @@ fn throughput(folder: &Path, reads: usize) {
         rounds.note(per_second(end.0 as usize, began));
     }
     println!("{rounds}");
-    println!("{:<52} median {:.0} reads/s", "", rounds.median() * reads as f64);
+    println!("median {:.0} reads/s", rounds.median() * reads as f64);
 }
 
 /// So many appenders, each of which waits for its sync before it appends again.
@@ -156,7 +156,7 @@ fn recovery(folder: &Path, reads_each: usize) {
         all.note(began.elapsed().as_secs_f64());
     }
     println!("{opening}\n{all}");
-    println!("{:<52} {} MB in the page cache", "", bytes / 1_000_000);
+    println!("{} MB in the page cache", bytes / 1_000_000);
 }
 
 fn decode_all(log: &Log) -> usize {

@@ -46,6 +46,10 @@ use tokio::{
 const CONNECTIONS: usize = 1_000;
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_millis(1_500);
+/// The target of single reads at QoS 1, durable.
+const PUBLISHES_PER_SECOND: f64 = 30_000.0;
+/// The target of the wait at half of that, p99.
+const PUBACK_MS: f64 = 50.0;
 /// Bytes of an MQTT 3.1.1 PUBACK.
 const PUBACK_BYTES: usize = 4;
 
@@ -206,9 +210,24 @@ struct Load {
 impl Load {
     fn new(name: &str) -> Self {
         Self {
-            rate: Rounds::new(format!("{name}: rate"), "publishes/s"),
+            rate: Rounds::new(format!("{name}: rate"), "publishes/s").at_least(PUBLISHES_PER_SECOND),
             half: Rounds::new(format!("{name}: PUBACK p50"), "ms"),
             most: Rounds::new(format!("{name}: PUBACK p99"), "ms"),
+        }
+    }
+
+    /// Of an open loop: what was offered is its rate, and the wait is what has a target.
+    fn paced(name: &str, publishes_per_second: f64) -> Self {
+        let name = format!("{name}, {publishes_per_second:.0}/s offered");
+        let most = Rounds::new(format!("{name}: PUBACK p99"), "ms");
+        Self {
+            rate: Rounds::new(format!("{name}: rate"), "publishes/s"),
+            half: Rounds::new(format!("{name}: PUBACK p50"), "ms"),
+            most: if publishes_per_second > PUBLISHES_PER_SECOND {
+                most
+            } else {
+                most.at_most(PUBACK_MS)
+            },
         }
     }
 
@@ -252,7 +271,7 @@ async fn full(name: &str, mut meters: Vec<Meter>, window: usize) -> (f64, Vec<Me
 
 async fn paced(name: &str, mut meters: Vec<Meter>, publishes_per_second: f64) -> Vec<Meter> {
     let every = Duration::from_secs_f64(CONNECTIONS as f64 / publishes_per_second);
-    let mut load = Load::new(&format!("{name}, {publishes_per_second:.0}/s offered"));
+    let mut load = Load::paced(name, publishes_per_second);
     for _ in 0..ROUNDS {
         let began = Instant::now();
         let run = |(number, meter): (usize, Meter)| {
@@ -299,7 +318,7 @@ async fn measure(folder: &Path) {
     let (_, meters) = full("protobuf", meters, 1).await;
     let (rate, meters) = full("protobuf", meters, 16).await;
     let meters = paced("protobuf, half load", meters, rate / 2.0).await;
-    drop(paced("protobuf, half of the budget", meters, 15_000.0).await);
+    drop(paced("protobuf, half of the target", meters, PUBLISHES_PER_SECOND / 2.0).await);
     let meters = connect(endpoint, Form::Json).await;
     drop(full("JSON", meters, 16).await);
     stop.send(()).unwrap();

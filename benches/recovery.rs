@@ -131,7 +131,7 @@ async fn run(folder: PathBuf) {
         READS as f64 / READS_OF_RECORD as f64 / 1e6,
         log_bytes as f64 / READS as f64
     );
-    let mut tail = Rounds::new("from the log's tail", "s");
+    let mut tail = Rounds::new("10 M reads from the log's tail", "s").at_most(10.0);
     let mut rate = Rounds::new("from the log's tail", "reads/s");
     let mut publish = Rounds::new("publishing what was recovered", "s");
     let mut tables = Rounds::new("from the tables", "s");

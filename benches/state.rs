@@ -35,6 +35,8 @@ const ROUNDS: usize = 7;
 const DAY: i64 = 96;
 /// Intervals that come in one tick.
 const INTERVALS_OF_TICK: i64 = 4;
+/// The target of merging and balances on one core.
+const READS_PER_SECOND: f64 = 2_000_000.0;
 /// Member reads computed by one run of the SQL, as the engine does.
 const GATHER_ROWS: usize = 200_000;
 
@@ -225,7 +227,7 @@ struct Mix {
 /// Merging and balances, tick by tick, on a picture that holds a day.
 fn together(bench: &mut Bench, mix: Mix, begin: &mut i64) {
     let title = |what: &str| name(&format!("{}: {what}", mix.name), bench.meters);
-    let mut rate = Rounds::new(title("merge, gather, SQL, settle"), "reads/s");
+    let mut rate = Rounds::new(title("merge, gather, SQL, settle"), "reads/s").at_least(READS_PER_SECOND);
     let mut balance = Rounds::new(title("gather, SQL, settle alone"), "member reads/s");
     let mut parts = [0.0; 4];
     let mut scattered = Scattered(7);
@@ -291,7 +293,7 @@ fn balances(meters: usize) {
     let cells = bench.meters * DAY as usize;
     if network > 0 {
         println!(
-            "{:<52} {:.1} network a meter; {:.2} value, {:.2} balances a meter-interval; bytes",
+            "{}: {:.1} network a meter; {:.2} value, {:.2} balances a meter-interval; bytes",
             name("memory", bench.meters),
             network as f64 / bench.meters as f64,
             values as f64 / cells as f64,

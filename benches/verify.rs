@@ -39,6 +39,8 @@ const ROUNDS: usize = 5;
 const FEEDERS: usize = 34;
 /// Three days of every meter: 10 M reads in all.
 const INTERVALS: i64 = 3 * 96;
+/// What DuckDB is asked that is the same work (`verify/duckdb_sum.py`).
+const SAME_WORK: &str = "sum of the newest version per key";
 const READS: usize = FEEDERS * METERS * INTERVALS as usize;
 const READS_OF_RECORD: usize = 100;
 /// One meter in so many is corrected in every interval: 1 %.
@@ -179,11 +181,14 @@ async fn run(folder: &Path, threads: usize) {
     println!("{} MB resident after it", resident_bytes() / 1_000_000);
     for (name, seconds) in duckdb(&root, threads) {
         let mut rounds = Rounds::new(format!("DuckDB: {name}"), "s");
+        let mut ratio = Rounds::new(format!("gridtally verify, times DuckDB: {name}"), "x");
+        // Finding the valid version and summing it is the same work; the sum of every row is told for comparison.
+        if name == SAME_WORK {
+            ratio = ratio.at_most(1.5);
+        }
         seconds.into_iter().for_each(|seconds| rounds.note(seconds));
-        println!(
-            "{rounds}   verify takes {:.2}x",
-            verified.median() / rounds.median()
-        );
+        ratio.note(verified.median() / rounds.median());
+        println!("{rounds}\n{ratio}");
     }
 }
 

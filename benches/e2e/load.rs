@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gridtally_fleet::{Fleet, MeterRef, Quarter, flow::Reads};
+use gridtally_fleet::{Feeder, Fleet, MeterRef, Quarter, flow::Reads};
 use gridtally_schemas::{PowerEvent, Publish, UtcMicros, wire};
 
 const READS: &[u8] = b"ami/v1/gateways/hes-1/reads";
@@ -26,6 +26,14 @@ pub struct Frames {
     reads: usize,
 }
 
+/// Room that is used again for each publish.
+#[derive(Default)]
+pub struct Batches {
+    publish: Publish,
+    payload: Vec<u8>,
+    id: String,
+}
+
 /// A run of frames.
 #[derive(Clone, Copy)]
 pub struct Part<'a> {
@@ -34,46 +42,63 @@ pub struct Part<'a> {
 }
 
 impl Frames {
-    /// Every read of the fleet in `quarters` quarter hours from `start` on: what a gateway sends in protobuf, interval by interval.
-    pub fn of(fleet: &Fleet, start: UtcMicros, quarters: i64) -> Self {
-        let mut frames = Self {
+    /// None yet.
+    pub fn none() -> Self {
+        Self {
             bytes: Vec::new(),
             bounds: vec![0],
             reads: 0,
-        };
+        }
+    }
+
+    /// Every read of the fleet in `quarters` quarter hours from `start` on: what a gateway sends in protobuf, interval by interval.
+    pub fn of(fleet: &Fleet, start: UtcMicros, quarters: i64) -> Self {
+        let mut frames = Self::none();
         let feeders: Vec<_> = fleet.feeders().collect();
         let mut state: Vec<Reads> = feeders.iter().map(|_| Reads::default()).collect();
-        let (mut publish, mut payload, mut id) = (Publish::default(), Vec::new(), String::new());
+        let mut batches = Batches::default();
         let first = Quarter::containing(start).plus(1);
         for number in 0..quarters {
             for (feeder, reads) in feeders.iter().zip(&mut state) {
                 reads.compute(feeder, &fleet.config().zone, first.plus(number));
-                let all: Vec<_> = reads.iter(feeder).collect();
-                for batch in all.chunks(READS_PER_PUBLISH) {
-                    publish.clear();
-                    for (meter, read) in batch {
-                        id.clear();
-                        meter.meter.write_id(&mut id);
-                        publish.begin_meter(&id).unwrap();
-                        publish.push_read(*read);
-                    }
-                    payload.clear();
-                    wire::encode_protobuf(&publish, &mut payload);
-                    frames.push(READS, &payload);
-                    frames.reads += batch.len();
-                }
+                frames.push_reads(feeder, reads, &mut batches);
             }
         }
         frames
     }
 
+    /// What the meters of a feeder say in one quarter, a hundred reads in a publish; gives the sum of the imports in Wh.
+    pub fn push_reads(&mut self, feeder: &Feeder, reads: &Reads, batches: &mut Batches) -> i64 {
+        let Batches { publish, payload, id } = batches;
+        let mut import_wh = 0;
+        let mut said = reads.iter(feeder).peekable();
+        while said.peek().is_some() {
+            publish.clear();
+            for (meter, read) in said.by_ref().take(READS_PER_PUBLISH) {
+                id.clear();
+                meter.meter.write_id(id);
+                publish.begin_meter(id).unwrap();
+                publish.push_read(read);
+                import_wh += read.import_wh.unwrap_or(0);
+                self.reads += 1;
+            }
+            payload.clear();
+            wire::encode_protobuf(publish, payload);
+            self.push(READS, payload);
+        }
+        import_wh
+    }
+
+    /// Empties it, and keeps its room.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.bounds.truncate(1);
+        self.reads = 0;
+    }
+
     /// An event of each of these meters, a hundred in a publish.
     pub fn of_events(meters: &[MeterRef], event: PowerEvent) -> Self {
-        let mut frames = Self {
-            bytes: Vec::new(),
-            bounds: vec![0],
-            reads: 0,
-        };
+        let mut frames = Self::none();
         let (mut publish, mut payload) = (Publish::default(), Vec::new());
         for batch in meters.chunks(READS_PER_PUBLISH) {
             publish.clear();

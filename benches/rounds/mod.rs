@@ -1,13 +1,22 @@
-//! Rounds of one measurement and how their spread is printed.
+//! Rounds of one measurement, and the row that tells their spread beside the target: least, middle, greatest. `benches/table` picks the rows
+//! that have one, and `benches/compare` pairs the rows of two commits by their names.
 #![allow(dead_code, reason = "each bench uses a part of it")]
 
 use std::{fmt, time::Instant};
+
+/// What must come out (DESIGN section 11).
+#[derive(Debug, Clone, Copy)]
+enum Target {
+    AtLeast(f64),
+    AtMost(f64),
+}
 
 /// What several rounds of one measurement gave.
 pub struct Rounds {
     name: String,
     unit: &'static str,
     values: Vec<f64>,
+    target: Option<Target>,
 }
 
 impl Rounds {
@@ -17,7 +26,20 @@ impl Rounds {
             name: name.into(),
             unit,
             values: Vec::new(),
+            target: None,
         }
+    }
+
+    /// The middle one should be no less.
+    pub const fn at_least(mut self, target: f64) -> Self {
+        self.target = Some(Target::AtLeast(target));
+        self
+    }
+
+    /// The middle one should be no more.
+    pub const fn at_most(mut self, target: f64) -> Self {
+        self.target = Some(Target::AtMost(target));
+        self
     }
 
     /// Notes what a round gave.
@@ -34,15 +56,34 @@ impl Rounds {
 
 impl fmt::Display for Rounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, unit, values } = self;
+        let Self {
+            name,
+            unit,
+            values,
+            target,
+        } = self;
         let (least, median, most) = (values[0], self.median(), values[values.len() - 1]);
         write!(
             f,
-            "{name:<52} min {:>12}  median {:>12}  max {:>12} {unit}  ({} rounds)",
+            "| {name} | {} | {} | {} | {unit} | {} |",
             grouped(least),
             grouped(median),
             grouped(most),
-            values.len()
+            target.map_or_else(String::new, |target| target.told(median))
+        )
+    }
+}
+
+impl Target {
+    fn told(self, median: f64) -> String {
+        let (word, target, is_met) = match self {
+            Self::AtLeast(target) => ("at least", target, median >= target),
+            Self::AtMost(target) => ("at most", target, median <= target),
+        };
+        format!(
+            "{word} {}: {}",
+            grouped(target),
+            if is_met { "met" } else { "**missed**" }
         )
     }
 }

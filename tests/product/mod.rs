@@ -127,8 +127,13 @@ impl Product {
 
     /// Waits for `endpoints.json` and `/readyz`.
     pub fn wait_ready(&mut self) {
+        self.wait_ready_for(PATIENCE);
+    }
+
+    /// As [`Self::wait_ready`], for so long at most.
+    pub fn wait_ready_for(&mut self, patience: Duration) {
         let path = self.data_dir.join("endpoints.json");
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 panic!("gridtally ended with {status}:\n{}", self.errors());

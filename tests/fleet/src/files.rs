@@ -4,6 +4,7 @@
 use std::{
     fs::File,
     io::{BufWriter, Write},
+    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -44,21 +45,36 @@ impl Fleet {
     /// # Errors
     /// [`FleetError::Write`] names the file.
     pub fn write_files(&self, directory: &Path) -> Result<(), FleetError> {
+        self.write_part(directory, 0..self.feeder_count())
+    }
+
+    /// As [`Self::write_files`], of some feeders only: a utility too large for one file. The nodes above all feeders come with the first.
+    ///
+    /// # Errors
+    /// [`FleetError::Write`] names the file.
+    pub fn write_part(&self, directory: &Path, feeders: Range<u64>) -> Result<(), FleetError> {
         let zone = &self.config().zone;
         let mut nodes = CsvFile::create(directory, "nodes.csv", NODE_COLUMNS)?;
-        for row in self.nodes() {
-            nodes.line(&node_line(&row, zone))?;
+        let mut meters = CsvFile::create(directory, "meters.csv", METER_COLUMNS)?;
+        let mut connections = CsvFile::create(directory, "connections.csv", CONNECTION_COLUMNS)?;
+        if feeders.start == 0 {
+            for row in self.upper_nodes() {
+                nodes.line(&node_line(&row, zone))?;
+            }
+        }
+        for feeder in feeders.filter_map(|number| self.feeder(number)) {
+            for row in feeder.nodes() {
+                nodes.line(&node_line(&row, zone))?;
+            }
+            for row in feeder.meter_rows() {
+                meters.line(&meter_line(&row, zone))?;
+            }
+            for row in feeder.connections() {
+                connections.line(&connection_line(&row, zone))?;
+            }
         }
         nodes.finish()?;
-        let mut meters = CsvFile::create(directory, "meters.csv", METER_COLUMNS)?;
-        for row in self.meters() {
-            meters.line(&meter_line(&row, zone))?;
-        }
         meters.finish()?;
-        let mut connections = CsvFile::create(directory, "connections.csv", CONNECTION_COLUMNS)?;
-        for row in self.connections() {
-            connections.line(&connection_line(&row, zone))?;
-        }
         connections.finish()
     }
 
