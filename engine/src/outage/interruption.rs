@@ -4,7 +4,7 @@
 use gridtally_schemas::{ConsumerId, UtcMicros};
 
 use super::{
-    Rules,
+    Rules, clock,
     consumer::{Excluded, OffTime, Told},
     dead::Period,
     group::{OutageId, Part},
@@ -151,7 +151,7 @@ impl Scene<'_> {
         let mut own: Vec<Draft> = Vec::new();
         for spell in &told.spells {
             if let Some(hang) = told.picture.hang_at(spell.start.at) {
-                own.extend(self.of_spell(consumer, hang.dt, spell));
+                own.extend(self.of_spell((consumer, told), hang.dt, spell));
             }
         }
         own.sort_by_key(|draft| (draft.failed, draft.restored));
@@ -198,13 +198,21 @@ impl Scene<'_> {
     }
 
     /// A spell by the consumer's own meter, timed by others where the meter's own word is lost.
-    fn of_spell(&self, consumer: usize, dt: Option<usize>, spell: &Spell) -> Option<Draft> {
-        let cover = self.cover_of(dt, spell);
+    fn of_spell(
+        &self,
+        (consumer, told): (usize, &Told<'_>),
+        dt: Option<usize>,
+        spell: &Spell,
+    ) -> Option<Draft> {
+        let by_another_clock = self.cover_by_another_clock(dt, (spell, told));
+        let cover = by_another_clock.or_else(|| self.cover_of(dt, spell));
         if !spell.claimed && cover.is_none() {
             return None;
         }
         let (mut failed, mut restored) = (spell.start, spell.end);
-        if let Some(Cover { period, .. }) = cover {
+        if let Some(Cover { period, .. }) = by_another_clock {
+            (failed, restored) = (period.failed, period.restored);
+        } else if let Some(Cover { period, .. }) = cover {
             failed = failed.refined_by(period.failed);
             restored = match (restored, period.restored) {
                 (Some(own), Some(others)) => Some(own.refined_by(others)),
@@ -256,6 +264,32 @@ impl Scene<'_> {
         near.iter()
             .filter(|cover| at < cover.period.span.to)
             .min_by_key(|cover| (cover.period.failed.at.0.abs_diff(at.0), cover.part))
+    }
+
+    /// The dead time that a spell is part of by a clock further off than clocks may be: one of its length that several tell at another time,
+    /// at which this consumer tells of none ([`super::clock`]).
+    fn cover_by_another_clock(
+        &self,
+        dt: Option<usize>,
+        (spell, told): (&Spell, &Told<'_>),
+    ) -> Option<&Cover> {
+        let covers = self.covers(dt);
+        let at = spell.start.at;
+        let first = covers.partition_point(|cover| cover.period.span.from < at.plus(-clock::OFF_MICROS_MAX));
+        let near = covers.get(first..).unwrap_or_default().iter();
+        let near = near.take_while(|cover| cover.period.span.from <= at.plus(clock::OFF_MICROS_MAX));
+        let off = near.filter_map(|cover| {
+            let micros = clock::off_by(spell, &cover.period)?.saturating_abs();
+            Some((micros, cover.period.span, cover))
+        });
+        let (micros, _, cover) = off.min_by_key(|(micros, span, _)| (*micros, *span))?;
+        let failed_at = cover.period.failed.at.0;
+        let is_told = |other: &Spell| {
+            let apart = i64::try_from(other.start.at.0.abs_diff(failed_at));
+            apart.is_ok_and(|apart| apart <= self.rules.together_micros)
+        };
+        let is_off = micros > self.rules.together_micros && !told.spells.iter().any(is_told);
+        is_off.then_some(cover)
     }
 
     /// Whether what ended at `end` may have lasted since the dead time began: it ended no later than that.
@@ -333,11 +367,15 @@ impl Scene<'_> {
             draft.failed.at,
             draft.restored.map_or(through, |restored| restored.at),
         );
-        let touching = |off: &&OffTime| {
-            off.span
-                .overlaps(Span::new(span.from, span.to.max(span.from.plus(1))))
+        let reach = self.rules.hours_tolerance_micros;
+        let reached = Span::new(span.from.plus(-reach), span.to.max(span.from.plus(1)).plus(reach));
+        let touching = |off: &&OffTime| match off.why {
+            Excluded::OutsideSupplyHours => off.span.overlaps(reached),
+            Excluded::Disconnected | Excluded::PrepaidCutOff => off
+                .span
+                .overlaps(Span::new(span.from, span.to.max(span.from.plus(1)))),
         };
-        let begun = off.iter().take_while(|off| off.span.from <= span.to);
+        let begun = off.iter().take_while(|off| off.span.from <= reached.to);
         let holes: Vec<OffTime> = begun.filter(touching).copied().collect();
         if holes.is_empty() {
             draft.ended_at = draft.restored.map(|restored| restored.at);
@@ -361,13 +399,15 @@ impl Scene<'_> {
         draft
     }
 
-    /// A switch thrown a little before or after the hour, by whichever clock, is no interruption.
+    /// What lies wholly within the tolerance of an hour at which supply ceased or began to be due is a switch thrown a little before or
+    /// after the hour, or a clock that is off, and no interruption.
     fn is_crumb(&self, piece: Span, holes: &[OffTime]) -> bool {
-        let touches = |hole: &&OffTime| {
-            hole.why == Excluded::OutsideSupplyHours
-                && (hole.span.to == piece.from || hole.span.from == piece.to)
+        let reach = self.rules.hours_tolerance_micros;
+        let near = |hole: &&OffTime| {
+            let wide = Span::new(hole.span.from.plus(-reach), hole.span.to.plus(reach));
+            hole.why == Excluded::OutsideSupplyHours && wide.from <= piece.from && piece.to <= wide.to
         };
-        piece.micros() <= self.rules.hours_tolerance_micros && holes.iter().any(|hole| touches(&hole))
+        holes.iter().any(|hole| near(&hole))
     }
 }
 
