@@ -34,7 +34,11 @@
 //!
 //! "Most" is more than [`Rules::share_pct`], and at least two. A consumer who is silent while its DT is dead is out with it, unless its
 //! reads show supply; so are consumers without a meter. Silence alone is never an interruption. Whoever is due no supply by the hours of
-//! supply is no witness then, neither for nor against.
+//! supply is no witness then, neither for nor against. Where of a DT nobody's last gasp was heard, its communication failed too: then those
+//! who say that supply is back are enough if they are more than hang on one phase, and no more had supply meanwhile.
+//!
+//! When a node failed and was back is the middle of those under it who say so exactly, if they are three or more; else its own meter's word,
+//! put right by how far its clock is off.
 //!
 //! # Ids
 //!

@@ -19,6 +19,9 @@ const HOUR_MICROS: i64 = 60 * 60 * 1_000_000;
 /// Fewest who say exactly when, for their middle to be better than one clock (house choice).
 const VOUCHERS: usize = 3;
 
+/// One phase of three, per cent: who hang on it are out together when its fuse blows, and the DT is not.
+const ONE_PHASE_PCT: u8 = 34;
+
 /// Time in which a node was dead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Period {
@@ -41,6 +44,12 @@ impl Period {
     pub(super) fn by_several(&self) -> Option<(UtcMicros, UtcMicros)> {
         let restored = self.restored?;
         (self.is_vouched == (true, true)).then_some((self.failed.at, restored.at))
+    }
+}
+
+impl AsRef<Self> for Period {
+    fn as_ref(&self) -> &Self {
+        self
     }
 }
 
@@ -97,24 +106,50 @@ pub(super) fn dt_periods<E: Evidence>(
     members: &Hanging<'_>,
     meters: (&[Stint], &E),
 ) -> Vec<Period> {
+    let heard = |at: UtcMicros, within: Span| {
+        let heard = members.told().filter(|told| {
+            told.picture.hang_at(at).is_some_and(|hang| hang.dt == Some(dt))
+                && told.undue_at(rules, at).is_none()
+                && told.has_voice(at, within)
+        });
+        heard.count()
+    };
+    let out = |is_counted: &dyn Fn(&Spell) -> bool| -> Vec<Out> {
+        let counted = members.begun.iter().filter(|(spell, _)| is_counted(spell));
+        let out = counted.map(|(spell, consumer)| Out {
+            who: *consumer,
+            certain: spell.certain(),
+            likely: spell.span(),
+        });
+        out.collect()
+    };
+    let mut voices = Voices::of(members);
+    let need = |at: UtcMicros| voices.more_than_share(rules, at, rules.share_pct, heard);
+    let mut spans = out_together(rules, out(&|_| true), need);
     let mut voices = Voices::of(members);
     let need = |at: UtcMicros| {
-        voices.more_than_share(rules, at, |at, within| {
-            let heard = members.told().filter(|told| {
-                told.picture.hang_at(at).is_some_and(|hang| hang.dt == Some(dt))
-                    && told.undue_at(rules, at).is_none()
-                    && told.has_voice(at, within)
-            });
-            heard.count()
-        })
+        let most = voices.more_than_share(rules, at, ONE_PHASE_PCT, heard);
+        most.max(VOUCHERS)
     };
-    let out = members.begun.iter().map(|(spell, consumer)| Out {
-        who: *consumer,
-        certain: spell.certain(),
-        likely: spell.span(),
-    });
-    let spans = out_together(rules, out.collect(), need);
+    let without_gasps = out_together(rules, out(&|spell| !spell.start.is_exact()), need);
+    let unsaid = without_gasps
+        .into_iter()
+        .filter(|span| is_without_gasp(rules, members, *span));
+    let unsaid: Vec<Span> = unsaid
+        .filter(|span| !spans.iter().any(|held| held.overlaps(*span)))
+        .collect();
+    spans.extend(unsaid);
+    spans.sort_unstable();
     with_own_meter(rules, members, (spans, Source::DtMeter), meters)
+}
+
+/// Whether nobody on the node says when it failed, and no more had supply meanwhile than say that it was back. The communication failed with
+/// the supply, or before: who says nothing of it could not be heard, and is no witness against.
+fn is_without_gasp(rules: &Rules, members: &Hanging<'_>, span: Span) -> bool {
+    let begun = members.begun_in(rules, span);
+    let failed = by_the_middle(span, begun).failed.at.min(span.from);
+    !begun.iter().any(|(spell, _)| spell.start.is_exact())
+        && is_borne_out(rules, members, Span::new(failed, span.to))
 }
 
 /// The periods in which a feeder was dead, by begin; `dts` are those of its DTs, by position.
@@ -126,7 +161,7 @@ pub(super) fn feeder_periods<E: Evidence>(
 ) -> Vec<Period> {
     let mut voices = Voices::of(members);
     let need = |at: UtcMicros| {
-        voices.more_than_share(rules, at, |at, within| {
+        voices.more_than_share(rules, at, rules.share_pct, |at, within| {
             let mut speaking: Vec<usize> = members
                 .told()
                 .filter(|told| told.undue_at(rules, at).is_none() && told.has_voice(at, within))
@@ -168,6 +203,7 @@ impl Voices {
         &mut self,
         rules: &Rules,
         at: UtcMicros,
+        share_pct: u8,
         count: impl Fn(UtcMicros, Span) -> usize,
     ) -> usize {
         let number = at.0.div_euclid(self.step);
@@ -178,7 +214,7 @@ impl Voices {
         );
         let voices = *self.counted.entry(number).or_insert_with(|| count(begin, within));
         // One alone is never "most": it is a service line.
-        (voices * usize::from(rules.share_pct) / 100 + 1).max(2)
+        (voices * usize::from(share_pct) / 100 + 1).max(2)
     }
 }
 
@@ -264,10 +300,42 @@ fn by_majority(rules: &Rules, members: &Hanging<'_>, spans: Vec<Span>) -> Vec<Pe
             {
                 last.span.to = span.to;
             }
-            _ => periods.push(by_the_middle(span, members.begun_in(rules, span))),
+            _ => {
+                let after = periods.last().map(|last| last.span.to);
+                let period = by_the_middle(span, members.begun_in(rules, span));
+                periods.push(by_who_was_out_before(members, period, after));
+            }
         }
     }
     periods
+}
+
+/// The period as it began by the word of those who were out before the others were certain to be: where nobody else says when it failed, and
+/// as far back as the others may have been out, but not in the period before.
+fn by_who_was_out_before(members: &Hanging<'_>, period: Period, after: Option<UtcMicros>) -> Period {
+    let from = period.span.from;
+    let since = |at: UtcMicros| {
+        members
+            .begun
+            .partition_point(|(spell, _)| spell.certain().from < at)
+    };
+    let before = members
+        .begun
+        .get(since(after.map_or(period.not_before, |at| at.max(period.not_before)))..since(from))
+        .unwrap_or_default();
+    let out = before
+        .iter()
+        .map(|(spell, _)| spell)
+        .filter(|spell| spell.start.is_exact() && spell.span().to > period.failed.at);
+    match middle(out.map(|spell| spell.start).collect()) {
+        Some(failed) if !period.is_firm.0 => Period {
+            span: Span::new(failed.at.min(from), period.span.to),
+            failed,
+            is_firm: (true, period.is_firm.1),
+            ..period
+        },
+        Some(_) | None => period,
+    }
 }
 
 /// Whether a node failed again in `span`, right after it was dead in `before`: most of those who went out in the second had gone out in the
@@ -306,7 +374,8 @@ fn with_own_meter<E: Evidence>(
         };
         let mut told = spells(meter, stint.span);
         told.retain(|spell| spell.claimed);
-        let clock = Clock::of(&told, periods.get(..known).unwrap_or_default());
+        let majority = periods.get(..known).unwrap_or_default();
+        let clock = Clock::of(0, &told, majority);
         let told = told.into_iter().map(|spell| clock.correct(spell));
         for spell in &due_spells(rules, (told, &undue), (meter, stint.span)) {
             let span = spell.span();
@@ -382,6 +451,13 @@ fn adopt<'a>(rules: &Rules, periods: impl Iterator<Item = &'a mut Period>, spell
         {
             period.failed = Moment::exact(spell.start.at, own);
             period.is_firm.0 = true;
+        } else if !period.is_firm.0 && spell.start.at < period.failed.at {
+            // Nobody says when: a block that the node's meter misses, or that was dark, was before the restoration of whoever misses none.
+            period.failed = Moment {
+                from: own,
+                ..spell.start
+            };
+            period.not_before = period.not_before.min(spell.start.earliest);
         }
         period.restored = period
             .restored

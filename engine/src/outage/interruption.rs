@@ -1,10 +1,13 @@
 //! Interruptions of single consumers: own spells, timed by others where the own word is lost, the silent ones of a dead DT added,
 //! and what can be no interruption taken out (OUT-1).
 
+use std::collections::BTreeMap;
+
 use gridtally_schemas::{ConsumerId, UtcMicros};
 
 use super::{
-    Rules, clock,
+    Rules,
+    clock::Clock,
     consumer::{Excluded, OffTime, Told},
     dead::Period,
     group::{OutageId, Part},
@@ -62,6 +65,12 @@ pub struct InterruptionEvidence {
 pub(super) struct Cover {
     pub(super) period: Period,
     pub(super) part: Part,
+}
+
+impl AsRef<Period> for Cover {
+    fn as_ref(&self) -> &Period {
+        &self.period
+    }
 }
 
 /// An interruption that has no outage yet.
@@ -149,9 +158,13 @@ impl Scene<'_> {
     /// The interruptions of one consumer, by begin.
     pub(super) fn interruptions(&self, consumer: usize, told: &Told<'_>, drafts: &mut Vec<Draft>) {
         let mut own: Vec<Draft> = Vec::new();
+        let mut clocks: BTreeMap<Option<usize>, Clock> = BTreeMap::new();
         for spell in &told.spells {
             if let Some(hang) = told.picture.hang_at(spell.start.at) {
-                own.extend(self.of_spell((consumer, told), hang.dt, spell));
+                let clock = clocks
+                    .entry(hang.dt)
+                    .or_insert_with(|| self.clock_of(hang.dt, told));
+                own.extend(self.of_spell(consumer, hang.dt, &clock.correct(*spell)));
             }
         }
         own.sort_by_key(|draft| (draft.failed, draft.restored));
@@ -169,6 +182,11 @@ impl Scene<'_> {
         keep_apart(&mut own);
         let off = self.off_times(told);
         drafts.extend(own.into_iter().map(|draft| self.counted(draft, &off)));
+    }
+
+    /// How far a consumer's clock is off by the outages of its DT and feeder, where that is more than clocks may be.
+    fn clock_of(&self, dt: Option<usize>, told: &Told<'_>) -> Clock {
+        Clock::of(self.rules.together_micros, &told.spells, self.covers(dt))
     }
 
     /// Whether a consumer's own drafts, by begin, already tell what it saw of a dead time.
@@ -198,21 +216,13 @@ impl Scene<'_> {
     }
 
     /// A spell by the consumer's own meter, timed by others where the meter's own word is lost.
-    fn of_spell(
-        &self,
-        (consumer, told): (usize, &Told<'_>),
-        dt: Option<usize>,
-        spell: &Spell,
-    ) -> Option<Draft> {
-        let by_another_clock = self.cover_by_another_clock(dt, (spell, told));
-        let cover = by_another_clock.or_else(|| self.cover_of(dt, spell));
+    fn of_spell(&self, consumer: usize, dt: Option<usize>, spell: &Spell) -> Option<Draft> {
+        let cover = self.cover_of(dt, spell);
         if !spell.claimed && cover.is_none() {
             return None;
         }
         let (mut failed, mut restored) = (spell.start, spell.end);
-        if let Some(Cover { period, .. }) = by_another_clock {
-            (failed, restored) = (period.failed, period.restored);
-        } else if let Some(Cover { period, .. }) = cover {
+        if let Some(Cover { period, .. }) = cover {
             failed = failed.refined_by(period.failed);
             restored = match (restored, period.restored) {
                 (Some(own), Some(others)) => Some(own.refined_by(others)),
@@ -264,32 +274,6 @@ impl Scene<'_> {
         near.iter()
             .filter(|cover| at < cover.period.span.to)
             .min_by_key(|cover| (cover.period.failed.at.0.abs_diff(at.0), cover.part))
-    }
-
-    /// The dead time that a spell is part of by a clock further off than clocks may be: one of its length that several tell at another time,
-    /// at which this consumer tells of none ([`super::clock`]).
-    fn cover_by_another_clock(
-        &self,
-        dt: Option<usize>,
-        (spell, told): (&Spell, &Told<'_>),
-    ) -> Option<&Cover> {
-        let covers = self.covers(dt);
-        let at = spell.start.at;
-        let first = covers.partition_point(|cover| cover.period.span.from < at.plus(-clock::OFF_MICROS_MAX));
-        let near = covers.get(first..).unwrap_or_default().iter();
-        let near = near.take_while(|cover| cover.period.span.from <= at.plus(clock::OFF_MICROS_MAX));
-        let off = near.filter_map(|cover| {
-            let micros = clock::off_by(spell, &cover.period)?.saturating_abs();
-            Some((micros, cover.period.span, cover))
-        });
-        let (micros, _, cover) = off.min_by_key(|(micros, span, _)| (*micros, *span))?;
-        let failed_at = cover.period.failed.at.0;
-        let is_told = |other: &Spell| {
-            let apart = i64::try_from(other.start.at.0.abs_diff(failed_at));
-            apart.is_ok_and(|apart| apart <= self.rules.together_micros)
-        };
-        let is_off = micros > self.rules.together_micros && !told.spells.iter().any(is_told);
-        is_off.then_some(cover)
     }
 
     /// Whether what ended at `end` may have lasted since the dead time began: it ended no later than that.

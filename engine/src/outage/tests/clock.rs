@@ -42,3 +42,32 @@ fn an_outage_of_another_length_is_another_outage_whatever_the_clock() {
     }
     assert_eq!(town.outages().len(), 2, "{:?}", town.outages());
 }
+
+#[test]
+fn a_consumers_clock_that_is_off_by_more_than_clocks_may_be_is_put_right() {
+    let mut town = Town::of(2, 8);
+    town.everyone_draws_but(0, 75);
+    for name in town.names(0) {
+        let ahead = if name == "D0C0" { 12 } else { 0 };
+        town.out(&name, ahead, 60 + ahead)
+            .out(&name, 300 + ahead, 301 + ahead);
+    }
+    let lines = town.interruptions();
+    let own: Vec<&String> = lines.iter().filter(|line| line.starts_with("D0C0 ")).collect();
+    assert_eq!(
+        own,
+        [
+            "D0C0 0..60 power_event/power_event",
+            "D0C0 300..301 power_event/power_event"
+        ]
+    );
+    // Within what clocks may be off an interruption is by the consumer's own.
+    let mut town = Town::of(2, 8);
+    town.everyone_draws_but(0, 75).all_out(0, 0, 60);
+    town.evidence.remove(&meter_id("M-D0C0"));
+    town.out("D0C0", 3, 63);
+    assert!(
+        town.interruptions()
+            .contains(&"D0C0 3..63 power_event/power_event".to_owned())
+    );
+}

@@ -72,3 +72,14 @@ fn an_outage_whose_restoration_is_lost_counts_until_supply_is_seen_under_an_open
         ]
     );
 }
+
+#[test]
+fn a_lost_closing_lies_after_the_restoration_in_the_block_that_draws_again() {
+    let mut town = Town::of(1, 4);
+    town.reads("D0C0", -600, -90, Sign::Drawing)
+        .says("D0C0", -90, Signal::Disconnected)
+        .reads("D0C0", -90, 30, Sign::Powered)
+        .out("D0C0", 40, 107)
+        .reads("D0C0", 105, 600, Sign::Drawing);
+    assert_eq!(town.interruptions(), NONE);
+}

@@ -244,3 +244,75 @@ fn a_lost_last_gasp_of_a_dts_own_meter_is_no_outage_of_minutes_while_its_consume
         .says("D0", 25, Signal::Restored);
     assert_eq!(town.outages(), NONE);
 }
+
+#[test]
+fn restorations_of_more_than_one_phase_are_the_dts_when_nobodys_last_gasp_was_heard() {
+    let town = |back: usize| {
+        let mut town = Town::of(2, 10);
+        town.everyone_draws_but(0, 0);
+        for consumer in 0..back {
+            town.says(&format!("D0C{consumer}"), 12, Signal::Restored);
+        }
+        town
+    };
+    // Half of them: a sample of those whose words arrived.
+    assert_eq!(town(5).outages(), ["F.20260401T0430 dt D0 RESTORED 6..12 10"]);
+    // A third may hang on one phase.
+    assert_eq!(town(3).outages().len(), 3);
+    // Had the communication been well, the others would have said so too.
+    let mut heard = town(5);
+    heard.says("D0C0", 10, Signal::Failed);
+    assert_eq!(heard.outages().len(), 5);
+}
+
+#[test]
+fn blocks_that_are_dark_before_and_after_hours_of_supply_say_nothing_of_these() {
+    let mut town = town_with_hours(0, 60);
+    town.picture.without_supply[0].push(from_to(180, 300));
+    for name in town.names(0) {
+        town.reads(&name, -600, 0, Sign::Drawing)
+            .reads(&name, 0, 60, Sign::Dead)
+            .reads(&name, 180, 300, Sign::Dead)
+            .reads(&name, 300, 600, Sign::Drawing);
+    }
+    assert_eq!(town.interruptions(), NONE);
+    assert_eq!(town.outages(), NONE);
+    for name in town.names(0) {
+        town.reads(&name, 75, 90, Sign::Dead);
+    }
+    assert_eq!(town.interruptions().len(), 4, "{:?}", town.interruptions());
+}
+
+#[test]
+fn blocks_lost_before_hours_without_supply_that_blocks_tell_of_are_no_interruption() {
+    let mut town = town_with_hours(0, 300);
+    for name in town.names(0) {
+        town.reads(&name, -600, -180, Sign::Drawing)
+            .reads(&name, 0, 300, Sign::Dead)
+            .reads(&name, 300, 600, Sign::Drawing);
+    }
+    assert_eq!(town.interruptions(), NONE);
+    assert_eq!(town.outages(), NONE);
+}
+
+#[test]
+fn what_lies_within_the_tolerance_of_the_hours_is_no_interruption() {
+    let lines = |from: i64, to: i64| {
+        let mut town = town_with_hours(0, 300);
+        town.reads("D0C0", 300, 600, Sign::Drawing).out("D0C0", from, to);
+        town.interruptions()
+    };
+    assert_eq!(lines(303, 304), NONE);
+    assert_eq!(lines(-3, -1), NONE);
+    assert_eq!(lines(303, 310), ["D0C0 303..310 power_event/power_event"]);
+}
+
+#[test]
+fn the_only_last_gasp_of_a_dt_says_when_it_failed_though_others_are_certain_later() {
+    let mut town = Town::of(2, 3);
+    town.everyone_draws_but(0, 0).out("D0C0", 3, 19);
+    for name in ["D0C1", "D0C2"] {
+        town.says(name, 19, Signal::Restored);
+    }
+    assert_eq!(town.outages(), ["F.20260401T0430 dt D0 RESTORED 3..19 3"]);
+}
