@@ -113,12 +113,12 @@ impl<'a> Told<'a> {
                 .min_by_key(|at| (at.0.abs_diff(moment.at.0), *at));
             edge.map_or(moment, |at| moment.placed_at(at))
         };
-        // Dark from the very block on in which supply ceased to be due, it began then, whatever is missing before.
-        let dark_from = spell.start.latest;
-        let with_hours = self.without_supply.iter().map(|off| off.from);
-        let begins = with_hours
-            .filter(|_| spell.by_voltage && !spell.start.is_exact())
-            .find(|from| from.0.abs_diff(dark_from.0) <= rules.hours_tolerance_micros.unsigned_abs());
+        // A meter that records what is dark, and tells of no dark block while supply was due, was dark from the hours on, whatever is missing
+        // before.
+        let begins = self
+            .undue_at(rules, spell.start.latest)
+            .filter(|off| spell.by_voltage && !spell.start.is_exact() && spell.start.at < off.from)
+            .map(|off| off.from);
         spell.start = match begins {
             Some(from) => spell.start.placed_at(from),
             None => placed(spell.start, &mut off().map(|off| off.from)),

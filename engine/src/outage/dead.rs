@@ -413,7 +413,8 @@ fn due_spells(
     };
     let parts = told.flat_map(|spell| spell.parted_by_hours(rules, undue, is_dark_in));
     let due = parts.filter_map(|spell| {
-        let off = hours::undue_at(rules, undue, spell.start.latest);
+        let off_at = |at| hours::undue_at(rules, undue, at);
+        let off = off_at(spell.start.latest).or_else(|| off_at(spell.start.at));
         spell.while_due(rules, off.map(|off| off.to))
     });
     due.collect()

@@ -316,3 +316,26 @@ fn the_only_last_gasp_of_a_dt_says_when_it_failed_though_others_are_certain_late
     }
     assert_eq!(town.outages(), ["F.20260401T0430 dt D0 RESTORED 3..19 3"]);
 }
+
+#[test]
+fn a_hole_that_began_while_no_supply_was_due_and_ended_when_it_was_is_no_outage_of_the_dt() {
+    // The DT's meter records nothing while it is dark, and its last gasps are lost.
+    let mut town = town_with_hours(0, 600);
+    town.reads("D0", -600, 0, Sign::Drawing)
+        .says("D0", 120, Signal::Restored)
+        .says("D0", 602, Signal::Restored)
+        .reads("D0", 615, 900, Sign::Drawing);
+    assert_eq!(town.outages(), NONE);
+}
+
+#[test]
+fn blocks_lost_before_the_first_dark_one_of_the_hours_without_supply_are_no_interruption() {
+    let mut town = town_with_hours(0, 300);
+    for name in town.names(0) {
+        town.reads(&name, -600, -90, Sign::Drawing)
+            .reads(&name, 120, 300, Sign::Dead)
+            .reads(&name, 300, 600, Sign::Drawing);
+    }
+    assert_eq!(town.interruptions(), NONE);
+    assert_eq!(town.outages(), NONE);
+}

@@ -542,6 +542,8 @@ fn score_consumers(detected: &Detected, score: &mut Score) {
             .world
             .interruptions_of_consumer(&id)
             .filter(|one| one.excluded_because.is_none() && one.counted_micros != Some(0))
+            // Of the days after the last that the fleet lived nothing was told.
+            .filter(|one| one.started_at < span().to)
             .collect();
         let true_micros: i64 = truth.interrupted.iter().map(|span| span.micros()).sum();
         let told_micros: i64 = told.iter().map(|one| one.counted_micros.unwrap_or(0)).sum();
