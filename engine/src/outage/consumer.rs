@@ -124,7 +124,19 @@ impl<'a> Told<'a> {
             None => placed(spell.start, &mut off().map(|off| off.from)),
         };
         let start = spell.start.at;
-        let end = |end: Moment| placed(end, &mut off().map(|off| off.to)).not_before(start);
+        // A meter that told nothing while no supply was due, and of the very block on in which it was, had it then, drawn or not.
+        let told_again = |end: Moment| {
+            let off = self.undue_at(rules, start).filter(|_| !end.is_exact())?;
+            let block = self.first_block_in(Span::new(start, end.latest), |_| true)?;
+            let apart = i64::try_from(block.from.0.abs_diff(off.to.0));
+            apart
+                .is_ok_and(|apart| apart <= rules.hours_tolerance_micros)
+                .then_some(off.to)
+        };
+        let end = |end: Moment| match told_again(end) {
+            Some(due_from) => end.placed_at(due_from).not_before(start),
+            None => placed(end, &mut off().map(|off| off.to)).not_before(start),
+        };
         spell.end = spell.end.map(end);
         let Some(off) = self
             .undue_at(rules, start)

@@ -339,3 +339,14 @@ fn blocks_lost_before_the_first_dark_one_of_the_hours_without_supply_are_no_inte
     assert_eq!(town.interruptions(), NONE);
     assert_eq!(town.outages(), NONE);
 }
+
+#[test]
+fn a_meter_that_tells_again_when_supply_is_due_has_it_though_nothing_is_drawn() {
+    // It records nothing while it is dark, and sends no voltage; its restoration is lost.
+    let mut town = town_with_hours(0, 600);
+    town.reads("D0C0", -600, 0, Sign::Drawing)
+        .says("D0C0", 30, Signal::Failed)
+        .reads("D0C0", 600, 630, Sign::Quiet)
+        .reads("D0C0", 630, 900, Sign::Drawing);
+    assert_eq!(town.interruptions(), NONE);
+}
