@@ -125,13 +125,13 @@ pub(super) fn dt_periods<E: Evidence>(
     };
     let mut voices = Voices::of(members);
     let need = |at: UtcMicros| voices.more_than_share(rules, at, rules.share_pct, heard);
-    let mut spans = out_together(rules, out(&|_| true), need);
+    let mut spans = out_together(rules, &out(&|_| true), need);
     let mut voices = Voices::of(members);
     let need = |at: UtcMicros| {
         let most = voices.more_than_share(rules, at, ONE_PHASE_PCT, heard);
         most.max(VOUCHERS)
     };
-    let without_gasps = out_together(rules, out(&|spell| !spell.start.is_exact()), need);
+    let without_gasps = out_together(rules, &out(&|spell| !spell.start.is_exact()), need);
     let unsaid = without_gasps
         .into_iter()
         .filter(|span| is_without_gasp(rules, members, *span));
@@ -179,7 +179,7 @@ pub(super) fn feeder_periods<E: Evidence>(
             likely: Span::new(period.failed.at.min(period.span.from), period.span.to),
         })
     });
-    let spans = out_together(rules, out.collect(), need);
+    let spans = out_together(rules, &out.collect::<Vec<Out>>(), need);
     with_own_meter(rules, members, (spans, Source::FeederMeter), meters)
 }
 
@@ -230,7 +230,7 @@ struct Out {
 /// When as many as `need` says were out at once, two of them certainly: what is likely of each is borne out by what is certain of
 /// others. Who was out shorter than `together_micros` counts for as long as that, so that clocks which differ do not part what was one
 /// flicker; who was out twice meanwhile counts once.
-fn out_together(rules: &Rules, out: Vec<Out>, mut need: impl FnMut(UtcMicros) -> usize) -> Vec<Span> {
+fn out_together(rules: &Rules, out: &[Out], mut need: impl FnMut(UtcMicros) -> usize) -> Vec<Span> {
     let counted = |span: Span| Span::new(span.from, span.to.max(span.from.plus(rules.together_micros)));
     let certain = disjoint(out.iter().map(|out| (out.who, counted(out.certain))).collect());
     let likely = out.iter().flat_map(|out| {
