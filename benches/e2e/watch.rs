@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each bench uses its own part of this")]
 
 use std::{
+    collections::HashMap,
     io::{BufRead, BufReader, Write},
     net::TcpStream,
     sync::{
@@ -154,13 +155,21 @@ impl Outages {
         Self(receive)
     }
 
-    /// When the stream first told of an outage of which `is_it` says so.
-    pub fn wait(&self, is_it: impl Fn(&serde_json::Value) -> bool) -> Instant {
-        loop {
-            let (told, at) = self.0.recv_timeout(Duration::from_secs(120)).unwrap();
-            if told["outages"].as_array().unwrap().iter().any(&is_it) {
-                return at;
+    /// When the stream first told of an outage at each of these nodes; waits until it has of all.
+    pub fn first_told(&self, nodes: &[&str]) -> HashMap<String, Instant> {
+        let mut first: HashMap<String, Instant> = HashMap::new();
+        while first.len() < nodes.len() {
+            let (told, at) = self
+                .0
+                .recv_timeout(Duration::from_secs(120))
+                .unwrap_or_else(|_| panic!("of {} nodes only {first:?} were told", nodes.len()));
+            for outage in told["outages"].as_array().unwrap() {
+                let node = outage["node_id"].as_str().unwrap();
+                if nodes.contains(&node) {
+                    first.entry(node.to_owned()).or_insert(at);
+                }
             }
         }
+        first
     }
 }

@@ -6,7 +6,7 @@
 //! A [`Roster`] is what the balance of one feeder needs for a span of time in which nothing about it changes: its DTs, its
 //! meters with role and multiplier, its unmetered load and the nodes above. It is built on demand and kept by the caller.
 
-use std::{ops::Range, sync::Arc};
+use std::sync::Arc;
 
 use gridtally_schemas::{
     ConsumerId, IntervalMinutes, MeterId, NodeId, UtcMicros,
@@ -15,15 +15,19 @@ use gridtally_schemas::{
 use hashbrown::HashMap;
 
 mod concerned;
+mod history;
 mod roster;
 mod service;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use concerned::{Concerned, SINCE_EVER};
+pub use history::{Dated, History, Recorded};
 pub(crate) use roster::LEVELS_MAX;
 pub use roster::{Member, MemberRole, Roster, Unmetered};
 pub use service::Service;
+
+use history::Merged;
 
 macro_rules! index {
     ($(#[$doc:meta])* $name:ident) => {
@@ -57,142 +61,6 @@ index!(
     /// A connection (consumer and meter), by the order in which it was first heard of.
     ConnectionIx
 );
-
-/// A row with where it came from.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Recorded<R> {
-    /// When the edge received it.
-    pub recorded_at: UtcMicros,
-    /// From whom.
-    pub source: Arc<str>,
-    /// The row.
-    pub row: R,
-}
-
-/// Master rows, whatever their kind: what the merge rule needs of them.
-pub trait Dated: PartialEq + serde::Serialize {
-    /// Holds from.
-    fn valid_from(&self) -> UtcMicros;
-    /// Holds until before; `None`: open.
-    fn valid_to(&self) -> Option<UtcMicros>;
-}
-
-macro_rules! dated {
-    ($($row:ty),+) => { $(impl Dated for $row {
-        fn valid_from(&self) -> UtcMicros { self.valid_from }
-        fn valid_to(&self) -> Option<UtcMicros> { self.valid_to }
-    })+ };
-}
-dated!(NodeRow, MeterRow, ConnectionRow);
-
-/// What merging a row did.
-enum Merged<R> {
-    /// Nothing: the row was known, or a later recorded one holds its key.
-    Known,
-    /// It is the first of its key.
-    Added,
-    /// It took the place of this one. What that one touched is touched too.
-    Replaced(R),
-}
-
-/// All rows of one id, by `valid_from`.
-#[derive(Debug, Clone)]
-pub struct History<R>(Vec<Recorded<R>>);
-
-impl<R> Default for History<R> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<R: Dated> History<R> {
-    /// Merges a row.
-    fn merge(&mut self, new: Recorded<R>) -> Merged<R> {
-        match self
-            .0
-            .binary_search_by_key(&new.row.valid_from(), |held| held.row.valid_from())
-        {
-            Err(at) => {
-                // Nearly every id has one row, and a list that grows by itself takes room for four.
-                self.0.reserve_exact(1);
-                self.0.insert(at, new);
-                Merged::Added
-            }
-            Ok(at) => {
-                let Some(held) = self.0.get_mut(at) else {
-                    return Merged::Known;
-                };
-                if held.row == new.row {
-                    // Said again, so a contradiction recorded in between is older than this word. Only memory knows: a row for
-                    // each repetition would grow the tables with every nightly import of the same files. What that costs: after a
-                    // restart a contradiction that comes late, recorded before the repetition (a clock that was set back), stands.
-                    held.recorded_at = held.recorded_at.max(new.recorded_at);
-                    return Merged::Known;
-                }
-                if !supersedes(&new, held) {
-                    return Merged::Known;
-                }
-                Merged::Replaced(std::mem::replace(held, new).row)
-            }
-        }
-    }
-
-    /// The row that holds at `instant`: of those that cover it the one that began last.
-    #[must_use]
-    pub fn at(&self, instant: UtcMicros) -> Option<&R> {
-        self.0
-            .iter()
-            .rev()
-            .map(|held| &held.row)
-            .find(|row| row.valid_from() <= instant && row.valid_to().is_none_or(|end| instant < end))
-    }
-
-    /// The same row with where it came from.
-    #[must_use]
-    pub fn recorded_at(&self, instant: UtcMicros) -> Option<&Recorded<R>> {
-        self.0.iter().rev().find(|held| {
-            let row = &held.row;
-            row.valid_from() <= instant && row.valid_to().is_none_or(|end| instant < end)
-        })
-    }
-
-    /// The row that began last: the newest word on this id.
-    #[must_use]
-    pub fn newest(&self) -> Option<&R> {
-        self.0.last().map(|held| &held.row)
-    }
-
-    /// All rows, by `valid_from`.
-    pub fn rows(&self) -> impl Iterator<Item = &Recorded<R>> {
-        self.0.iter()
-    }
-
-    /// The rows that begin before `end`.
-    fn rows_before(&self, end: UtcMicros) -> impl Iterator<Item = &Recorded<R>> {
-        self.0.iter().take_while(move |held| held.row.valid_from() < end)
-    }
-
-    /// Narrows `span`, which contains `instant`, to where none of these rows begins or ends.
-    fn narrow(&self, instant: UtcMicros, span: &mut Range<UtcMicros>) {
-        let instants = self
-            .0
-            .iter()
-            .flat_map(|held| [Some(held.row.valid_from()), held.row.valid_to()])
-            .flatten();
-        for change in instants {
-            if change <= instant {
-                span.start = span.start.max(change);
-            } else {
-                span.end = span.end.min(change);
-            }
-        }
-    }
-}
-
-fn supersedes<R: Dated>(new: &Recorded<R>, held: &Recorded<R>) -> bool {
-    let content = |row: &R| serde_json::to_string(row).unwrap_or_default();
-    (new.recorded_at, content(&new.row)) > (held.recorded_at, content(&held.row))
-}
 
 /// A node with every row and everything that ever hung on it.
 #[derive(Debug)]

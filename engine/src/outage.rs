@@ -34,7 +34,11 @@
 //!
 //! "Most" is more than [`Rules::share_pct`], and at least two. A consumer who is silent while its DT is dead is out with it, unless its
 //! reads show supply; so are consumers without a meter. Silence alone is never an interruption. Whoever is due no supply by the hours of
-//! supply is no witness then, neither for nor against.
+//! supply is no witness then, neither for nor against. Where of a DT nobody's last gasp was heard, its communication failed too: then those
+//! who say that supply is back are enough if they are more than hang on one phase, and no more had supply meanwhile.
+//!
+//! When a node failed and was back is the middle of those under it who say so exactly, if they are three or more; else its own meter's word,
+//! put right by how far its clock is off.
 //!
 //! # Ids
 //!
@@ -53,6 +57,7 @@ use std::collections::BTreeMap;
 
 use gridtally_schemas::UtcMicros;
 
+mod clock;
 mod consumer;
 mod crew;
 mod dead;
@@ -66,6 +71,7 @@ mod picture;
 mod restoration;
 mod span;
 mod spell;
+mod switch;
 #[cfg(test)]
 mod tests;
 mod wider;
@@ -325,6 +331,7 @@ fn seen_from_dt(rules: &Rules, mut own: Vec<Cover>, of_feeder: &[Cover]) -> Vec<
         let failed_at = period.failed.at;
         period.restored = period.restored.map(|restored| restored.not_before(failed_at));
     }
+    taken.sort_unstable();
     let unseen = of_feeder
         .iter()
         .enumerate()
@@ -335,15 +342,21 @@ fn seen_from_dt(rules: &Rules, mut own: Vec<Cover>, of_feeder: &[Cover]) -> Vec<
     seen
 }
 
-/// The dead time of the feeder that one of a DT began with: in it, or, where nobody knows when the DT failed, as late as its bounds allow.
+/// The dead time of the feeder that one of a DT began with: in it, or, where nobody knows when the DT failed, while its bounds allow that.
 fn began_with<'a>(rules: &Rules, dt: &Period, of_feeder: &'a [Cover]) -> Option<(usize, &'a Cover)> {
-    let reach = |cover: &Cover| cover.period.span.from.plus(-rules.together_micros);
-    let after = of_feeder.partition_point(|cover| reach(cover) <= dt.span.from);
-    let last = after.checked_sub(1)?;
-    let feeder = of_feeder.get(last)?;
-    let began_in = dt.span.from < feeder.period.span.to;
-    let may_have = !dt.is_firm.0 && dt.not_before <= feeder.period.failed.at;
-    (began_in || may_have).then_some((last, feeder))
+    let slack = rules.together_micros;
+    let dt_to = dt.restored.map_or(dt.span.to, |restored| restored.at);
+    let reach = |cover: &Cover| cover.period.span.from.plus(-slack);
+    let began_in = |cover: &Cover| reach(cover) <= dt.span.from && dt.span.from < cover.period.span.to;
+    let may_have = |cover: &Cover| {
+        let failed_at = cover.period.failed.at;
+        !dt.is_firm.0 && dt.not_before <= failed_at && failed_at.plus(-slack) <= dt_to
+    };
+    let after = of_feeder.partition_point(|cover| reach(cover) <= dt.span.from.max(dt_to));
+    let before = of_feeder.get(..after)?.iter().enumerate().rev();
+    before
+        .take_while(|(_, cover)| cover.period.span.to > dt.not_before.min(dt.span.from).plus(-slack))
+        .find(|(_, cover)| began_in(cover) || may_have(cover))
 }
 
 /// Who hangs where, with their claimed spells: by DT, and last the whole feeder.

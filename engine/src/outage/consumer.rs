@@ -4,10 +4,12 @@ use gridtally_schemas::UtcMicros;
 
 use super::{
     Rules,
-    evidence::{Evidence, MeterEvidence, Sign, Signal},
+    evidence::{Evidence, MeterEvidence, Sign},
+    hours,
     picture::{ConsumerPicture, Stint, words},
     span::Span,
     spell::{Moment, Source, Spell, spells},
+    switch::switched_off,
 };
 
 words!(
@@ -44,8 +46,6 @@ pub(super) struct Told<'a> {
 
 /// Bounds of a moment that are further apart than this say nothing of the hour.
 const BLOCK_MICROS_MAX: i64 = 60 * 60 * 1_000_000;
-/// A meter that closes its switch after an outage does so within this time (house choice).
-const SHORTLY_MICROS: i64 = 60 * 60 * 1_000_000;
 
 impl<'a> Told<'a> {
     pub(super) fn of<E: Evidence>(
@@ -76,7 +76,12 @@ impl<'a> Told<'a> {
         let switched_off = &told.switched_off;
         told.spells
             .retain(|spell| !(spell.by_voltage && begins_in(spell, switched_off)));
-        let mut spells = std::mem::take(&mut told.spells);
+        let is_dark_in = |due| told.first_block_in(due, |sign| sign == Sign::Dead).is_some();
+        let spells = told
+            .spells
+            .iter()
+            .flat_map(|spell| spell.parted_by_hours(rules, without_supply, is_dark_in));
+        let mut spells: Vec<Spell> = spells.collect();
         for spell in &mut spells {
             told.place(rules, spell);
         }
@@ -108,9 +113,30 @@ impl<'a> Told<'a> {
                 .min_by_key(|at| (at.0.abs_diff(moment.at.0), *at));
             edge.map_or(moment, |at| moment.placed_at(at))
         };
-        spell.start = placed(spell.start, &mut off().map(|off| off.from));
+        // A meter that records what is dark, and tells of no dark block while supply was due, was dark from the hours on, whatever is missing
+        // before.
+        let begins = self
+            .undue_at(rules, spell.start.latest)
+            .filter(|off| spell.by_voltage && !spell.start.is_exact() && spell.start.at < off.from)
+            .map(|off| off.from);
+        spell.start = match begins {
+            Some(from) => spell.start.placed_at(from),
+            None => placed(spell.start, &mut off().map(|off| off.from)),
+        };
         let start = spell.start.at;
-        let end = |end: Moment| placed(end, &mut off().map(|off| off.to)).not_before(start);
+        // A meter that told nothing while no supply was due, and of the very block on in which it was, had it then, drawn or not.
+        let told_again = |end: Moment| {
+            let off = self.undue_at(rules, start).filter(|_| !end.is_exact())?;
+            let block = self.first_block_in(Span::new(start, end.latest), |_| true)?;
+            let apart = i64::try_from(block.from.0.abs_diff(off.to.0));
+            apart
+                .is_ok_and(|apart| apart <= rules.hours_tolerance_micros)
+                .then_some(off.to)
+        };
+        let end = |end: Moment| match told_again(end) {
+            Some(due_from) => end.placed_at(due_from).not_before(start),
+            None => placed(end, &mut off().map(|off| off.to)).not_before(start),
+        };
         spell.end = spell.end.map(end);
         let Some(off) = self
             .undue_at(rules, start)
@@ -131,10 +157,12 @@ impl<'a> Told<'a> {
 
     /// The stretch in which no supply is due to it that holds an instant, or begins within the tolerance after it.
     pub(super) fn undue_at(&self, rules: &Rules, at: UtcMicros) -> Option<Span> {
-        let begun = at.plus(rules.hours_tolerance_micros);
-        let after = self.without_supply.partition_point(|off| off.from <= begun);
-        let last = self.without_supply.get(..after)?.last()?;
-        (at < last.to).then_some(*last)
+        hours::undue_at(rules, self.without_supply, at)
+    }
+
+    /// When no supply is due to it; sorted and disjoint.
+    pub(super) const fn without_supply(&self) -> &'a [Span] {
+        self.without_supply
     }
 
     /// What of a spell tells of the network: one that begins while no supply is due counts from when it is, if it lasts so long.
@@ -180,20 +208,33 @@ impl<'a> Told<'a> {
 
     /// The first block wholly in `within` in which one of its meters had supply.
     pub(super) fn first_live_block_in(&self, within: Span) -> Option<Span> {
+        self.first_block_in(within, Sign::is_live)
+    }
+
+    fn first_block_in(&self, within: Span, wanted: impl Fn(Sign) -> bool) -> Option<Span> {
         self.meters
             .iter()
-            .filter_map(|(meter, span)| meter.first_block_in(common(*span, within)?, Sign::is_live))
+            .filter_map(|(meter, span)| meter.first_block_in(common(*span, within)?, &wanted))
             .min()
+    }
+
+    /// Whether a block of one of its meters lies wholly in `within`, by the grid of its blocks about then and whether it was told or not.
+    pub(super) fn has_block_in(&self, within: Span) -> bool {
+        self.meters.iter().any(|(meter, span)| {
+            let run = meter.runs().iter().find(|run| run.span.to > within.from);
+            let Some(run) = run.or(meter.runs().last()) else {
+                return false;
+            };
+            let block = run.block_micros.max(1);
+            let past = (within.from.0 - run.span.from.0).rem_euclid(block);
+            let begin = within.from.plus((block - past) % block);
+            span.contains(begin) && begin.plus(block) <= within.to
+        })
     }
 
     /// Whether its meters report no energy for some block in `within`: with the DT dead that says so too.
     pub(super) fn is_quiet_in(&self, within: Span) -> bool {
-        let quiet = |sign: Sign| !sign.is_live();
-        self.meters
-            .iter()
-            .filter_map(|(meter, span)| meter.first_block_in(common(*span, within)?, quiet))
-            .next()
-            .is_some()
+        self.first_block_in(within, |sign| !sign.is_live()).is_some()
     }
 }
 
@@ -234,93 +275,6 @@ fn doubt_replacement(rules: &Rules, picture: &ConsumerPicture, stint: &Stint, sp
 fn begins_in(spell: &Spell, switched_off: &[OffTime]) -> bool {
     let begin = Span::new(spell.start.earliest, spell.start.latest.plus(1));
     switched_off.iter().any(|off| off.span.overlaps(begin))
-}
-
-/// When the load switch of a meter was open. A lost 302 is closed by the first block with energy. A lost 301 or 304 is seen by the
-/// 302 that follows, and reaches back to the last block with energy before it; over power events between only where something tells the
-/// switch from an outage, since meters that close their switch after an outage say 302 then too.
-fn switched_off(meter: &MeterEvidence, stint: Span, off_times: &mut Vec<OffTime>) {
-    let drawing = |sign: Sign| sign == Sign::Drawing;
-    let mut open: Option<(UtcMicros, Excluded)> = None;
-    let mut push = |from: UtcMicros, to: UtcMicros, why: Excluded| {
-        let to = meter
-            .first_block_in(Span::new(from, to), drawing)
-            .map_or(to, |block| block.from);
-        if from < to {
-            off_times.push(OffTime {
-                span: Span::new(from, to),
-                why,
-            });
-        }
-    };
-    for (at, signal) in meter.signals().iter().filter(|(at, _)| stint.contains(*at)) {
-        let next = match signal {
-            Signal::Failed | Signal::Restored => continue,
-            Signal::Disconnected => Some((*at, Excluded::Disconnected)),
-            Signal::CutOff => Some((*at, Excluded::PrepaidCutOff)),
-            Signal::Connected => None,
-        };
-        match (open, next) {
-            (Some((from, why)), _) => push(from, *at, why),
-            (None, None) => {
-                if let Some(from) = open_since(meter, stint, *at) {
-                    push(from, *at, Excluded::Disconnected);
-                }
-            }
-            (None, Some(_)) => {}
-        }
-        open = next;
-    }
-    if let Some((from, why)) = open {
-        push(from, stint.to, why);
-    }
-}
-
-/// From when a switch was open that was closed at `at`, by the last block with energy before that; `None`: nothing says that it was.
-fn open_since(meter: &MeterEvidence, stint: Span, at: UtcMicros) -> Option<UtcMicros> {
-    // The block in which the switch was closed has energy, but after that.
-    let before = Span::new(stint.from, at);
-    let runs = meter.runs_in(before).iter().rev();
-    let mut drawing = runs.filter(|run| run.sign == Sign::Drawing);
-    let last = drawing.find_map(|run| run.whole_blocks_in(before))?;
-    let since = last.span.to.plus(-last.block_micros);
-    let signals = meter.signals().iter();
-    let power: Vec<(UtcMicros, Signal)> = signals
-        .filter(|(event, signal)| {
-            (since..=at).contains(event) && matches!(signal, Signal::Failed | Signal::Restored)
-        })
-        .copied()
-        .collect();
-    let since_drawing = Span::new(last.span.to, at);
-    let is_whole_block_in =
-        |within: Span, wanted: fn(Sign) -> bool| meter.first_block_in(within, wanted).is_some();
-    let ended_by = |failed: UtcMicros| {
-        let between = meter.runs_in(Span::new(last.span.to, failed));
-        failed <= last.span.to.plus(last.block_micros) && !between.iter().any(|run| run.sign == Sign::Powered)
-    };
-    // Supply was back and stayed until it failed again, and the meter saw no voltage meanwhile.
-    let is_behind_switch = power.array_windows().any(|[one, next]| {
-        (one.1, next.1) == (Signal::Restored, Signal::Failed)
-            && is_whole_block_in(Span::new(one.0, next.0), |sign| sign == Sign::Dead)
-    });
-    let was_open = match power.last() {
-        None => true,
-        // Closed after a whole block without energy, or long after supply was back: not by the outage. For the second a block with supply
-        // and without energy must say the same.
-        Some((back, Signal::Restored)) => {
-            let is_long_after = back.plus(SHORTLY_MICROS) < at;
-            is_behind_switch
-                || is_whole_block_in(Span::new(*back, at), |sign| sign != Sign::Drawing)
-                || is_long_after && is_whole_block_in(since_drawing, |sign| sign == Sign::Powered)
-        }
-        Some(_) => is_behind_switch,
-    };
-    // Where it was a failure that ended the drawing, the switch was opened after that.
-    let since = match power.as_slice() {
-        [(failed, Signal::Failed), (next, _), ..] if ended_by(*failed) => *next,
-        _ => last.span.to,
-    };
-    was_open.then_some(since)
 }
 
 /// Two meters of one consumer at one time: it is out once.

@@ -3,7 +3,7 @@
 pub use gridtally_schemas::outage::{Weekdays, WeekdaysError};
 use gridtally_schemas::{Day, UtcMicros, Zone};
 
-use super::span::Span;
+use super::{Rules, span::Span};
 
 /// One stretch of a day in which supply is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +54,14 @@ pub fn without_supply(rows: &[Hours], within: Span, zone: &Zone) -> Vec<Span> {
         .into_iter()
         .flat_map(|span| span.without(&unruled))
         .collect()
+}
+
+/// The one of `undue` that holds an instant, or begins within the tolerance after it.
+pub(super) fn undue_at(rules: &Rules, undue: &[Span], at: UtcMicros) -> Option<Span> {
+    let begun = at.plus(rules.hours_tolerance_micros);
+    let after = undue.partition_point(|off| off.from <= begun);
+    let last = undue.get(..after)?.last()?;
+    (at < last.to).then_some(*last)
 }
 
 fn minutes_after(midnight: UtcMicros, minutes: u16) -> UtcMicros {

@@ -1,10 +1,13 @@
 //! Interruptions of single consumers: own spells, timed by others where the own word is lost, the silent ones of a dead DT added,
 //! and what can be no interruption taken out (OUT-1).
 
+use std::collections::BTreeMap;
+
 use gridtally_schemas::{ConsumerId, UtcMicros};
 
 use super::{
     Rules,
+    clock::Clock,
     consumer::{Excluded, OffTime, Told},
     dead::Period,
     group::{OutageId, Part},
@@ -62,6 +65,12 @@ pub struct InterruptionEvidence {
 pub(super) struct Cover {
     pub(super) period: Period,
     pub(super) part: Part,
+}
+
+impl AsRef<Period> for Cover {
+    fn as_ref(&self) -> &Period {
+        &self.period
+    }
 }
 
 /// An interruption that has no outage yet.
@@ -149,9 +158,13 @@ impl Scene<'_> {
     /// The interruptions of one consumer, by begin.
     pub(super) fn interruptions(&self, consumer: usize, told: &Told<'_>, drafts: &mut Vec<Draft>) {
         let mut own: Vec<Draft> = Vec::new();
+        let mut clocks: BTreeMap<Option<usize>, Clock> = BTreeMap::new();
         for spell in &told.spells {
             if let Some(hang) = told.picture.hang_at(spell.start.at) {
-                own.extend(self.of_spell(consumer, hang.dt, spell));
+                let clock = clocks
+                    .entry(hang.dt)
+                    .or_insert_with(|| self.clock_of(hang.dt, told));
+                own.extend(self.of_spell(consumer, hang.dt, &clock.correct(*spell)));
             }
         }
         own.sort_by_key(|draft| (draft.failed, draft.restored));
@@ -169,6 +182,11 @@ impl Scene<'_> {
         keep_apart(&mut own);
         let off = self.off_times(told);
         drafts.extend(own.into_iter().map(|draft| self.counted(draft, &off)));
+    }
+
+    /// How far a consumer's clock is off by the outages of its DT and feeder, where that is more than clocks may be.
+    fn clock_of(&self, dt: Option<usize>, told: &Told<'_>) -> Clock {
+        Clock::of(self.rules.together_micros, &told.spells, self.covers(dt))
     }
 
     /// Whether a consumer's own drafts, by begin, already tell what it saw of a dead time.
@@ -333,11 +351,15 @@ impl Scene<'_> {
             draft.failed.at,
             draft.restored.map_or(through, |restored| restored.at),
         );
-        let touching = |off: &&OffTime| {
-            off.span
-                .overlaps(Span::new(span.from, span.to.max(span.from.plus(1))))
+        let reach = self.rules.hours_tolerance_micros;
+        let reached = Span::new(span.from.plus(-reach), span.to.max(span.from.plus(1)).plus(reach));
+        let touching = |off: &&OffTime| match off.why {
+            Excluded::OutsideSupplyHours => off.span.overlaps(reached),
+            Excluded::Disconnected | Excluded::PrepaidCutOff => off
+                .span
+                .overlaps(Span::new(span.from, span.to.max(span.from.plus(1)))),
         };
-        let begun = off.iter().take_while(|off| off.span.from <= span.to);
+        let begun = off.iter().take_while(|off| off.span.from <= reached.to);
         let holes: Vec<OffTime> = begun.filter(touching).copied().collect();
         if holes.is_empty() {
             draft.ended_at = draft.restored.map(|restored| restored.at);
@@ -361,13 +383,15 @@ impl Scene<'_> {
         draft
     }
 
-    /// A switch thrown a little before or after the hour, by whichever clock, is no interruption.
+    /// What lies wholly within the tolerance of an hour at which supply ceased or began to be due is a switch thrown a little before or
+    /// after the hour, or a clock that is off, and no interruption.
     fn is_crumb(&self, piece: Span, holes: &[OffTime]) -> bool {
-        let touches = |hole: &&OffTime| {
-            hole.why == Excluded::OutsideSupplyHours
-                && (hole.span.to == piece.from || hole.span.from == piece.to)
+        let reach = self.rules.hours_tolerance_micros;
+        let near = |hole: &&OffTime| {
+            let wide = Span::new(hole.span.from.plus(-reach), hole.span.to.plus(reach));
+            hole.why == Excluded::OutsideSupplyHours && wide.from <= piece.from && piece.to <= wide.to
         };
-        piece.micros() <= self.rules.hours_tolerance_micros && holes.iter().any(|hole| touches(&hole))
+        holes.iter().any(|hole| near(&hole))
     }
 }
 

@@ -96,6 +96,17 @@ impl Moment {
         }
     }
 
+    /// The same moment, moved to `at` where it lies after that.
+    #[must_use]
+    pub(super) fn not_after(self, at: UtcMicros) -> Self {
+        Self {
+            at: self.at.min(at),
+            earliest: self.earliest.min(at),
+            latest: self.latest.min(at),
+            ..self
+        }
+    }
+
     /// Whether it is known exactly.
     #[must_use]
     pub fn is_exact(self) -> bool {
@@ -160,6 +171,43 @@ impl Spell {
             start: Moment::exact(due_from, Source::Announcement),
             ..*self
         })
+    }
+}
+
+impl Spell {
+    /// It in parts, where the hours of supply part it: blocks without voltage before and after hours in which supply was due say nothing of
+    /// these, if the meter tells of no dark block in them.
+    pub(super) fn parted_by_hours(
+        &self,
+        rules: &Rules,
+        undue: &[Span],
+        is_dark_in: impl Fn(Span) -> bool,
+    ) -> Vec<Self> {
+        let mut parts = Vec::with_capacity(1);
+        let mut rest = *self;
+        let first = undue.partition_point(|off| off.to <= self.start.at);
+        for (at, off) in undue.iter().enumerate().skip(first) {
+            let end = rest.span().to;
+            if !self.by_voltage || off.to >= end {
+                break;
+            }
+            let next = undue.get(at + 1).filter(|next| next.from < end);
+            let due = Span::new(off.to, next.map_or(end, |next| next.from));
+            if due.micros() <= rules.hours_tolerance_micros || is_dark_in(due) {
+                continue;
+            }
+            let Some(next) = next else { break };
+            parts.push(Self {
+                end: Some(Moment::exact(off.to, Source::Announcement).not_before(rest.start.at)),
+                ..rest
+            });
+            if !is_dark_in(Span::new(next.from, end)) {
+                return parts;
+            }
+            rest.start = Moment::exact(next.from, Source::Announcement);
+        }
+        parts.push(rest);
+        parts
     }
 }
 
@@ -318,7 +366,13 @@ impl Walk<'_> {
                 // A hole in a profile that was delivered beyond it is time without supply: a meter records every block in which it
                 // had any. Nothing delivered beyond, or blocks that may be quiet for want of use: how long it was off is not known.
                 let claimed = self.is_delivered_after(at) && !self.is_quiet_in(Span::new(latest, at));
-                let in_block = Moment::between(earliest, latest.min(at), Source::Read);
+                // Where no whole block is missing before it, it most likely began in the block in which it ended: what is short is frequent.
+                let is_in_next_block = at < latest.plus(self.block_micros_at(at));
+                let in_block = match (is_in_next_block, latest <= at) {
+                    (true, true) => Moment::between(latest, at, Source::Read),
+                    (true, false) => Moment::between(earliest, at, Source::Read),
+                    (false, _) => Moment::between(earliest, latest, Source::Read),
+                };
                 let start = Moment::between(earliest, at, Source::Read).placed_at(in_block.at);
                 self.close(
                     Spell {
@@ -398,7 +452,13 @@ impl Walk<'_> {
             let whole_block_between = known.plus(run.block_micros) <= run.span.from;
             let earliest = if whole_block_between { run.span.from } else { known };
             let latest = run.span.from.plus(run.block_micros);
-            let in_block = Moment::between(earliest, latest, Source::Read);
+            // Failed in the block before this: most likely it was back in the same block.
+            let is_in_next_block = !whole_block_between && known < run.span.from;
+            let in_block = if is_in_next_block {
+                Moment::between(known, run.span.from, Source::Read)
+            } else {
+                Moment::between(earliest, latest, Source::Read)
+            };
             self.close(
                 spell,
                 Moment::between(known, latest, Source::Read).placed_at(in_block.at),

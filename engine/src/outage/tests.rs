@@ -4,6 +4,7 @@ use gridtally_schemas::{ConsumerId, IntervalMinutes, MeterId, NodeId, UtcMicros}
 
 use super::*;
 
+mod clock;
 mod evidence;
 mod exclusions;
 mod ids;
@@ -13,6 +14,7 @@ mod people;
 mod planted;
 mod restoration;
 mod scope;
+mod switch;
 mod witnesses;
 
 const MINUTE: i64 = 60_000_000;

@@ -9,12 +9,15 @@
     reason = "a test that prints shares"
 )]
 
-use std::{collections::BTreeMap, ops::RangeInclusive};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+};
 
 use gridtally_fleet::{
     Feeder as OfFleet, Fleet, FleetConfig, Imperfections, MeterRef, Quarter as FleetQuarter, delivery,
     flow::Reads,
-    outage::{Planted, PlantedOutage, Reach, SwitchWord},
+    outage::{Planted, PlantedOutage, Reach, Stretch, SwitchWord},
 };
 use gridtally_ingest::log::Position;
 use gridtally_schemas::{IntervalRead, MeterId};
@@ -26,8 +29,11 @@ use crate::{
 };
 
 const SECOND: i64 = 1_000_000;
+/// Power failure, as the fleet's meters say it.
+const FAILED: i32 = 101;
 const HOUR: i64 = 60 * MINUTE;
 const DAYS: i64 = 6;
+const SEEDS: RangeInclusive<u64> = 1..=4;
 
 /// A planted fleet and what came of it.
 struct Detected {
@@ -155,14 +161,30 @@ impl Detected {
         self.world.outbox = Default::default();
     }
 
-    /// Whether a block with energy arrived of the time before `instant`.
-    fn has_drawn_before(&self, meter: Option<&MeterId>, instant: UtcMicros) -> bool {
+    /// Whether anything that arrived tells that a switch was open before supply failed at `failed`, of which it was said only when it closed
+    /// again: a block without energy between the opening and the failure, while there was supply, of a consumer of whom a block with
+    /// energy arrived before. Without the first the switch may have been opened after the outage, without the second nobody used anything.
+    fn shows_open(
+        &self,
+        meter: Option<&MeterId>,
+        (opened, failed): (UtcMicros, UtcMicros),
+        out: &[Span],
+    ) -> bool {
         let meter = meter.and_then(|id| self.world.network.find_meter(id.as_str()));
-        let evidence = meter.and_then(|meter| self.world.outage.evidence.get(&meter));
-        evidence.is_some_and(|evidence| {
-            let mut runs = evidence.runs().iter();
-            runs.any(|run| run.sign == Sign::Drawing && run.span.from < instant)
-        })
+        let Some(evidence) = meter.and_then(|meter| self.world.outage.evidence.get(&meter)) else {
+            return false;
+        };
+        let drew = evidence
+            .runs()
+            .iter()
+            .any(|run| run.sign == Sign::Drawing && run.span.from.plus(run.block_micros) <= opened);
+        let supplied = Span::new(opened, failed).without(out);
+        let idle = |within: &Span| {
+            evidence
+                .first_block_in(*within, |sign| sign != Sign::Drawing)
+                .is_some()
+        };
+        drew && supplied.iter().any(idle)
     }
 
     fn look(&mut self, now: UtcMicros) {
@@ -176,11 +198,15 @@ enum Word {
     Read(IntervalRead),
 }
 
+fn whole(stretch: Stretch) -> Span {
+    Span::new(stretch.from, stretch.to)
+}
+
 /// A consumer as it really was.
 struct TrueConsumer {
     id: String,
-    /// When its load switch was open and nothing that arrived can say so at that time: the word of the opening is lost, and the consumer drew
-    /// nothing before it was closed again, so that no block tells when it ceased to.
+    /// Outages while its load switch was open and nothing that arrived can say so: the word of the opening is lost, and no block tells of it
+    /// ([`Detected::shows_open`]).
     untellable: Vec<Span>,
     /// When it was interrupted, as OUT-1 counts.
     interrupted: Vec<Span>,
@@ -197,35 +223,33 @@ fn consumers(detected: &Detected) -> Vec<TrueConsumer> {
             let dt = dts.iter().position(|id| id == row.node_id.as_str());
             let slot = row.meter_id.as_ref().and_then(|id| MeterRef::parse(id.as_str()));
             let slot = slot.map(|meter| meter.slot);
-            let stretch = |of: gridtally_fleet::outage::Stretch| Span::new(of.from, of.to);
             let mut excluded: Vec<(Span, &'static str)> = Vec::new();
             let own = planted.switched_off.iter().filter(|off| Some(off.slot) == slot);
-            let own_unsaid = own.clone();
-            let own_unsaid = own_unsaid.filter(|off| off.lost == Some(SwitchWord::Opened));
+            let unsaid = own.clone().filter(|off| off.lost == Some(SwitchWord::Opened));
             excluded.extend(own.map(|off| {
-                (
-                    stretch(off.during),
-                    if off.is_prepaid { "prepaid" } else { "by hand" },
-                )
+                let why = if off.is_prepaid { "prepaid" } else { "by hand" };
+                (whole(off.during), why)
             }));
             excluded.extend(
                 dt.into_iter()
                     .flat_map(|dt| undue[dt].iter().map(|span| (*span, "hours"))),
             );
             excluded.sort();
-            let untellable = own_unsaid.map(|off| stretch(off.during));
-            let untellable =
-                untellable.filter(|span| !detected.has_drawn_before(row.meter_id.as_ref(), span.to));
+            let all: Vec<Span> = planted.out(dt, slot).map(whole).collect();
+            let mut untellable: Vec<Span> = Vec::new();
+            for opened in unsaid.map(|off| whole(off.during)) {
+                untellable.extend(all.iter().filter(|out| {
+                    let bounds = (opened.from, out.from);
+                    opened.overlaps(**out) && !detected.shows_open(row.meter_id.as_ref(), bounds, &all)
+                }));
+            }
             let holes: Vec<Span> = excluded.iter().map(|(span, _)| *span).collect();
-            let interrupted = planted
-                .out(dt, slot)
-                .flat_map(|out| stretch(out).without(&holes))
-                .collect();
+            let interrupted = all.iter().flat_map(|out| out.without(&holes)).collect();
             let silent = planted.silences.iter().filter(|silence| Some(silence.dt) == dt);
-            excluded.extend(silent.map(|silence| (stretch(silence.during), "communication")));
+            excluded.extend(silent.map(|silence| (whole(silence.during), "communication")));
             found.push(TrueConsumer {
                 id: row.consumer_id.as_str().to_owned(),
-                untellable: untellable.collect(),
+                untellable,
                 interrupted,
                 excluded,
             });
@@ -308,56 +332,137 @@ fn apart(one: UtcMicros, other: UtcMicros) -> i64 {
     (one.0 - other.0).abs() / SECOND
 }
 
-/// Whether a claim and a truth are one: at one node, with more than half of both in common, or both within two minutes.
-fn is_one(outage: &Outage, node: &str, truth: &PlantedOutage) -> bool {
-    let (from, to) = (truth.out.from, truth.out.to);
-    let told = outage.evidence.restored.map_or(FOREVER, |restored| restored.at);
-    let told = Span::new(outage.evidence.failed.at, told);
-    let common = told.to.min(to).0 - told.from.max(from).0;
-    let near = apart(told.from, from) <= 120 && apart(told.to, to) <= 120;
-    outage.node.as_str() == node && (near || common * 2 > told.micros().max(to.0 - from.0))
+/// An outage of a node as it was, and as it can be told.
+struct Truth {
+    node: String,
+    /// The node above it.
+    above: Option<String>,
+    out: Span,
+    /// From when supply was due to more than one DT of the feeder: while it is due to one alone, an outage of the feeder is one of that DT.
+    from_due: UtcMicros,
+    /// Whether anybody's word that it failed arrived.
+    is_begin_said: bool,
+}
+
+impl Truth {
+    /// Whether a claim is this: with more than half of both in common, or both ends within two minutes. Where nobody's word arrived that it
+    /// failed, blocks alone tell when: with its end within two minutes and its begin within a block of half an hour.
+    fn is_told_by(&self, outage: &Outage) -> bool {
+        let told = outage.evidence.restored.map_or(FOREVER, |restored| restored.at);
+        let told = Span::new(outage.evidence.failed.at, told);
+        [self.out.from, self.from_due].into_iter().any(|from| {
+            let common = told.to.min(self.out.to).0 - told.from.max(from).0;
+            let ends_near = apart(told.to, self.out.to) <= 120;
+            let begin_near = if self.is_begin_said { 120 } else { 1_800 };
+            ends_near && apart(told.from, from) <= begin_near
+                || common * 2 > told.micros().max(self.out.to.0 - from.0)
+        })
+    }
+
+    /// The same of an outage of most feeders of the node above, of which this is a part: it began with them.
+    fn is_part_of(&self, outage: &Outage) -> bool {
+        self.above.as_deref() == Some(outage.node.as_str())
+            && apart(outage.evidence.failed.at, self.out.from) <= 120
+    }
+}
+
+/// The outages of a scope that interrupted somebody to whom supply was due.
+fn truths(detected: &Detected, scope: Scope) -> Vec<Truth> {
+    let mut found = Vec::new();
+    for (feeder, planted) in &detected.planted {
+        let above = feeder.nodes().into_iter().next().and_then(|row| row.parent_id);
+        let undue: Vec<Vec<Span>> = (0..feeder.dt_count()).map(|dt| undue(feeder, dt)).collect();
+        for outage in &planted.outages {
+            let (dts, node) = match outage.reach {
+                Reach::Dt(dt) if scope == Scope::Dt => (dt..dt + 1, feeder.dt_id(dt)),
+                Reach::Feeder if scope == Scope::Feeder => (0..feeder.dt_count(), feeder.id()),
+                _ => continue,
+            };
+            let out = whole(outage.out);
+            let due = dts.filter_map(|dt| Some(out.without(&undue[dt]).first()?.from));
+            let mut due: Vec<UtcMicros> = due.collect();
+            due.sort_unstable();
+            let Some(first) = due.first().copied() else {
+                continue;
+            };
+            found.push(Truth {
+                node,
+                above: above.as_ref().map(ToString::to_string),
+                out,
+                from_due: due.get(1).copied().unwrap_or(first),
+                is_begin_said: is_begin_said(feeder, planted, outage),
+            });
+        }
+    }
+    found
+}
+
+/// Whether a last gasp of an outage arrived, of any meter under the node.
+fn is_begin_said(feeder: &OfFleet, planted: &Planted, outage: &PlantedOutage) -> bool {
+    let under = |meter: &&gridtally_fleet::Meter| match outage.reach {
+        Reach::Dt(dt) => meter.dt == Some(dt),
+        Reach::Feeder | Reach::ServiceLine(_) => true,
+    };
+    let mut meters = feeder.meters().iter().filter(under);
+    meters.any(|meter| {
+        let events = planted.events(meter);
+        // An event is numbered by the second in which it was in truth.
+        events
+            .iter()
+            .any(|sent| sent.event.code == FAILED && sent.event.sequence == Some(outage.out.from.0 / SECOND))
+    })
 }
 
 fn score(detected: &Detected, score: &mut Score) {
     let outages: Vec<Outage> = detected.world.outages().map(|view| view.outage).collect();
+    let is_of = |outage: &Outage, scope: Scope| match outage.scope {
+        Scope::Substation => scope == Scope::Feeder,
+        other => other == scope,
+    };
     for (scope, kind) in [(Scope::Dt, &mut score.dt), (Scope::Feeder, &mut score.feeder)] {
-        let claims: Vec<&Outage> = outages.iter().filter(|outage| outage.scope == scope).collect();
-        let mut matched = vec![false; claims.len()];
-        for (feeder, planted) in &detected.planted {
-            for truth in &planted.outages {
-                let node = match truth.reach {
-                    Reach::Dt(dt) if scope == Scope::Dt => feeder.dt_id(dt),
-                    Reach::Feeder if scope == Scope::Feeder => feeder.id(),
-                    _ => continue,
-                };
-                kind.planted += 1;
-                let Some(at) = claims.iter().position(|outage| is_one(outage, &node, truth)) else {
-                    score.lines.push(format!(
-                        "MISSED {node} {} to {}: {:?}",
-                        truth.out.from,
-                        truth.out.to,
-                        near_by(&outages, &node, truth)
-                    ));
-                    continue;
-                };
-                matched[at] = true;
-                kind.found += 1;
+        let claims: Vec<&Outage> = outages.iter().filter(|outage| is_of(outage, scope)).collect();
+        // By claim: of which nodes it told an outage.
+        let mut matched: Vec<BTreeSet<String>> = vec![BTreeSet::new(); claims.len()];
+        let truths = truths(detected, scope);
+        for truth in &truths {
+            kind.planted += 1;
+            let tells = |outage: &&Outage| match outage.scope {
+                Scope::Substation => truth.is_part_of(outage),
+                _ => outage.node.as_str() == truth.node && truth.is_told_by(outage),
+            };
+            let Some(at) = claims.iter().position(tells) else {
+                let near = near_by(&outages, truth);
+                score
+                    .lines
+                    .push(format!("MISSED {} {:?}: {near:?}", truth.node, truth.out));
+                continue;
+            };
+            matched[at].insert(truth.node.clone());
+            kind.found += 1;
+            if claims[at].scope == scope {
                 let evidence = &claims[at].evidence;
-                kind.start_errors.push(apart(evidence.failed.at, truth.out.from));
+                kind.start_errors.push(
+                    apart(evidence.failed.at, truth.out.from).min(apart(evidence.failed.at, truth.from_due)),
+                );
                 kind.end_errors
                     .extend(evidence.restored.map(|end| apart(end.at, truth.out.to)));
             }
         }
         kind.claimed += claims.len();
-        let lone: Vec<(String, PlantedOutage)> = detected
-            .planted
-            .iter()
-            .filter(|_| scope == Scope::Dt)
-            .flat_map(|(feeder, planted)| due_alone(feeder, planted))
-            .collect();
-        for (outage, _) in claims.iter().zip(&matched).filter(|(outage, matched)| {
-            !**matched && !lone.iter().any(|(node, truth)| is_one(outage, node, truth))
-        }) {
+        let lone = if scope == Scope::Dt {
+            due_alone(detected)
+        } else {
+            Vec::new()
+        };
+        for (outage, nodes) in claims.iter().zip(&matched) {
+            let is_right = match outage.scope {
+                Scope::Substation => is_most(detected, outage, nodes.len()),
+                _ => !nodes.is_empty(),
+            };
+            let mut lone = lone.iter();
+            if is_right || lone.any(|truth| outage.node.as_str() == truth.node && truth.is_told_by(outage)) {
+                continue;
+            }
             kind.wrong += 1;
             score.lines.push(format!(
                 "WRONG {} {} {:?} to {:?}, {} consumers",
@@ -372,25 +477,48 @@ fn score(detected: &Detected, score: &mut Score) {
     score_consumers(detected, score);
 }
 
-/// Outages of a feeder that begin when supply is due to one of its DTs alone: nobody else is interrupted then, and what was seen is an
-/// outage of that DT. When supply is due to the others and does not come, that is told as the feeder's. Told or not, it is no error.
-fn due_alone(feeder: &OfFleet, planted: &Planted) -> Vec<(String, PlantedOutage)> {
-    let of_feeder = planted.outages.iter().filter(|one| one.reach == Reach::Feeder);
-    let alone = of_feeder.filter_map(|outage| {
-        let at = FleetQuarter::containing(outage.out.from);
-        let mut due = (0..feeder.dt_count()).filter(|dt| feeder.has_supply_due(*dt, at));
-        let (dt, None) = (due.next()?, due.next()) else {
-            return None;
-        };
-        let out = outage.of(Some(dt), None)?;
-        Some((feeder.dt_id(dt), PlantedOutage { out, ..*outage }))
+/// Whether so many feeders are most of those under the node of an outage.
+fn is_most(detected: &Detected, outage: &Outage, feeders: usize) -> bool {
+    let parents = detected.planted.iter().filter_map(|(feeder, _)| {
+        let row = feeder.nodes().into_iter().next()?;
+        row.parent_id
     });
-    alone.collect()
+    let of_node = parents.filter(|parent| *parent == outage.node).count();
+    feeders > 1 && feeders * 2 > of_node
 }
 
-fn near_by(outages: &[Outage], node: &str, truth: &PlantedOutage) -> Vec<String> {
+/// Outages of a feeder while supply is due to one of its DTs alone: nobody else is interrupted then, and what is seen is an outage of that DT.
+/// Where the feeder's own meter or the others tell more, it is told as the feeder's; of that DT, told or not, it is no error.
+fn due_alone(detected: &Detected) -> Vec<Truth> {
+    let mut found = Vec::new();
+    for (feeder, planted) in &detected.planted {
+        let undue: Vec<Vec<Span>> = (0..feeder.dt_count()).map(|dt| undue(feeder, dt)).collect();
+        for outage in planted.outages.iter().filter(|one| one.reach == Reach::Feeder) {
+            for dt in 0..feeder.dt_count() {
+                let own = outage.of(Some(dt), None).map(whole);
+                let Some(first) = own.and_then(|own| own.without(&undue[dt]).first().copied()) else {
+                    continue;
+                };
+                let is_due = |other: &Vec<Span>| !other.iter().any(|off| off.contains(first.from));
+                if undue.iter().filter(|other| is_due(other)).count() == 1 {
+                    found.push(Truth {
+                        node: feeder.dt_id(dt),
+                        above: None,
+                        out: first,
+                        from_due: first.from,
+                        is_begin_said: is_begin_said(feeder, planted, outage),
+                    });
+                }
+            }
+        }
+    }
+    found
+}
+
+fn near_by(outages: &[Outage], truth: &Truth) -> Vec<String> {
     let near = |outage: &&Outage| {
-        node.starts_with(outage.node.as_str()) && apart(outage.evidence.failed.at, truth.out.from) < 4 * 3600
+        truth.node.starts_with(outage.node.as_str())
+            && apart(outage.evidence.failed.at, truth.out.from) < 4 * 3600
     };
     outages
         .iter()
@@ -414,6 +542,8 @@ fn score_consumers(detected: &Detected, score: &mut Score) {
             .world
             .interruptions_of_consumer(&id)
             .filter(|one| one.excluded_because.is_none() && one.counted_micros != Some(0))
+            // Of the days after the last that the fleet lived nothing was told.
+            .filter(|one| one.started_at < span().to)
             .collect();
         let true_micros: i64 = truth.interrupted.iter().map(|span| span.micros()).sum();
         let told_micros: i64 = told.iter().map(|one| one.counted_micros.unwrap_or(0)).sum();
@@ -460,17 +590,13 @@ fn score_consumers(detected: &Detected, score: &mut Score) {
     }
 }
 
-/// Interruptions told of time whose exclusion cannot be told, at most: none but that of a cut-off whose opening nobody heard of, of a consumer
-/// without consumption. Its 302 says that the switch was open just before, and nothing that it was open at the outage nine hours earlier.
-const UNTELLABLE_MAX: usize = 1;
-
 /// DT and feeder outages with a recall and a precision of 99 % or more, minutes of interruption within 1 %, and no interruption of time that OUT-1
-/// excludes; but what no word and no block can tell is counted apart ([`UNTELLABLE_MAX`]). The rules were made by these two seeds: by the next two,
-/// the precision of DTs is 98.88 %, and six interruptions of excluded time are told.
+/// excludes. Counted apart, by the fleet's truth and what arrived, is what no evidence whatever tells: that a load switch was open
+/// ([`Detected::shows_open`]).
 #[test]
 fn planted_outages_are_found_and_nothing_else() {
     let mut total = Score::default();
-    for seed in 1..=2 {
+    for seed in SEEDS {
         score(&detect(seed), &mut total);
     }
     let off = 100.0 * (total.told_micros - total.true_micros) as f64 / total.true_micros as f64;
@@ -514,5 +640,4 @@ fn planted_outages_are_found_and_nothing_else() {
         total.excluded_told,
         total.baseless
     );
-    assert!(total.untellable.len() <= UNTELLABLE_MAX, "{:?}", total.untellable);
 }
