@@ -370,6 +370,11 @@ fn sql(text: &mut Text, app: &App) {
         "Ad-hoc queries that may run at a time.",
         app.sql.config().workers_max,
     );
+    text.gauge(
+        "sql_workers_warm",
+        "Idle processes that wait for an ad-hoc query.",
+        app.sql.warm(),
+    );
 }
 
 /// What arrived, and how it was answered.

@@ -1,6 +1,7 @@
-//! A worker's process: started with low priority, watched, and killed when it must end.
+//! A worker's process: started with low priority, watched, lowered further when its query is a long one, and killed when it must end.
 
 use std::{
+    convert::Infallible,
     io,
     path::PathBuf,
     process::Stdio,
@@ -11,13 +12,13 @@ use std::{
 use tokio::{
     io::AsyncWriteExt,
     process::{Child, ChildStdin, ChildStdout, Command},
-    sync::{OwnedSemaphorePermit, mpsc},
+    sync::mpsc,
     time::{Instant, MissedTickBehavior},
 };
 
 use super::{
     SqlConfig, SqlError,
-    protocol::{self, Frame, Request},
+    protocol::{self, Frame, Order, Preparation, Request},
 };
 
 /// Frames that may wait between a worker and its client.
@@ -28,6 +29,10 @@ pub(super) const OVERHEAD_BYTES: u64 = 512 << 20;
 const MEMORY_WATCH: Duration = Duration::from_millis(200);
 /// Priority of workers (nice value): ingest and balances come first.
 const NICENESS: &str = "10";
+/// A query that takes longer than this gets only the processor time that nobody else wants.
+const SHORT: Duration = Duration::from_secs(2);
+/// Longest time in which a worker that is started ahead must be ready.
+const PREPARE_MAX: Duration = Duration::from_secs(60);
 
 /// A folder for one query's spill files, not created yet.
 pub(super) fn spill_directory() -> PathBuf {
@@ -36,13 +41,59 @@ pub(super) fn spill_directory() -> PathBuf {
     std::env::temp_dir().join(format!("gridtally-sql-{}-{number}", std::process::id()))
 }
 
+/// A started worker that has not been asked anything.
+#[derive(Debug)]
+pub(super) struct Started {
+    child: Child,
+    /// Open as long as somebody may ask or waits for the answer.
+    input: ChildStdin,
+    output: ChildStdout,
+}
+
+impl Started {
+    fn cold(config: &SqlConfig) -> Result<Self, SqlError> {
+        let failed = |source| SqlError::Start {
+            exe: config.worker_exe.clone(),
+            source,
+        };
+        let mut child = spawn(config).map_err(failed)?;
+        let pipes = child.stdin.take().zip(child.stdout.take());
+        let (input, output) = pipes.ok_or_else(|| failed(io::Error::other("it has no standard streams")))?;
+        Ok(Self { child, input, output })
+    }
+
+    /// Starts a worker and waits until it is prepared.
+    pub(super) async fn prepared(config: &SqlConfig) -> Result<Self, SqlError> {
+        let mut started = Self::cold(config)?;
+        let prepare = async {
+            started.tell(&Order::Prepare(Preparation::new(config))).await?;
+            protocol::read_ready(&mut started.output).await
+        };
+        match tokio::time::timeout(PREPARE_MAX, prepare).await {
+            Ok(Ok(())) => Ok(started),
+            Ok(Err(error)) => Err(SqlError::Broken {
+                what: format!("it was not ready: {error}"),
+            }),
+            Err(_) => Err(SqlError::Broken {
+                what: format!("it was not ready after {} s", PREPARE_MAX.as_secs()),
+            }),
+        }
+    }
+
+    /// Whether its process still runs.
+    pub(super) fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    async fn tell(&mut self, order: &Order) -> io::Result<()> {
+        self.input.write_all(&order.line()?).await
+    }
+}
+
 /// A started worker that has been given its query.
 #[derive(Debug)]
 pub(super) struct Worker {
-    child: Child,
-    /// Open as long as somebody waits for the answer.
-    input: ChildStdin,
-    output: ChildStdout,
+    started: Started,
     deadline: Duration,
     deadline_at: Instant,
     memory_bytes_max: u64,
@@ -64,64 +115,73 @@ impl Drop for Spill {
 }
 
 impl Worker {
+    /// Gives the query to a worker that waits for one, else to one that is started for it.
     pub(super) async fn start(
         config: &SqlConfig,
-        request: &Request,
+        request: Request,
         deadline: Duration,
+        waiting: Option<Started>,
     ) -> Result<Self, SqlError> {
-        let failed = |source| SqlError::Start {
-            exe: config.worker_exe.clone(),
-            source,
-        };
-        let mut child = spawn(config).map_err(failed)?;
-        let pipes = child.stdin.take().zip(child.stdout.take());
-        let (mut input, output) =
-            pipes.ok_or_else(|| failed(io::Error::other("it has no standard streams")))?;
-        let mut line = serde_json::to_vec(request).map_err(|error| failed(error.into()))?;
-        line.push(b'\n');
-        if let Err(error) = input.write_all(&line).await {
-            return Err(SqlError::Broken {
-                what: format!("it did not take the query: {error}"),
-            });
+        let spill = Spill(request.spill_directory.clone());
+        let order = Order::Answer(Box::new(request));
+        let mut told = None;
+        if let Some(mut waiting) = waiting {
+            // One that died meanwhile does not take it.
+            told = waiting.tell(&order).await.is_ok().then_some(waiting);
         }
+        let started = match told {
+            Some(waiting) => waiting,
+            None => {
+                let mut cold = Started::cold(config)?;
+                cold.tell(&order).await.map_err(|error| SqlError::Broken {
+                    what: format!("it did not take the query: {error}"),
+                })?;
+                cold
+            }
+        };
         let twice = u64::try_from(config.memory_bytes)
             .unwrap_or(u64::MAX)
             .saturating_mul(2);
         Ok(Self {
-            child,
-            input,
-            output,
+            started,
             deadline,
             deadline_at: Instant::now() + deadline,
             memory_bytes_max: twice.saturating_add(OVERHEAD_BYTES),
-            spill: Spill(request.spill_directory.clone()),
+            spill,
         })
     }
 
     /// Reads the answer into a bounded queue until it ends, time or memory is up, or nobody listens; then kills the
-    /// process and gives back the permits.
-    pub(super) fn pump(self, permits: (OwnedSemaphorePermit, OwnedSemaphorePermit)) -> Frames {
+    /// process and drops what is held for it.
+    pub(super) fn pump(self, held: impl Send + 'static) -> Frames {
         let (sender, receiver) = mpsc::channel(FRAMES_MAX);
         tokio::spawn(async move {
             self.run(&sender).await;
-            drop(permits);
+            drop(held);
         });
         Frames { receiver }
     }
 
-    async fn run(mut self, sender: &mpsc::Sender<Result<Frame, SqlError>>) {
+    async fn run(self, sender: &mpsc::Sender<Result<Frame, SqlError>>) {
+        let Started {
+            mut child,
+            input,
+            mut output,
+        } = self.started;
+        let process = child.id();
         let outcome = tokio::select! {
-            outcome = forward(&mut self.output, sender) => outcome,
+            outcome = forward(&mut output, sender) => outcome,
             () = tokio::time::sleep_until(self.deadline_at) => Err(SqlError::Deadline { deadline: self.deadline }),
-            () = outgrown(self.child.id(), self.memory_bytes_max) => {
+            () = outgrown(process, self.memory_bytes_max) => {
                 Err(SqlError::Memory { bytes_max: self.memory_bytes_max })
             }
             () = sender.closed() => Ok(()),
+            never = lowered_when_long(process) => match never {},
         };
-        if let Err(error) = self.child.kill().await {
+        if let Err(error) = child.kill().await {
             tracing::warn!(%error, "an SQL worker could not be killed");
         }
-        drop(self.input);
+        drop(input);
         drop(self.spill);
         if let Err(error) = outcome {
             // The listener may be gone, and a full queue may never move again.
@@ -130,6 +190,24 @@ impl Worker {
                 .ok();
         }
     }
+}
+
+/// Puts a process whose query is a long one behind everything else, on the processor and on the disk (the system has its reads in the idle class
+/// too): what is left over is its own. A short one is answered before that, at once even where there is much else to do.
+async fn lowered_when_long(process: Option<u32>) -> Infallible {
+    tokio::time::sleep(SHORT).await;
+    if let Some(process) = process {
+        let lowered = Command::new("chrt")
+            .args(["--idle", "--all-tasks", "--pid", "0", &process.to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        if let Err(error) = lowered.await {
+            tracing::debug!(%error, "a long query keeps its priority: there is no chrt");
+        }
+    }
+    std::future::pending().await
 }
 
 fn spawn(config: &SqlConfig) -> io::Result<Child> {
