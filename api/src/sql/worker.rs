@@ -45,6 +45,9 @@ const SCHEMA: &str = "public";
 const PIECE_BYTES: usize = 4 << 20;
 /// Temporary files of one query, as a multiple of its memory.
 const SPILL_FACTOR: u64 = 8;
+/// Files of a scan that are larger in all are read by several threads, bytes. DataFusion's default is 10 MiB: a month of a feeder's days is
+/// below that, and would be read by one.
+const SPLIT_BYTES_MIN: usize = 128 << 10;
 /// Threads of one query at most.
 const THREADS_MAX: usize = 4;
 /// A sort sets aside this share of the query's memory, over all its partitions, for merging what it spilled. DataFusion's default
@@ -303,6 +306,7 @@ fn context(question: Question<'_>) -> Result<SessionContext, DataFusionError> {
         (request.memory_bytes / SORT_MERGE_SHARE / threads.max(1)).min(SORT_MERGE_BYTES_MAX);
     options.execution.parquet.schema_force_view_types = false;
     options.execution.parquet.pushdown_filters = true;
+    options.optimizer.repartition_file_min_size = SPLIT_BYTES_MIN;
     options.sql_parser.map_string_types_to_utf8view = false;
     options.execution.time_zone = Some(request.zone.clone());
     if request.postgres.is_some() {

@@ -8,17 +8,19 @@ use std::{
 
 use datafusion::{
     catalog::TableProvider,
+    datasource::physical_plan::parquet::metadata::DFParquetMetadata,
     error::DataFusionError,
-    execution::SendableRecordBatchStream,
+    execution::{SendableRecordBatchStream, cache::cache_manager::FileMetadataCache},
     prelude::{Expr, SessionConfig, SessionContext},
 };
 use deltalake::{
     DeltaTable, ObjectStore,
     delta_datafusion::{DeltaScanConfig, DeltaScanNext},
+    kernel::LogicalFileView,
 };
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use gridtally_schemas::table::{self, TableSchema};
-use object_store::local::LocalFileSystem;
+use object_store::{ObjectMeta, local::LocalFileSystem, path::Path as StorePath};
 use tokio::sync::Mutex;
 
 use super::{OPENED_TOGETHER, TablesError, delta, files};
@@ -73,6 +75,64 @@ impl TablesReader {
         while loads.next().await.is_some() {}
     }
 
+    /// Reads the footers of data files into a cache, as scans of the tables look for them there: of each table that is split by days those of
+    /// its newest files, `files_max` at most. What cannot be read is left to whoever scans it.
+    pub async fn load_footers(&self, cache: &Arc<FileMetadataCache>, files_max: usize) {
+        for schema in table::published().filter(|schema| schema.partition == Some("day")) {
+            let Ok(files) = self.newest_files(schema, files_max).await else {
+                continue;
+            };
+            let footers = files.iter().map(|file| async move {
+                let footer = DFParquetMetadata::new(self.store.as_ref(), file)
+                    .with_file_metadata_cache(Some(Arc::clone(cache)));
+                if let Err(error) = footer.fetch_metadata().await {
+                    tracing::debug!(table = schema.name, %error, "a footer was not read ahead");
+                }
+            });
+            let mut footers = futures::stream::iter(footers).buffer_unordered(OPENED_TOGETHER);
+            while footers.next().await.is_some() {}
+        }
+    }
+
+    /// Files of a table's newest days, as a scan names them.
+    async fn newest_files(
+        &self,
+        schema: &'static TableSchema,
+        files_max: usize,
+    ) -> Result<Vec<ObjectMeta>, TablesError> {
+        let Some(snapshot) = self.snapshot(schema).await? else {
+            return Ok(Vec::new());
+        };
+        let failed = |source| TablesError::Load {
+            table: schema.name,
+            source,
+        };
+        let log_store = snapshot.log_store();
+        let state = snapshot.snapshot().map_err(failed)?;
+        let directory = self.root.join(schema.name);
+        let named = |file: LogicalFileView| {
+            let location = StorePath::from_absolute_path(directory.join(file.path().as_ref())).ok()?;
+            let meta = ObjectMeta {
+                location,
+                size: u64::try_from(file.size()).ok()?,
+                // A scan by the table's log knows no other.
+                last_modified: Default::default(),
+                e_tag: None,
+                version: None,
+            };
+            Some((file.partition_values_map().remove("day").flatten(), meta))
+        };
+        let files = state.snapshot().file_views(log_store.as_ref(), None);
+        let mut files: Vec<_> = files
+            .try_filter_map(|file| futures::future::ready(Ok(named(file))))
+            .try_collect()
+            .await
+            .map_err(failed)?;
+        files.sort_by(|(one, _), (other, _)| other.cmp(one));
+        files.truncate(files_max);
+        Ok(files.into_iter().map(|(_, file)| file).collect())
+    }
+
     /// The newest snapshot of a table, for DataFusion; `None` when the table has not been created yet.
     ///
     /// # Errors
@@ -105,9 +165,11 @@ impl TablesReader {
         };
         let mut kept = kept.lock().await;
         let is_up_to_date = match kept.as_mut() {
-            Some(table) if self.is_newest(schema, table) => true,
-            // What it was is no longer there to go on from: it is loaded anew.
-            Some(table) => table.update_state().await.is_ok(),
+            Some(table) => match self.since(schema, table) {
+                Since::Nothing => true,
+                Since::Commits => table.update_state().await.is_ok(),
+                Since::Unknown => false,
+            },
             None => false,
         };
         if !is_up_to_date {
@@ -125,15 +187,25 @@ impl TablesReader {
         })
     }
 
-    /// Whether nothing was committed since a table was loaded: its own commit is there and the next is not. Commits are numbered without a
-    /// gap and removed from the oldest on, so that these two names say it without listing the folder, which has thousands.
-    fn is_newest(&self, schema: &TableSchema, table: &DeltaTable) -> bool {
+    /// What was committed since a table was loaded. Commits are numbered without a gap and removed from the oldest on, so that the names of its
+    /// own and of the next say it, without listing the folder, which has thousands.
+    fn since(&self, schema: &TableSchema, table: &DeltaTable) -> Since {
         let log = self.root.join(schema.name).join("_delta_log");
         let is_there = |version: u64| log.join(format!("{version:020}.json")).exists();
-        table
-            .version()
-            .is_some_and(|version| is_there(version) && !is_there(version.saturating_add(1)))
+        match table.version() {
+            Some(version) if is_there(version) && is_there(version.saturating_add(1)) => Since::Commits,
+            Some(version) if is_there(version) => Since::Nothing,
+            Some(_) | None => Since::Unknown,
+        }
     }
+}
+
+/// What was committed since a table was loaded.
+enum Since {
+    Nothing,
+    Commits,
+    /// What it was loaded from is no longer there to go on from.
+    Unknown,
 }
 
 /// A snapshot as a DataFusion table with exactly the schema's columns.

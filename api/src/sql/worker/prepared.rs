@@ -22,6 +22,9 @@ use super::{
 /// Footers of data files that are kept, bytes of memory; DataFusion's default.
 const FOOTERS_BYTES: usize = 50 << 20;
 
+/// Of a table's files the footers of so many are read ahead, the newest days' first: those of two months where a day has two files.
+const FOOTERS_MAX: usize = 128;
+
 /// Questions that go through what most questions need: parsing, the definitions of tables, the optimizer, reading a file, joins, groups and
 /// sorts, and writing an answer. They plan over the tables, but read at most a batch of one.
 const TRIALS: &[&str] = &[
@@ -57,6 +60,7 @@ impl Prepared {
         if let Ok(reader) = Tables::open_read_only(root) {
             let reader = reader.keeping();
             reader.load_all().await;
+            reader.load_footers(&prepared.footers, FOOTERS_MAX).await;
             prepared.tables = Some((root.clone(), reader));
         }
         for query in TRIALS {
