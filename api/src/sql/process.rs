@@ -1,7 +1,6 @@
 //! A worker's process: started with low priority, watched, lowered further when its query is a long one, and killed when it must end.
 
 use std::{
-    convert::Infallible,
     io,
     path::PathBuf,
     process::Stdio,
@@ -25,12 +24,14 @@ use super::{
 pub(super) const FRAMES_MAX: usize = 4;
 /// What a worker may use beside twice the memory of its operators, bytes.
 pub(super) const OVERHEAD_BYTES: u64 = 512 << 20;
-/// How often the memory of a worker is looked at.
-const MEMORY_WATCH: Duration = Duration::from_millis(200);
+/// How often a worker's use of memory and processors is looked at.
+const WATCH: Duration = Duration::from_millis(100);
 /// Priority of workers (nice value): ingest and balances come first.
 const NICENESS: &str = "10";
-/// A query that takes longer than this gets only the processor time that nobody else wants.
-const SHORT: Duration = Duration::from_secs(2);
+/// A query that has used so much processor time gets no more from then on than nobody else wants.
+const SHORT: Duration = Duration::from_millis(250);
+/// The system's unit of processor time in `/proc`, a hundredth of a second (USER_HZ; proc(5)).
+const TICK: Duration = Duration::from_millis(10);
 /// Longest time in which a worker that is started ahead must be ready.
 const PREPARE_MAX: Duration = Duration::from_secs(60);
 
@@ -176,7 +177,6 @@ impl Worker {
                 Err(SqlError::Memory { bytes_max: self.memory_bytes_max })
             }
             () = sender.closed() => Ok(()),
-            never = lowered_when_long(process) => match never {},
         };
         if let Err(error) = child.kill().await {
             tracing::warn!(%error, "an SQL worker could not be killed");
@@ -190,24 +190,6 @@ impl Worker {
                 .ok();
         }
     }
-}
-
-/// Puts a process whose query is a long one behind everything else, on the processor and on the disk (the system has its reads in the idle class
-/// too): what is left over is its own. A short one is answered before that, at once even where there is much else to do.
-async fn lowered_when_long(process: Option<u32>) -> Infallible {
-    tokio::time::sleep(SHORT).await;
-    if let Some(process) = process {
-        let lowered = Command::new("chrt")
-            .args(["--idle", "--all-tasks", "--pid", "0", &process.to_string()])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        if let Err(error) = lowered.await {
-            tracing::debug!(%error, "a long query keeps its priority: there is no chrt");
-        }
-    }
-    std::future::pending().await
 }
 
 fn spawn(config: &SqlConfig) -> io::Result<Child> {
@@ -253,22 +235,57 @@ async fn forward(
     }
 }
 
-/// Returns when the process holds more memory than it may; never where that cannot be seen (no `/proc`).
+/// Returns when the process holds more memory than it may; never where that cannot be seen (no `/proc`). Lowers it when its query turns out to
+/// be a long one.
 async fn outgrown(process: Option<u32>, bytes_max: u64) {
-    let mut watch = tokio::time::interval(MEMORY_WATCH);
+    let mut watch = tokio::time::interval(WATCH);
     watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let Some(process) = process else {
         return std::future::pending().await;
     };
-    let path = format!("/proc/{process}/status");
+    // One that was started ahead has used some before its question.
+    let mut long_from = None;
+    let mut is_lowered = false;
     loop {
         watch.tick().await;
-        match tokio::fs::read_to_string(&path).await {
+        match tokio::fs::read_to_string(format!("/proc/{process}/status")).await {
             Ok(status) if resident_bytes(&status).is_some_and(|bytes| bytes > bytes_max) => return,
             Ok(_) => {}
             Err(_) => return std::future::pending().await,
         }
+        if is_lowered {
+            continue;
+        }
+        let stat = tokio::fs::read_to_string(format!("/proc/{process}/stat")).await;
+        if let Some(used) = stat.ok().and_then(|stat| processor_time(&stat)) {
+            is_lowered = used >= *long_from.get_or_insert(used + SHORT);
+        }
+        if is_lowered {
+            lower(process).await;
+        }
     }
+}
+
+/// Puts a process behind everything else, on the processors and on the disk (the system has the reads of such a process in the idle class, too):
+/// ingest, balances and dashboards find a processor at once, and what is left over is its own. A short query is answered before that, at
+/// once even where there is much else to do.
+async fn lower(process: u32) {
+    let lowered = Command::new("chrt")
+        .args(["--idle", "--all-tasks", "--pid", "0", &process.to_string()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    if let Err(error) = lowered.await {
+        tracing::debug!(%error, "a long query keeps its priority: there is no chrt");
+    }
+}
+
+/// Processor time that a process has used by its `stat`: fields 14 and 15, in the system's ticks; a name may hold spaces and brackets.
+fn processor_time(stat: &str) -> Option<Duration> {
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let (user, system): (u32, u32) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    Some(TICK.saturating_mul(user.saturating_add(system)))
 }
 
 /// `VmRSS:   123456 kB` of a process status.
@@ -296,7 +313,20 @@ impl Frames {
 
 #[cfg(test)]
 mod tests {
-    use super::resident_bytes;
+    use std::time::Duration;
+
+    use super::{processor_time, resident_bytes};
+
+    #[test]
+    fn processor_time_is_read_from_the_stat() {
+        let check = |text: &str, expected| {
+            assert_eq!(processor_time(text), expected, "{text}");
+        };
+        let line = "42 (a) b) S 1 42 42 0 -1 4194560 100 0 0 0 17 8 3 2 20 0 1 0 55";
+        check(line, Some(Duration::from_millis(250)));
+        check("42 (a) S 1 2", None);
+        check("", None);
+    }
 
     #[test]
     fn resident_memory_is_read_from_the_status() {
