@@ -40,7 +40,7 @@ function of(question: string, at: AtHand): string {
   return question
     .replaceAll("day = DATE '2026-04-01'", `day = DATE '${at.day}'`)
     .replace(/'(20\d\d-\d\d-\d\d)(T[^']*)?'/g, (all: string, day: string, time = '') => (told[day] ? `'${told[day]}${time}'` : all))
-    .replace(/'([A-Z]\d)'/g, (all: string, name: keyof typeof NAMES) => `'${quoted(at[NAMES[name]] ?? name)}'`);
+    .replace(/'([A-Z]\d)'/g, (_all: string, name: keyof typeof NAMES) => `'${quoted(at[NAMES[name]] ?? name)}'`);
 }
 
 export function useExamples(): Question[] {
