@@ -74,6 +74,11 @@ pub const WAIT_MAX: Duration = Duration::from_secs(10);
 /// Queries that may wait for a worker at a time, for each worker there is.
 pub const WAITING_PER_WORKER: usize = 8;
 
+/// Queries that may run or wait for so many workers.
+const fn admitted_max(workers: usize) -> usize {
+    workers.saturating_mul(WAITING_PER_WORKER.saturating_add(1))
+}
+
 /// Settings of ad-hoc SQL.
 #[derive(Debug, Clone)]
 pub struct SqlConfig {
@@ -240,11 +245,10 @@ impl Sql {
     #[must_use]
     pub fn new(config: SqlConfig) -> Self {
         let workers = config.workers_max.max(1);
-        let admitted = workers.saturating_mul(WAITING_PER_WORKER.saturating_add(1));
         Self {
             inner: Arc::new(Inner {
                 running: Arc::new(Semaphore::new(workers)),
-                admitted: Arc::new(Semaphore::new(admitted)),
+                admitted: Arc::new(Semaphore::new(admitted_max(workers))),
                 shares: Shares::new(config.workers_per_caller.clamp(1, workers)),
                 warm: Arc::new(Warm::new(config.workers_warm)),
                 keeper: OnceLock::new(),
@@ -318,6 +322,15 @@ impl Sql {
     pub fn running(&self) -> usize {
         let workers = self.inner.config.workers_max.max(1);
         workers.saturating_sub(self.inner.running.available_permits())
+    }
+
+    /// Queries that wait for a worker to come free.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        let workers = self.inner.config.workers_max.max(1);
+        admitted_max(workers)
+            .saturating_sub(self.inner.admitted.available_permits())
+            .saturating_sub(self.running())
     }
 
     /// Workers that were started ahead and wait for a question.

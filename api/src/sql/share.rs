@@ -10,7 +10,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::WAITING_PER_WORKER;
+use super::admitted_max;
 
 /// The shares of all callers that ask at present.
 #[derive(Debug)]
@@ -60,9 +60,7 @@ impl Shares {
         held.retain(|_, share| share.strong_count() > 0);
         let share = Arc::new(Share {
             running: Arc::new(Semaphore::new(self.workers)),
-            admitted: Arc::new(Semaphore::new(
-                self.workers.saturating_mul(WAITING_PER_WORKER.saturating_add(1)),
-            )),
+            admitted: Arc::new(Semaphore::new(admitted_max(self.workers))),
         });
         held.insert(Arc::clone(who), Arc::downgrade(&share));
         Some(share)

@@ -128,6 +128,7 @@ async fn beyond_those_that_may_wait_queries_are_refused() {
     }
     let error = error_of(&sql, "SELECT 1").await;
     assert!(matches!(error, SqlError::Busy { workers_max: 1 }), "{error:?}");
+    assert_eq!((sql.running(), sql.waiting()), (1, WAITING_PER_WORKER));
     for task in waiting {
         task.abort();
     }

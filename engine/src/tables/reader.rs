@@ -34,8 +34,11 @@ pub struct TablesReader {
     root: PathBuf,
     store: Arc<LocalFileSystem>,
     /// Each table as it was last seen; `None`: every snapshot is loaded anew.
-    kept: Option<Arc<BTreeMap<&'static str, Mutex<Option<DeltaTable>>>>>,
+    kept: Option<Arc<Kept>>,
 }
+
+/// Tables by name; none where it has not been loaded, or has not been created.
+type Kept = BTreeMap<&'static str, Mutex<Option<DeltaTable>>>;
 
 impl TablesReader {
     pub(super) fn open(root: &Path) -> Result<Self, TablesError> {
