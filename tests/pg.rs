@@ -436,6 +436,13 @@ fn children(pid: u32) -> Vec<u32> {
         .collect()
 }
 
+/// Whether a process is scheduled as idle: field 41 of its `stat` is 5 (proc(5), sched(7)).
+fn is_lowered(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let mut fields = stat.rsplit(')').next().unwrap().split_whitespace();
+    fields.nth(38) == Some("5")
+}
+
 #[test]
 fn a_server_that_is_killed_leaves_no_worker_neither_one_that_waits_nor_one_that_runs() {
     if !have("psql") {
@@ -453,8 +460,15 @@ fn a_server_that_is_killed_leaves_no_worker_neither_one_that_waits_nor_one_that_
         .spawn()
         .unwrap();
     wait_busy(&product);
+    // A long query has what processor time nobody else wants.
+    let begin = Instant::now();
+    while !children(product.pid()).into_iter().any(is_lowered) {
+        assert!(begin.elapsed() < PATIENCE, "the worker keeps its priority");
+        std::thread::sleep(Duration::from_millis(20));
+    }
     let workers = children(product.pid());
     assert!(workers.len() >= 2, "{workers:?}");
+    assert!(!is_lowered(product.pid()));
     product.kill();
     client.wait().unwrap();
     let begin = Instant::now();

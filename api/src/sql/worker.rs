@@ -306,6 +306,8 @@ fn context(question: Question<'_>) -> Result<SessionContext, DataFusionError> {
         (request.memory_bytes / SORT_MERGE_SHARE / threads.max(1)).min(SORT_MERGE_BYTES_MAX);
     options.execution.parquet.schema_force_view_types = false;
     options.execution.parquet.pushdown_filters = true;
+    // No file of ours has any.
+    options.execution.parquet.bloom_filter_on_read = false;
     options.optimizer.repartition_file_min_size = SPLIT_BYTES_MIN;
     options.sql_parser.map_string_types_to_utf8view = false;
     options.execution.time_zone = Some(request.zone.clone());
