@@ -1,9 +1,11 @@
 //! SQL: typical questions of an auditor side by side with DuckDB on the same files, and what ten hostile queries do to ingest and tiles.
 //!
-//! `cargo bench --bench sql -- [--feeders N] [--days N] [--rounds N] [--consumers N] [--quarters N]`, or with `questions` or `hostile` one part
-//! alone. The first part publishes `--days` of `--feeders` feeders (1,026 meters each; 975 feeders are a million meters), 1 % of the reads corrected. Each
-//! question of ours is a process of its own, started and ended in the time that is told; DuckDB stays connected. DuckDB comes
-//! from `GRIDTALLY_TEST_PYTHON` (default: the environment that `tests/run` sets up).
+//! `cargo bench --bench sql -- [--feeders N] [--days N] [--rounds N] [--folder PATH] [--consumers N] [--quarters N]`, or with `questions` or `hostile`
+//! one part alone; with `--folder` what is published stays there, and is asked again by the next run. The first part publishes `--days` of `--feeders` feeders (1,026 meters each; 975 feeders are a million meters), 1 % of the reads corrected. Each
+//! question of ours is asked of the front that every surface asks, to the last byte of its JSON, and answered by a process that is asked nothing
+//! else: "waiting" is one that was started ahead and had nothing to do, as whoever asks a question now and then finds it; "new" is one that is
+//! started in the time that is told, as where several are asked at once. DuckDB stays connected. DuckDB comes from `GRIDTALLY_TEST_PYTHON` (default:
+//! the environment that `tests/run` sets up).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -86,11 +88,13 @@ const QUESTIONS: &[(&str, &str)] = &[
     ),
 ];
 
-/// A number of the command line.
+/// What the command line says after a name.
+fn text(name: &str) -> Option<String> {
+    std::env::args().skip_while(|argument| argument != name).nth(1)
+}
+
 fn number(name: &str, usual: usize) -> usize {
-    let given: Vec<String> = std::env::args().collect();
-    let place = given.iter().position(|argument| argument == name);
-    place.map_or(usual, |place| given[place + 1].parse().unwrap())
+    text(name).map_or(usual, |text| text.parse().unwrap())
 }
 
 fn main() {
@@ -112,31 +116,31 @@ fn ask_questions() {
         number("--rounds", 5),
     );
     let folder = tempfile::tempdir().unwrap();
+    let folder = text("--folder").map_or_else(|| folder.path().to_owned(), PathBuf::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .unwrap();
+    let root = folder.join("tables");
     let began = Instant::now();
-    runtime.block_on(publish(folder.path(), feeders, days));
+    if !root.exists() {
+        runtime.block_on(publish(&folder, feeders, days));
+    }
     println!(
         "{} meters, {days} days, {} reads, published in {:.0} s",
         feeders * METERS,
         feeders * METERS * days * 96,
         began.elapsed().as_secs_f64()
     );
-    let root = folder.path().join("tables");
-    let sql = front(root.clone());
     let theirs = duckdb(&root, rounds);
-    println!("| Question | ours, s | DuckDB by the guide's lines, s | DuckDB by an anti-join, s |");
-    println!("|---|---|---|---|");
+    let (new, waiting) = (front(root.clone(), 0), front(root, 1));
+    println!(
+        "| Question | ours, waiting, s | ours, new, s | DuckDB by the guide's lines, s | DuckDB by an anti-join, s |"
+    );
+    println!("|---|---|---|---|---|");
     for (place, (title, question)) in QUESTIONS.iter().enumerate() {
-        let mut seconds = Vec::new();
-        let mut rows = Vec::new();
-        for _ in 0..rounds {
-            let began = Instant::now();
-            rows = runtime.block_on(answer(&sql, question));
-            seconds.push(began.elapsed().as_secs_f64());
-        }
+        let (_, of_new) = runtime.block_on(asked(&new, question, rounds));
+        let (rows, of_waiting) = runtime.block_on(asked(&waiting, question, rounds));
         let of = |view: &str| {
             theirs
                 .iter()
@@ -147,13 +151,14 @@ fn ask_questions() {
             assert_same(title, &rows, &of(view).rows);
         }
         println!(
-            "| {title} | {} | {} | {} |",
-            spread(&seconds),
+            "| {title} | {} | {} | {} | {} |",
+            spread(&of_waiting),
+            spread(&of_new),
             spread(&of("guide").seconds),
             spread(&of("anti-join").seconds)
         );
         if std::env::var_os("GRIDTALLY_BENCH_EXPLAIN").is_some() {
-            let plan = runtime.block_on(answer(&sql, &format!("EXPLAIN ANALYZE {question}")));
+            let plan = runtime.block_on(answer(&new, &format!("EXPLAIN ANALYZE {question}")));
             for row in plan {
                 println!(
                     "{}",
@@ -199,7 +204,28 @@ fn assert_same(title: &str, ours: &[Vec<Value>], theirs: &[Vec<String>]) {
     }
 }
 
-fn front(root: PathBuf) -> Sql {
+/// The last answer, and the seconds of each. A front with workers that wait is asked when one does, and the processor has nothing else to do.
+async fn asked(sql: &Sql, question: &str, rounds: usize) -> (Vec<Vec<Value>>, Vec<f64>) {
+    let wanted = sql.config().workers_warm;
+    if wanted > 0 {
+        sql.start_ahead();
+        answer(sql, "SELECT 1").await;
+    }
+    let (mut rows, mut seconds) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        let begin = Instant::now();
+        while sql.warm() < wanted {
+            assert!(begin.elapsed() < product::PATIENCE, "no worker waits");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let began = Instant::now();
+        rows = answer(sql, question).await;
+        seconds.push(began.elapsed().as_secs_f64());
+    }
+    (rows, seconds)
+}
+
+fn front(root: PathBuf, workers_warm: usize) -> Sql {
     Sql::new(SqlConfig {
         worker_exe: PathBuf::from(product::BINARY),
         worker_args: vec!["sql-worker".to_owned()],
@@ -208,6 +234,8 @@ fn front(root: PathBuf) -> Sql {
         rows_max: 1_000_000,
         deadline: Duration::from_secs(600),
         workers_max: 1,
+        workers_per_caller: 1,
+        workers_warm,
         zone: Zone::kolkata(),
     })
 }

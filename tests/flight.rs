@@ -351,8 +351,12 @@ fn worker_of(pid: u32) -> u32 {
 #[test]
 fn a_slow_reader_of_a_large_result_holds_no_memory() {
     const ROWS: u64 = 12_000_000;
-    let (_folder, product) =
-        product_with_data(&[("sql.deadline_seconds", "600"), ("sql.rows_max", "100000000")]);
+    // The one process below the server is to be the one that answers.
+    let (_folder, product) = product_with_data(&[
+        ("sql.deadline_seconds", "600"),
+        ("sql.rows_max", "100000000"),
+        ("sql.workers_warm", "0"),
+    ]);
     let query = format!(
         "SELECT value AS a, value * 3 AS b, value * 5 AS c, value * 7 AS d FROM generate_series(1, {ROWS})"
     );

@@ -21,9 +21,10 @@
 
 mod product;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use product::{
+    PATIENCE,
     browser::{Browser, FILLED, FIRST_ROW, SETTLED},
     demo::Demo,
     evening, have, python,
@@ -380,6 +381,41 @@ fn who_is_not_known_signs_in_and_who_may_not_is_told_what_it_takes() {
     browser.stub(&[("/api/v1/", None, 401, refused)]);
     browser.click(FIRST_ROW);
     browser.until("!!document.querySelector('#signin')");
+}
+
+/// The guide's questions are asked of a village; the page asks them of what is there.
+#[test]
+fn the_examples_of_the_console_name_what_is_in_the_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let product = evening::start(folder.path());
+    let Some(mut browser) = Browser::open() else {
+        return;
+    };
+    browser.go(&format!("{}/#view=sql", product.url("")));
+    let option = |title: &str| {
+        format!(
+            "[...document.querySelectorAll('.example option')].find((option) => option.text.startsWith('{title}'))"
+        )
+    };
+    for (title, name) in [
+        ("Where does a feeder lose", "SD-F"),
+        ("How did the figure of one DT", "SD-"),
+        ("How complete and how timely", "SD-F"),
+        ("Where does a feeder lose", "day = DATE '2026-04-26'"),
+    ] {
+        // The example is there from the first moment, with the village's names, until those at hand are known.
+        browser.until(&format!("!!{}", option(title)));
+        let pick = format!(
+            "(() => {{ const select = document.querySelector('.example select'); select.value = {}.value; select.dispatchEvent(new Event('change', {{ bubbles: true }})); return document.querySelector('#query').value; }})()",
+            option(title)
+        );
+        let begin = Instant::now();
+        while !browser.value(&pick).as_str().unwrap().contains(name) {
+            assert!(begin.elapsed() < PATIENCE, "{title}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        browser.until("document.querySelectorAll('#answer tbody tr').length > 0");
+    }
 }
 
 /// First paint, what is loaded for it, and frames while one drags over a week of intervals; the figures are printed.

@@ -424,6 +424,63 @@ fn a_cancelled_or_abandoned_query_ends_with_its_worker() {
     assert!(error.contains("it took longer than"), "{error}");
 }
 
+/// Processes that a process has started and that still run.
+fn children(pid: u32) -> Vec<u32> {
+    let found = Command::new("pgrep")
+        .args(["-P", &pid.to_string()])
+        .output()
+        .unwrap();
+    text(&found.stdout)
+        .lines()
+        .map(|line| line.parse().unwrap())
+        .collect()
+}
+
+/// Whether a process is scheduled as idle: field 41 of its `stat` is 5 (proc(5), sched(7)).
+fn is_lowered(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let mut fields = stat.rsplit(')').next().unwrap().split_whitespace();
+    fields.nth(38) == Some("5")
+}
+
+#[test]
+fn a_server_that_is_killed_leaves_no_worker_neither_one_that_waits_nor_one_that_runs() {
+    if !have("psql") {
+        return;
+    }
+    let (_folder, product) = product_with_data(&[("sql.deadline_seconds", "600"), ("sql.workers_warm", "2")]);
+    psql(&product, &["-c", "SELECT 1"]);
+    let begin = Instant::now();
+    while product.metric("gridtally_sql_workers_warm") < 2.0 {
+        assert!(begin.elapsed() < PATIENCE, "no worker waits");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let mut client = psql_command(&product, &["-c", LONG])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_busy(&product);
+    // A long query has what processor time nobody else wants.
+    let begin = Instant::now();
+    while !children(product.pid()).into_iter().any(is_lowered) {
+        assert!(begin.elapsed() < PATIENCE, "the worker keeps its priority");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let workers = children(product.pid());
+    assert!(workers.len() >= 2, "{workers:?}");
+    assert!(!is_lowered(product.pid()));
+    product.kill();
+    client.wait().unwrap();
+    let begin = Instant::now();
+    for worker in workers {
+        // One that ended, but was not waited for by whoever has it now, has no command line.
+        while std::fs::read(format!("/proc/{worker}/cmdline")).is_ok_and(|line| !line.is_empty()) {
+            assert!(begin.elapsed() < PATIENCE, "worker {worker} still runs");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
 #[test]
 fn settings_change_what_is_harmless() {
     if !have("psql") {

@@ -161,6 +161,13 @@ impl App {
         Ok(position)
     }
 
+    /// Writes a record to the log and waits until it shows in the fixed routes; `what` as for [`App::applied`]. Where it stands, and how far the
+    /// routes are.
+    pub(crate) async fn record(&self, record: &[u8], what: &str) -> Result<(Position, Progress), Problem> {
+        let position = self.write(record).await?;
+        Ok((position, self.applied(what).await?))
+    }
+
     /// Waits, once after a start, until what the log held then is applied: what billing said before a crash counts before it is asked again.
     pub(crate) async fn caught_up(&self) -> Result<(), Problem> {
         if !self.is_caught_up.load(Ordering::Acquire) {

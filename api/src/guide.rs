@@ -300,6 +300,25 @@ mod tests {
     }
 
     #[test]
+    fn the_console_knows_every_name_and_day_of_the_questions() {
+        let console = include_str!("../ui/src/examples.ts");
+        for question in questions(AUDITORS_GUIDE) {
+            // Every second part stands in quotes.
+            for literal in question.sql.split('\'').skip(1).step_by(2) {
+                let known = match literal.get(..10) {
+                    Some(day) if day.starts_with("20") => console.contains(&format!("'{day}':")),
+                    _ if literal.starts_with(|letter: char| letter.is_ascii_uppercase()) => {
+                        console.contains(&format!("{literal}: '"))
+                    }
+                    // A word of the tables, such as a kind or a status.
+                    _ => true,
+                };
+                assert!(known, "{}: `{literal}`", question.title);
+            }
+        }
+    }
+
+    #[test]
     fn how_to_find_the_newest_row_is_told_of_every_table() {
         let rows: Vec<String> = table::published()
             .map(|table| {

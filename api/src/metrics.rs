@@ -370,6 +370,16 @@ fn sql(text: &mut Text, app: &App) {
         "Ad-hoc queries that may run at a time.",
         app.sql.config().workers_max,
     );
+    text.gauge(
+        "sql_queries_waiting",
+        "Ad-hoc queries that wait for another to end.",
+        app.sql.waiting(),
+    );
+    text.gauge(
+        "sql_workers_warm",
+        "Idle processes that wait for an ad-hoc query.",
+        app.sql.warm(),
+    );
 }
 
 /// What arrived, and how it was answered.

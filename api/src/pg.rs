@@ -86,7 +86,7 @@ struct Shared {
 impl Shared {
     /// Enters a session: its number, key, and how it hears of requests to cancel.
     fn enter(self: &Arc<Self>) -> Result<(Entered, i32, watch::Receiver<u64>), String> {
-        let key = i32::from_be_bytes(scram::random()?);
+        let key = i32::from_be_bytes(gridtally_ingest::key::random()?);
         let backend = self.next_backend.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = watch::channel(0);
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
@@ -137,7 +137,7 @@ pub async fn serve_pg(
     let shared = Arc::new(Shared {
         arriving: Arc::new(Semaphore::new(ARRIVING_MAX)),
         sessions: Arc::new(Semaphore::new(settings.connections_max)),
-        secret: scram::random().map_err(io::Error::other)?,
+        secret: gridtally_ingest::key::random().map_err(io::Error::other)?,
         next_backend: AtomicI32::new(1),
         running: Mutex::default(),
         sql,

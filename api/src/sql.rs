@@ -6,7 +6,8 @@
 //!
 //! A query ends when it is done, when its deadline passes, when its memory limit is exceeded, or when its client goes: in
 //! the last three cases its process is killed, which cancelling inside this process cannot promise. At most
-//! [`SqlConfig::workers_max`] run at a time; further ones wait for a bounded time and are then refused.
+//! [`SqlConfig::workers_max`] run at a time, and of one caller [`SqlConfig::workers_per_caller`]; further ones wait for a bounded time and are then
+//! refused. While questions come, a few processes are started ahead (`warm`): each still answers one question and is gone.
 //!
 //! Results stream with bounded memory: a few frames of some megabytes wait between the process and the client.
 //!
@@ -15,7 +16,11 @@
 //! is exactly what stood published then; of `nodes`, `meters` and `connections` it is the picture of the network at that time, with
 //! a second instant as it was known at that one. Beside the tables there are the views of [`gridtally_engine::view`].
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream::BoxStream};
@@ -28,6 +33,8 @@ use tokio::sync::Semaphore;
 use encode::Encoder;
 use process::{Frames, Worker};
 use protocol::{AreaOf, Failure, Frame, Request};
+use share::Shares;
+use warm::{Keeper, Over, Warm};
 
 use crate::access::{Caller, Need};
 
@@ -54,6 +61,8 @@ pub(crate) mod postgres;
 mod process;
 mod protocol;
 mod rows;
+mod share;
+mod warm;
 pub mod worker;
 mod zoned;
 
@@ -64,6 +73,11 @@ mod tests;
 pub const WAIT_MAX: Duration = Duration::from_secs(10);
 /// Queries that may wait for a worker at a time, for each worker there is.
 pub const WAITING_PER_WORKER: usize = 8;
+
+/// Queries that may run or wait for so many workers.
+const fn admitted_max(workers: usize) -> usize {
+    workers.saturating_mul(WAITING_PER_WORKER.saturating_add(1))
+}
 
 /// Settings of ad-hoc SQL.
 #[derive(Debug, Clone)]
@@ -83,6 +97,10 @@ pub struct SqlConfig {
     pub deadline: Duration,
     /// Queries that run at a time.
     pub workers_max: usize,
+    /// Of these, queries of one known caller.
+    pub workers_per_caller: usize,
+    /// Workers that are started ahead ([`Sql::start_ahead`]); 0: none.
+    pub workers_warm: usize,
     /// The zone in which results show times and in which a time without offset is meant.
     pub zone: Zone,
 }
@@ -132,6 +150,14 @@ pub enum SqlError {
         /// Queries that may run at a time.
         workers_max: usize,
     },
+    /// The caller has as many workers as it may have. Worth trying again when one of its other queries is over.
+    #[error(
+        "too many queries: {workers} of yours are running, as many as one caller may have; try again when one is over"
+    )]
+    Share {
+        /// Queries of one caller that may run at a time.
+        workers: usize,
+    },
     /// The deadline passed and the query was killed.
     #[error("the query was stopped: it took longer than {} s", deadline.as_secs())]
     Deadline {
@@ -180,7 +206,7 @@ impl SqlError {
                 FailureKind::Plan | FailureKind::Execution | FailureKind::Memory => true,
                 FailureKind::Internal => false,
             },
-            Self::Busy { .. } | Self::Start { .. } | Self::Broken { .. } => false,
+            Self::Busy { .. } | Self::Share { .. } | Self::Start { .. } | Self::Broken { .. } => false,
         }
     }
 }
@@ -209,6 +235,9 @@ struct Inner {
     running: Arc<Semaphore>,
     /// Those that run and those that wait.
     admitted: Arc<Semaphore>,
+    shares: Shares,
+    warm: Arc<Warm>,
+    keeper: OnceLock<Keeper>,
 }
 
 impl Sql {
@@ -216,15 +245,30 @@ impl Sql {
     #[must_use]
     pub fn new(config: SqlConfig) -> Self {
         let workers = config.workers_max.max(1);
-        let admitted = workers.saturating_mul(WAITING_PER_WORKER.saturating_add(1));
         Self {
             inner: Arc::new(Inner {
                 running: Arc::new(Semaphore::new(workers)),
-                admitted: Arc::new(Semaphore::new(admitted)),
+                admitted: Arc::new(Semaphore::new(admitted_max(workers))),
+                shares: Shares::new(config.workers_per_caller.clamp(1, workers)),
+                warm: Arc::new(Warm::new(config.workers_warm)),
+                keeper: OnceLock::new(),
                 config,
             }),
             who: Arc::from(""),
             area: None,
+        }
+    }
+
+    /// Has workers started ahead while questions come, by a task on the runtime of the caller.
+    pub fn start_ahead(&self) {
+        if self.inner.config.workers_warm > 0 {
+            self.inner.keeper.get_or_init(|| {
+                Keeper::start(
+                    self.inner.config.clone(),
+                    Arc::clone(&self.inner.warm),
+                    Arc::clone(&self.inner.running),
+                )
+            });
         }
     }
 
@@ -280,6 +324,21 @@ impl Sql {
         workers.saturating_sub(self.inner.running.available_permits())
     }
 
+    /// Queries that wait for a worker to come free.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        let workers = self.inner.config.workers_max.max(1);
+        admitted_max(workers)
+            .saturating_sub(self.inner.admitted.available_permits())
+            .saturating_sub(self.running())
+    }
+
+    /// Workers that were started ahead and wait for a question.
+    #[must_use]
+    pub fn warm(&self) -> usize {
+        self.inner.warm.len()
+    }
+
     /// Runs one statement. Returns once the first rows are there, so that a query that cannot be planned is an error here
     /// and not in the stream. `published_at` says how old the tables are, for [`Format::Json`].
     ///
@@ -296,7 +355,7 @@ impl Sql {
         let begun = async {
             allow::check(statement)?;
             let request = self.request(statement);
-            self.start(&request, config.deadline).await
+            self.start(request, config.deadline).await
         };
         let frames = begun.await.inspect_err(|error| audit.failed(error))?;
         let encoder = Encoder::new(format, config.zone.clone(), published_at);
@@ -325,7 +384,7 @@ impl Sql {
             ..self.request(text)
         };
         let deadline = deadline.map_or(config.deadline, |deadline| deadline.min(config.deadline));
-        Ok(Answer::new(self.start(&request, deadline).await?))
+        Ok(Answer::new(self.start(request, deadline).await?))
     }
 
     /// Describes one statement in the common dialect: its columns, and the types of its parameters.
@@ -364,24 +423,34 @@ impl Sql {
             common: Some(beyond),
             ..self.request(statement)
         };
-        self.start(&request, config.deadline).await
+        self.start(request, config.deadline).await
     }
 
-    /// Starts a worker as soon as one may run.
-    async fn start(&self, request: &Request, deadline: Duration) -> Result<Frames, SqlError> {
+    /// Has a worker answer as soon as one may run: one that was started ahead, or a new one.
+    async fn start(&self, request: Request, deadline: Duration) -> Result<Frames, SqlError> {
         let config = &self.inner.config;
         let busy = || SqlError::Busy {
             workers_max: config.workers_max,
         };
+        let refused_at = tokio::time::Instant::now() + WAIT_MAX.min(deadline);
+        let share = match self.inner.shares.of(&self.who) {
+            Some(share) => Some(share.hold(refused_at).await.ok_or_else(|| SqlError::Share {
+                workers: self.inner.shares.workers(),
+            })?),
+            None => None,
+        };
+        // After the share: what waits for that one is not in the way of others.
         let admission = Arc::clone(&self.inner.admitted)
             .try_acquire_owned()
             .map_err(|_| busy())?;
-        let permit = tokio::time::timeout(WAIT_MAX, Arc::clone(&self.inner.running).acquire_owned())
+        let running = Arc::clone(&self.inner.running);
+        let permit = tokio::time::timeout_at(refused_at, running.acquire_owned())
             .await
             .map_err(|_| busy())?
             .map_err(|_| busy())?;
-        let worker = Worker::start(config, request, deadline).await?;
-        Ok(worker.pump((admission, permit)))
+        let over = Over(Arc::clone(&self.inner.warm));
+        let worker = Worker::start(config, request, deadline, self.inner.warm.take()).await?;
+        Ok(worker.pump((permit, share, admission, over)))
     }
 }
 

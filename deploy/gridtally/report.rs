@@ -7,7 +7,7 @@ use std::{
 
 use gridtally_api::{
     reports::{self, Asked, Made, Period, Report, Sources},
-    sql::{Sql, SqlConfig},
+    sql::Sql,
 };
 use gridtally_schemas::{Day, NodeId, UtcMicros, Zone};
 
@@ -104,19 +104,8 @@ fn offline(args: &ReportArgs, report: Report, period: Period) -> Result<String, 
 }
 
 fn sources(plan: &Plan, tables_root: PathBuf) -> Result<Sources, Failure> {
-    let worker_exe =
-        std::env::current_exe().map_err(|source| Failure::work("this program cannot be found", source))?;
     Ok(Sources {
-        sql: Sql::new(SqlConfig {
-            worker_exe,
-            worker_args: vec!["sql-worker".to_owned()],
-            tables_root,
-            memory_bytes: plan.sql.memory_bytes,
-            rows_max: plan.sql.rows_max,
-            deadline: plan.sql.deadline,
-            workers_max: plan.sql.workers_max,
-            zone: plan.zone.clone(),
-        }),
+        sql: Sql::new(plan.sql.front(tables_root, &plan.zone)?),
         zone: plan.zone.clone(),
         now: plan.clock.now(),
         coverage_pct: plan.engine.settings.coverage_threshold_pct,

@@ -8,11 +8,12 @@
 use std::{
     future::Future,
     net::{IpAddr, SocketAddr},
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use gridtally_api::{access::Access, webhook::WebhookSettings};
+use gridtally_api::{access::Access, sql::SqlConfig, webhook::WebhookSettings};
 use gridtally_engine::{EngineConfig, Settings, Upkeep};
 use gridtally_ingest::{gate::Enrolment, log::LogConfig, subscribe::SubscribeConfig, tls::Tls};
 use gridtally_schemas::{Clock, GatewayId, MeterId, Zone};
@@ -81,6 +82,53 @@ pub(crate) struct SqlPlan {
     pub(crate) memory_bytes: usize,
     pub(crate) rows_max: usize,
     pub(crate) workers_max: usize,
+    pub(crate) workers_per_caller: usize,
+    pub(crate) workers_warm: usize,
+}
+
+/// Queries at a time where the configuration leaves it open, by the cores of the machine.
+const WORKERS_BY_CORES: RangeInclusive<usize> = 4..=16;
+
+impl SqlPlan {
+    fn of(config: &Config) -> Result<Self, ConfigError> {
+        let workers_max = match config.count("sql.workers_max", 0..=256)? {
+            0 => {
+                let cores = std::thread::available_parallelism().map_or(1, usize::from);
+                (cores / 2).clamp(*WORKERS_BY_CORES.start(), *WORKERS_BY_CORES.end())
+            }
+            given => given,
+        };
+        let workers_per_caller = match config.count("sql.workers_per_caller_max", 0..=256)? {
+            0 => workers_max.div_ceil(2),
+            given => given.min(workers_max),
+        };
+        Ok(Self {
+            deadline: config.seconds("sql.deadline_seconds", 1..=3_600)?,
+            memory_bytes: config.count("sql.memory_bytes", 16 << 20..=1 << 40)?,
+            rows_max: config.count("sql.rows_max", 1..=100_000_000)?,
+            workers_max,
+            workers_per_caller,
+            workers_warm: config.count("sql.workers_warm", 0..=64)?,
+        })
+    }
+
+    /// Settings of the front over these tables, whose workers are this program.
+    pub(crate) fn front(self, tables_root: PathBuf, zone: &Zone) -> Result<SqlConfig, Failure> {
+        let worker_exe = std::env::current_exe()
+            .map_err(|source| Failure::work("this program cannot be found", source))?;
+        Ok(SqlConfig {
+            worker_exe,
+            worker_args: vec!["sql-worker".to_owned()],
+            tables_root,
+            memory_bytes: self.memory_bytes,
+            rows_max: self.rows_max,
+            deadline: self.deadline,
+            workers_max: self.workers_max,
+            workers_per_caller: self.workers_per_caller,
+            workers_warm: self.workers_warm,
+            zone: zone.clone(),
+        })
+    }
 }
 
 /// Reads configuration from file, environment and flags.
@@ -113,12 +161,7 @@ impl Plan {
             audit_share_pct: suspicion::share_pct(config)?,
             subscribe: subscribe_config(config)?,
             enrolment: enrolment(config)?,
-            sql: SqlPlan {
-                deadline: config.seconds("sql.deadline_seconds", 1..=3_600)?,
-                memory_bytes: config.count("sql.memory_bytes", 16 << 20..=1 << 40)?,
-                rows_max: config.count("sql.rows_max", 1..=100_000_000)?,
-                workers_max: config.count("sql.workers_max", 1..=256)?,
-            },
+            sql: SqlPlan::of(config)?,
             clock: config.clock()?,
             webhooks: webhook::settings(config, &data_dir)?,
             webhook_source: config.text("webhooks.source").to_owned(),

@@ -17,7 +17,7 @@ const PREFIX: &str = "gridtally_";
 const SCHEME: &str = "sha256:";
 
 /// What is kept of a key.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyHash([u8; HASH_BYTES]);
 
 impl KeyHash {
@@ -99,11 +99,19 @@ impl NewKey {
 /// # Errors
 /// The system gives no random numbers.
 pub fn random_text() -> Result<String, String> {
-    let mut bytes = [0_u8; HASH_BYTES];
+    Ok(hexadecimal(random()?))
+}
+
+/// Random bytes.
+///
+/// # Errors
+/// The system gives no random numbers.
+pub fn random<const N: usize>() -> Result<[u8; N], String> {
+    let mut bytes = [0; N];
     SystemRandom::new()
         .fill(&mut bytes)
         .map_err(|_| "the system gives no random numbers".to_owned())?;
-    Ok(hexadecimal(bytes))
+    Ok(bytes)
 }
 
 fn hexadecimal(bytes: [u8; HASH_BYTES]) -> String {

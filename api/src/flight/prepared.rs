@@ -8,16 +8,14 @@ use std::{
 
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
+use gridtally_ingest::key::random;
 use tonic::{Code, Status};
 
 use super::{
     problem::{self, status},
     session::User,
 };
-use crate::{
-    pg::scram::random,
-    sql::{Given, Parameter},
-};
+use crate::sql::{Given, Parameter};
 
 /// Prepared statements of a user at most.
 const STATEMENTS_PER_USER_MAX: usize = 1_024;

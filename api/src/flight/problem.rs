@@ -70,7 +70,7 @@ pub(super) fn of_sql(error: &SqlError) -> Status {
             FailureKind::Memory => Code::ResourceExhausted,
             FailureKind::Internal => Code::Internal,
         },
-        SqlError::Busy { .. } => Code::Unavailable,
+        SqlError::Busy { .. } | SqlError::Share { .. } => Code::Unavailable,
         SqlError::Deadline { .. } => Code::DeadlineExceeded,
         SqlError::Memory { .. } => Code::ResourceExhausted,
         SqlError::Start { .. } | SqlError::Broken { .. } => Code::Internal,

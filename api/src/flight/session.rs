@@ -16,15 +16,15 @@ use base64::{
     Engine,
     engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
+use gridtally_ingest::key::{KeyHash, random};
 use prost::Message;
-use ring::digest;
 use tokio::sync::Semaphore;
 use tonic::{Status, metadata::MetadataMap};
 
 use super::problem;
 use crate::{
     access::{Access, Caller},
-    pg::{Verifier, scram::random},
+    pg::Verifier,
 };
 
 /// A token is good for so long at most.
@@ -76,7 +76,7 @@ pub(super) struct Sessions {
     idle: Duration,
     checks: Semaphore,
     /// By their hashes.
-    tokens: Mutex<BTreeMap<[u8; 32], Token>>,
+    tokens: Mutex<BTreeMap<KeyHash, Token>>,
 }
 
 #[derive(Debug)]
@@ -171,24 +171,24 @@ impl Sessions {
     /// Ends the token by which a call was made.
     pub(super) fn end(&self, metadata: &MetadataMap) {
         if let Ok(Credentials::Token(token)) = credentials(metadata) {
-            self.lock().remove(&hash(&token));
+            self.lock().remove(&KeyHash::of(&token));
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<[u8; 32], Token>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<KeyHash, Token>> {
         self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn of_token(&self, token: &str, now: Instant) -> Option<User> {
         let mut tokens = self.lock();
         self.forget(&mut tokens, now);
-        let token = tokens.get_mut(&hash(token))?;
+        let token = tokens.get_mut(&KeyHash::of(token))?;
         token.used = now;
         Some(token.user.clone())
     }
 
     /// Removes the tokens that are good no more.
-    fn forget(&self, tokens: &mut BTreeMap<[u8; 32], Token>, now: Instant) {
+    fn forget(&self, tokens: &mut BTreeMap<KeyHash, Token>, now: Instant) {
         tokens.retain(|_, token| {
             now.duration_since(token.born) < TOKEN_LIFE && now.duration_since(token.used) < self.idle
         });
@@ -209,7 +209,7 @@ impl Sessions {
             born: now,
             used: now,
         };
-        tokens.insert(hash(&token), kept);
+        tokens.insert(KeyHash::of(&token), kept);
         Ok(token)
     }
 
@@ -243,13 +243,7 @@ fn stale() -> Status {
     Status::unauthenticated("the token is not known, or no more; shake hands again")
 }
 
-fn hash(token: &str) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
-    bytes
-}
-
-fn remove_oldest(tokens: &mut BTreeMap<[u8; 32], Token>, of: impl Fn(&Token) -> bool) {
+fn remove_oldest(tokens: &mut BTreeMap<KeyHash, Token>, of: impl Fn(&Token) -> bool) {
     let oldest = tokens
         .iter()
         .filter(|(_, token)| of(token))

@@ -5,10 +5,11 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use bytes::Bytes;
+use gridtally_ingest::key::random;
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 
-use crate::{pg::scram::random, sql::Parameter};
+use crate::sql::Parameter;
 
 /// Longest ticket, bytes.
 pub(super) const TICKET_BYTES_MAX: usize = 3 << 20;

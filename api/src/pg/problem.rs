@@ -87,7 +87,7 @@ impl From<SqlError> for Problem {
                     message,
                 )
             },
-            SqlError::Busy { .. } => Self::new("53300", message),
+            SqlError::Busy { .. } | SqlError::Share { .. } => Self::new("53300", message),
             SqlError::Deadline { .. } => Self::new("57014", message),
             SqlError::Memory { .. } => Self::new("53200", message),
             SqlError::Start { .. } => Self::new("58000", causes(&error)),

@@ -6,10 +6,8 @@
 use std::num::NonZeroU32;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use ring::{
-    digest, hmac, pbkdf2,
-    rand::{SecureRandom, SystemRandom},
-};
+use gridtally_ingest::key::random;
+use ring::{digest, hmac, pbkdf2};
 
 const KEY_BYTES: usize = 32;
 const SALT_BYTES: usize = 16;
@@ -127,15 +125,6 @@ impl Verifier {
             server_key: random()?,
         })
     }
-}
-
-/// Random bytes.
-pub(crate) fn random<const N: usize>() -> Result<[u8; N], String> {
-    let mut bytes = [0; N];
-    SystemRandom::new()
-        .fill(&mut bytes)
-        .map_err(|_| "the system gives no random numbers".to_owned())?;
-    Ok(bytes)
 }
 
 fn sign(key: &[u8], message: &[u8]) -> [u8; KEY_BYTES] {

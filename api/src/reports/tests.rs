@@ -22,6 +22,8 @@ fn every_query_is_complete() {
                 rows_max: 0,
                 deadline: std::time::Duration::ZERO,
                 workers_max: 1,
+                workers_per_caller: 256,
+                workers_warm: 0,
                 zone: zone.clone(),
             }),
             zone: zone.clone(),

@@ -438,8 +438,7 @@ async fn record_word(
     feeder_id: &NodeId,
     action_id: Option<String>,
 ) -> Result<Response, Problem> {
-    let position = app.write(bytes).await?;
-    let progress = app.applied("the word is").await?;
+    let (position, progress) = app.record(bytes, "the word is").await?;
     let recorded = WordRecorded {
         feeder_id: feeder_id.to_string(),
         action_id,

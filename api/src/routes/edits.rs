@@ -87,8 +87,7 @@ pub(crate) async fn post(
         .read(|world| fits(&Reach::of(world, &caller, now), world, &edits, now))?;
     let mut bytes = Vec::new();
     record::encode_edits(now, &edits, &mut bytes).map_err(|error| Problem::failed("edits", &error))?;
-    let position = app.write(&bytes).await?;
-    let progress = app.applied("the edits are").await?;
+    let (position, progress) = app.record(&bytes, "the edits are").await?;
     let edited = Edited {
         edits: edits.edits.len(),
         log_position: position.0,

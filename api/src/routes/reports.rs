@@ -169,7 +169,7 @@ fn refused(error: &ReportError) -> Problem {
         ReportError::TooLow { .. } | ReportError::SeveralTops { .. } => Problem::parameter("node", error),
         ReportError::UnknownSection { .. } => Problem::parameter("section", error),
         ReportError::Sql { source, .. } => match source {
-            SqlError::Busy { .. } => Problem::new(problem::TOO_MANY, causes(error)),
+            SqlError::Busy { .. } | SqlError::Share { .. } => Problem::new(problem::TOO_MANY, causes(error)),
             SqlError::Deadline { .. } => Problem::new(problem::DEADLINE, causes(error)),
             SqlError::Refused(_)
             | SqlError::Query { .. }

@@ -135,7 +135,7 @@ pub(super) async fn answer(
 /// Why a query has no result, as a problem.
 pub(super) fn refused(error: &SqlError) -> Problem {
     let kind = match error {
-        SqlError::Busy { .. } => problem::TOO_MANY,
+        SqlError::Busy { .. } | SqlError::Share { .. } => problem::TOO_MANY,
         SqlError::Deadline { .. } => problem::DEADLINE,
         SqlError::Refused(_) | SqlError::Memory { .. } => problem::BAD_QUERY,
         SqlError::Query { .. } if error.is_callers_fault() => problem::BAD_QUERY,

@@ -1,4 +1,4 @@
-//! A worker's process: started with low priority, watched, and killed when it must end.
+//! A worker's process: started with low priority, watched, lowered further when its query is a long one, and killed when it must end.
 
 use std::{
     io,
@@ -11,23 +11,29 @@ use std::{
 use tokio::{
     io::AsyncWriteExt,
     process::{Child, ChildStdin, ChildStdout, Command},
-    sync::{OwnedSemaphorePermit, mpsc},
+    sync::mpsc,
     time::{Instant, MissedTickBehavior},
 };
 
 use super::{
     SqlConfig, SqlError,
-    protocol::{self, Frame, Request},
+    protocol::{self, Frame, Order, Preparation, Request},
 };
 
 /// Frames that may wait between a worker and its client.
 pub(super) const FRAMES_MAX: usize = 4;
 /// What a worker may use beside twice the memory of its operators, bytes.
 pub(super) const OVERHEAD_BYTES: u64 = 512 << 20;
-/// How often the memory of a worker is looked at.
-const MEMORY_WATCH: Duration = Duration::from_millis(200);
+/// How often a worker's use of memory and processors is looked at.
+const WATCH: Duration = Duration::from_millis(100);
 /// Priority of workers (nice value): ingest and balances come first.
 const NICENESS: &str = "10";
+/// A query that has used so much processor time gets no more from then on than nobody else wants.
+const SHORT: Duration = Duration::from_millis(250);
+/// The system's unit of processor time in `/proc`, a hundredth of a second (USER_HZ; proc(5)).
+const TICK: Duration = Duration::from_millis(10);
+/// Longest time in which a worker that is started ahead must be ready.
+const PREPARE_MAX: Duration = Duration::from_secs(60);
 
 /// A folder for one query's spill files, not created yet.
 pub(super) fn spill_directory() -> PathBuf {
@@ -36,13 +42,59 @@ pub(super) fn spill_directory() -> PathBuf {
     std::env::temp_dir().join(format!("gridtally-sql-{}-{number}", std::process::id()))
 }
 
+/// A started worker that has not been asked anything.
+#[derive(Debug)]
+pub(super) struct Started {
+    child: Child,
+    /// Open as long as somebody may ask or waits for the answer.
+    input: ChildStdin,
+    output: ChildStdout,
+}
+
+impl Started {
+    fn cold(config: &SqlConfig) -> Result<Self, SqlError> {
+        let failed = |source| SqlError::Start {
+            exe: config.worker_exe.clone(),
+            source,
+        };
+        let mut child = spawn(config).map_err(failed)?;
+        let pipes = child.stdin.take().zip(child.stdout.take());
+        let (input, output) = pipes.ok_or_else(|| failed(io::Error::other("it has no standard streams")))?;
+        Ok(Self { child, input, output })
+    }
+
+    /// Starts a worker and waits until it is prepared.
+    pub(super) async fn prepared(config: &SqlConfig) -> Result<Self, SqlError> {
+        let mut started = Self::cold(config)?;
+        let prepare = async {
+            started.tell(&Order::Prepare(Preparation::new(config))).await?;
+            protocol::read_ready(&mut started.output).await
+        };
+        match tokio::time::timeout(PREPARE_MAX, prepare).await {
+            Ok(Ok(())) => Ok(started),
+            Ok(Err(error)) => Err(SqlError::Broken {
+                what: format!("it was not ready: {error}"),
+            }),
+            Err(_) => Err(SqlError::Broken {
+                what: format!("it was not ready after {} s", PREPARE_MAX.as_secs()),
+            }),
+        }
+    }
+
+    /// Whether its process still runs.
+    pub(super) fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    async fn tell(&mut self, order: &Order) -> io::Result<()> {
+        self.input.write_all(&order.line()?).await
+    }
+}
+
 /// A started worker that has been given its query.
 #[derive(Debug)]
 pub(super) struct Worker {
-    child: Child,
-    /// Open as long as somebody waits for the answer.
-    input: ChildStdin,
-    output: ChildStdout,
+    started: Started,
     deadline: Duration,
     deadline_at: Instant,
     memory_bytes_max: u64,
@@ -64,64 +116,72 @@ impl Drop for Spill {
 }
 
 impl Worker {
+    /// Gives the query to a worker that waits for one, else to one that is started for it.
     pub(super) async fn start(
         config: &SqlConfig,
-        request: &Request,
+        request: Request,
         deadline: Duration,
+        waiting: Option<Started>,
     ) -> Result<Self, SqlError> {
-        let failed = |source| SqlError::Start {
-            exe: config.worker_exe.clone(),
-            source,
-        };
-        let mut child = spawn(config).map_err(failed)?;
-        let pipes = child.stdin.take().zip(child.stdout.take());
-        let (mut input, output) =
-            pipes.ok_or_else(|| failed(io::Error::other("it has no standard streams")))?;
-        let mut line = serde_json::to_vec(request).map_err(|error| failed(error.into()))?;
-        line.push(b'\n');
-        if let Err(error) = input.write_all(&line).await {
-            return Err(SqlError::Broken {
-                what: format!("it did not take the query: {error}"),
-            });
+        let spill = Spill(request.spill_directory.clone());
+        let order = Order::Answer(Box::new(request));
+        let mut told = None;
+        if let Some(mut waiting) = waiting {
+            // One that died meanwhile does not take it.
+            told = waiting.tell(&order).await.is_ok().then_some(waiting);
         }
+        let started = match told {
+            Some(waiting) => waiting,
+            None => {
+                let mut cold = Started::cold(config)?;
+                cold.tell(&order).await.map_err(|error| SqlError::Broken {
+                    what: format!("it did not take the query: {error}"),
+                })?;
+                cold
+            }
+        };
         let twice = u64::try_from(config.memory_bytes)
             .unwrap_or(u64::MAX)
             .saturating_mul(2);
         Ok(Self {
-            child,
-            input,
-            output,
+            started,
             deadline,
             deadline_at: Instant::now() + deadline,
             memory_bytes_max: twice.saturating_add(OVERHEAD_BYTES),
-            spill: Spill(request.spill_directory.clone()),
+            spill,
         })
     }
 
     /// Reads the answer into a bounded queue until it ends, time or memory is up, or nobody listens; then kills the
-    /// process and gives back the permits.
-    pub(super) fn pump(self, permits: (OwnedSemaphorePermit, OwnedSemaphorePermit)) -> Frames {
+    /// process and drops what is held for it.
+    pub(super) fn pump(self, held: impl Send + 'static) -> Frames {
         let (sender, receiver) = mpsc::channel(FRAMES_MAX);
         tokio::spawn(async move {
             self.run(&sender).await;
-            drop(permits);
+            drop(held);
         });
         Frames { receiver }
     }
 
-    async fn run(mut self, sender: &mpsc::Sender<Result<Frame, SqlError>>) {
+    async fn run(self, sender: &mpsc::Sender<Result<Frame, SqlError>>) {
+        let Started {
+            mut child,
+            input,
+            mut output,
+        } = self.started;
+        let process = child.id();
         let outcome = tokio::select! {
-            outcome = forward(&mut self.output, sender) => outcome,
+            outcome = forward(&mut output, sender) => outcome,
             () = tokio::time::sleep_until(self.deadline_at) => Err(SqlError::Deadline { deadline: self.deadline }),
-            () = outgrown(self.child.id(), self.memory_bytes_max) => {
+            () = outgrown(process, self.memory_bytes_max) => {
                 Err(SqlError::Memory { bytes_max: self.memory_bytes_max })
             }
             () = sender.closed() => Ok(()),
         };
-        if let Err(error) = self.child.kill().await {
+        if let Err(error) = child.kill().await {
             tracing::warn!(%error, "an SQL worker could not be killed");
         }
-        drop(self.input);
+        drop(input);
         drop(self.spill);
         if let Err(error) = outcome {
             // The listener may be gone, and a full queue may never move again.
@@ -175,22 +235,57 @@ async fn forward(
     }
 }
 
-/// Returns when the process holds more memory than it may; never where that cannot be seen (no `/proc`).
+/// Returns when the process holds more memory than it may; never where that cannot be seen (no `/proc`). Lowers it when its query turns out to
+/// be a long one.
 async fn outgrown(process: Option<u32>, bytes_max: u64) {
-    let mut watch = tokio::time::interval(MEMORY_WATCH);
+    let mut watch = tokio::time::interval(WATCH);
     watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let Some(process) = process else {
         return std::future::pending().await;
     };
-    let path = format!("/proc/{process}/status");
+    // One that was started ahead has used some before its question.
+    let mut long_from = None;
+    let mut is_lowered = false;
     loop {
         watch.tick().await;
-        match tokio::fs::read_to_string(&path).await {
+        match tokio::fs::read_to_string(format!("/proc/{process}/status")).await {
             Ok(status) if resident_bytes(&status).is_some_and(|bytes| bytes > bytes_max) => return,
             Ok(_) => {}
             Err(_) => return std::future::pending().await,
         }
+        if is_lowered {
+            continue;
+        }
+        let stat = tokio::fs::read_to_string(format!("/proc/{process}/stat")).await;
+        if let Some(used) = stat.ok().and_then(|stat| processor_time(&stat)) {
+            is_lowered = used >= *long_from.get_or_insert(used + SHORT);
+        }
+        if is_lowered {
+            lower(process).await;
+        }
     }
+}
+
+/// Puts a process behind everything else, on the processors and on the disk (the system has the reads of such a process in the idle class, too):
+/// ingest, balances and dashboards find a processor at once, and what is left over is its own. A short query is answered before that, at
+/// once even where there is much else to do.
+async fn lower(process: u32) {
+    let lowered = Command::new("chrt")
+        .args(["--idle", "--all-tasks", "--pid", "0", &process.to_string()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    if let Err(error) = lowered.await {
+        tracing::debug!(%error, "a long query keeps its priority: there is no chrt");
+    }
+}
+
+/// Processor time that a process has used by its `stat`: fields 14 and 15, in the system's ticks; a name may hold spaces and brackets.
+fn processor_time(stat: &str) -> Option<Duration> {
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let (user, system): (u32, u32) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    Some(TICK.saturating_mul(user.saturating_add(system)))
 }
 
 /// `VmRSS:   123456 kB` of a process status.
@@ -218,7 +313,20 @@ impl Frames {
 
 #[cfg(test)]
 mod tests {
-    use super::resident_bytes;
+    use std::time::Duration;
+
+    use super::{processor_time, resident_bytes};
+
+    #[test]
+    fn processor_time_is_read_from_the_stat() {
+        let check = |text: &str, expected| {
+            assert_eq!(processor_time(text), expected, "{text}");
+        };
+        let line = "42 (a) b) S 1 42 42 0 -1 4194560 100 0 0 0 17 8 3 2 20 0 1 0 55";
+        check(line, Some(Duration::from_millis(250)));
+        check("42 (a) S 1 2", None);
+        check("", None);
+    }
 
     #[test]
     fn resident_memory_is_read_from_the_status() {

@@ -1,7 +1,8 @@
 //! What the front and a worker say to each other.
 //!
-//! The front writes one line of JSON ([`Request`]) and keeps the pipe open; the end of that pipe tells the worker that nobody
-//! waits any more. The worker answers with frames: a tag byte, the length as four bytes little-endian, that many bytes.
+//! The front writes lines of JSON ([`Order`]): to a worker that is started ahead first what to prepare, which it answers with the byte `R`; then
+//! to every worker one query, which is the last line. The front keeps the pipe open; the end of that pipe tells the worker that nobody waits any
+//! more. The worker answers the query with frames: a tag byte, the length as four bytes little-endian, that many bytes.
 //!
 //! | Tag | Bytes |
 //! |---|---|
@@ -28,6 +29,35 @@ const TAG_DATA: u8 = b'A';
 const TAG_PARAMETERS: u8 = b'P';
 const TAG_DONE: u8 = b'D';
 const TAG_FAILED: u8 = b'E';
+/// What a worker says when it is prepared.
+const READY: u8 = b'R';
+
+/// A line to a worker.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Order {
+    /// To get ready for a question that nobody has asked yet.
+    Prepare(Preparation),
+    /// To answer a question, and to end.
+    Answer(Box<Request>),
+}
+
+/// What is known of a question before it is asked: nothing of who will ask.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Preparation {
+    pub(super) tables_root: PathBuf,
+    pub(super) memory_bytes: usize,
+    pub(super) zone: String,
+}
+
+impl Order {
+    /// As it is written.
+    pub(super) fn line(&self) -> io::Result<Vec<u8>> {
+        let mut line = serde_json::to_vec(self)?;
+        line.push(b'\n');
+        Ok(line)
+    }
+}
 
 /// One query.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -121,6 +151,31 @@ impl Request {
     }
 }
 
+impl Preparation {
+    pub(super) fn new(config: &SqlConfig) -> Self {
+        Self {
+            tables_root: config.tables_root.clone(),
+            memory_bytes: config.memory_bytes,
+            zone: config.zone.name().to_owned(),
+        }
+    }
+
+    /// A question of the product's own, before there is one of somebody's.
+    pub(super) fn trial(&self, query: &str) -> Request {
+        Request {
+            tables_root: self.tables_root.clone(),
+            query: query.to_owned(),
+            rows_max: 1,
+            memory_bytes: self.memory_bytes,
+            zone: self.zone.clone(),
+            spill_directory: super::process::spill_directory(),
+            postgres: None,
+            common: None,
+            area: None,
+        }
+    }
+}
+
 /// The end of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Done {
@@ -170,6 +225,20 @@ pub(super) enum Frame {
     Parameters(Vec<u32>),
     Done(Done),
     Failed(Failure),
+}
+
+/// Says that the worker is prepared.
+pub(super) fn write_ready(output: &mut impl Write) -> io::Result<()> {
+    output.write_all(&[READY])?;
+    output.flush()
+}
+
+/// Waits until a worker says that it is prepared.
+pub(super) async fn read_ready(input: &mut (impl AsyncRead + Unpin)) -> io::Result<()> {
+    match input.read_u8().await? {
+        READY => Ok(()),
+        other => Err(io::Error::other(format!("byte {other} before a question"))),
+    }
 }
 
 /// Writes a piece of the Arrow stream.

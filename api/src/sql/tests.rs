@@ -8,7 +8,7 @@ use gridtally_schemas::time::Zone;
 
 use super::{Format, Sql, SqlConfig, SqlError, WAITING_PER_WORKER};
 
-fn sql(script: &str, deadline: Duration, workers_max: usize) -> Sql {
+pub(super) fn sql(script: &str, deadline: Duration, workers_max: usize) -> Sql {
     Sql::new(SqlConfig {
         worker_exe: PathBuf::from("/bin/sh"),
         worker_args: vec!["-c".to_owned(), script.to_owned()],
@@ -17,12 +17,14 @@ fn sql(script: &str, deadline: Duration, workers_max: usize) -> Sql {
         rows_max: 10,
         deadline,
         workers_max,
+        workers_per_caller: 256,
+        workers_warm: 0,
         zone: Zone::kolkata(),
     })
 }
 
 /// A frame as a shell prints it: tag, four bytes of length, text.
-fn frame(tag: char, text: &str) -> String {
+pub(super) fn frame(tag: char, text: &str) -> String {
     let length = u8::try_from(text.len()).unwrap();
     format!("printf '{tag}\\{length:03o}\\000\\000\\000'; printf '%s' '{text}'")
 }
@@ -34,7 +36,7 @@ async fn error_of(sql: &Sql, statement: &str) -> SqlError {
 }
 
 /// Waits until no worker runs, for at most ten seconds.
-async fn idle(sql: &Sql) {
+pub(super) async fn idle(sql: &Sql) {
     for _ in 0..1_000 {
         if sql.running() == 0 {
             return;
@@ -126,6 +128,7 @@ async fn beyond_those_that_may_wait_queries_are_refused() {
     }
     let error = error_of(&sql, "SELECT 1").await;
     assert!(matches!(error, SqlError::Busy { workers_max: 1 }), "{error:?}");
+    assert_eq!((sql.running(), sql.waiting()), (1, WAITING_PER_WORKER));
     for task in waiting {
         task.abort();
     }

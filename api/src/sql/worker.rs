@@ -1,4 +1,6 @@
 //! The other side: one query, from standard input to standard output, in a process that may be killed at any time.
+//!
+//! A worker that is started ahead first prepares itself ([`prepared`]). It answers one query like any other, and ends.
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
@@ -23,17 +25,19 @@ use datafusion::{
     prelude::{SQLOptions, SessionConfig, SessionContext},
 };
 use futures::TryStreamExt;
-use gridtally_engine::tables::Tables;
-use tokio::sync::oneshot;
+use tokio::{runtime::Runtime, sync::oneshot};
 
 use super::{
     allow,
     area::Area,
     catalog::Published,
     postgres,
-    protocol::{self, Ask, Beyond, Done, Failure, FailureKind, Place, Request},
+    protocol::{self, Ask, Beyond, Done, Failure, FailureKind, Order, Place, Request},
     zoned,
 };
+use prepared::Prepared;
+
+mod prepared;
 
 const CATALOG: &str = "gridtally";
 const SCHEMA: &str = "public";
@@ -41,6 +45,9 @@ const SCHEMA: &str = "public";
 const PIECE_BYTES: usize = 4 << 20;
 /// Temporary files of one query, as a multiple of its memory.
 const SPILL_FACTOR: u64 = 8;
+/// Files of a scan that are larger in all are read by several threads, bytes. DataFusion's default is 10 MiB: a month of a feeder's days is
+/// below that, and would be read by one.
+const SPLIT_BYTES_MIN: usize = 128 << 10;
 /// Threads of one query at most.
 const THREADS_MAX: usize = 4;
 /// A sort sets aside this share of the query's memory, over all its partitions, for merging what it spilled. DataFusion's default
@@ -49,44 +56,89 @@ const SORT_MERGE_SHARE: usize = 8;
 /// But at most this much a partition: DataFusion's default.
 const SORT_MERGE_BYTES_MAX: usize = 10 << 20;
 
-/// Answers the request that `input` holds; ends early when `input` ends, which means that nobody waits any more. The exit code
-/// says whether an answer, even a refusal, was given.
+/// Answers the question that `input` holds, after what it is told to prepare; ends early when `input` ends, which means that nobody waits
+/// any more. The exit code says whether an answer, even a refusal, was given, or nobody asked.
 pub fn run(input: impl Read + Send + 'static, mut output: impl Write) -> ExitCode {
-    let mut input = BufReader::new(input);
-    let mut line = String::new();
-    let request = match input.read_line(&mut line) {
-        Ok(_) => serde_json::from_str::<Request>(&line).map_err(|error| internal(&error)),
-        Err(error) => Err(internal(&error)),
+    let written = match threads_of_its_own() {
+        Ok(runtime) => {
+            let written = serve(&runtime, BufReader::new(input), &mut output);
+            runtime.shutdown_background();
+            written
+        }
+        Err(failure) => protocol::write_end(&mut output, &Err(failure)),
     };
-    let end = request.and_then(|request| answer(&request, input, &mut output));
-    match protocol::write_end(&mut output, &end) {
+    match written {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
 }
 
+fn threads_of_its_own() -> Result<Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads())
+        .enable_all()
+        .build()
+        .map_err(|error| internal(&error))
+}
+
+fn threads() -> usize {
+    thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(THREADS_MAX)
+}
+
+/// Does what it is told, up to one question.
+fn serve(
+    runtime: &Runtime,
+    mut input: BufReader<impl Read + Send + 'static>,
+    output: &mut impl Write,
+) -> io::Result<()> {
+    let mut prepared = Prepared::default();
+    loop {
+        let end = match next_order(&mut input) {
+            Ok(None) => return Ok(()),
+            Ok(Some(Order::Prepare(preparation))) => {
+                prepared = runtime.block_on(Prepared::of(&preparation));
+                protocol::write_ready(output)?;
+                continue;
+            }
+            Ok(Some(Order::Answer(request))) => {
+                let question = Question {
+                    request: &request,
+                    prepared: &prepared,
+                };
+                answer(runtime, question, input, output)
+            }
+            Err(failure) => Err(failure),
+        };
+        return protocol::write_end(output, &end);
+    }
+}
+
+/// The next line; `None`: there is none.
+fn next_order(input: &mut impl BufRead) -> Result<Option<Order>, Failure> {
+    let mut line = String::new();
+    if input.read_line(&mut line).map_err(|error| internal(&error))? == 0 {
+        return Ok(None);
+    }
+    serde_json::from_str(&line)
+        .map(Some)
+        .map_err(|error| internal(&error))
+}
+
 fn answer(
-    request: &Request,
+    runtime: &Runtime,
+    question: Question<'_>,
     input: impl Read + Send + 'static,
     output: &mut impl Write,
 ) -> Result<Done, Failure> {
-    let threads = thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(THREADS_MAX);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads)
-        .enable_all()
-        .build()
-        .map_err(|error| internal(&error))?;
     let gone = watch_end_of(input);
-    let end = runtime.block_on(async {
+    runtime.block_on(async {
         tokio::select! {
-            end = query(request, threads, output) => end,
+            end = question.answer(output) => end,
             _ = gone => Err(internal(&"nobody waits for the answer")),
         }
-    });
-    runtime.shutdown_background();
-    end
+    })
 }
 
 /// Tells when the front's end of the pipe closes.
@@ -99,32 +151,90 @@ fn watch_end_of(mut input: impl Read + Send + 'static) -> oneshot::Receiver<()> 
     receiver
 }
 
-async fn query(request: &Request, threads: usize, output: &mut impl Write) -> Result<Done, Failure> {
-    match (&request.postgres, &request.common) {
-        (None, None) => {
-            let rows = planned(request, threads).await?;
-            answer_rows(rows, request, output).await
-        }
-        (Some(ask), _) => {
-            let planned = planned_for_postgres(request, ask, threads).await;
-            // A place is one in the text; what is said while rows are made has none.
-            let rows = planned.map_err(|error| failure_in(&error, &request.query))?;
-            if !ask.describe {
-                return answer_rows(rows.0, request, output).await;
+/// A question, and what is prepared for any.
+#[derive(Debug, Clone, Copy)]
+struct Question<'a> {
+    request: &'a Request,
+    prepared: &'a Prepared,
+}
+
+impl Question<'_> {
+    async fn answer(self, output: &mut impl Write) -> Result<Done, Failure> {
+        let request = self.request;
+        match (&request.postgres, &request.common) {
+            (None, None) => answer_rows(self.planned().await?, request, output).await,
+            (Some(ask), _) => {
+                // A place is one in the text; what is said while rows are made has none.
+                let planned = self.planned_for_postgres(ask).await;
+                let planned = planned.map_err(|error| failure_in(&error, &request.query))?;
+                answer_or_describe(planned, ask.describe, request, output).await
             }
-            let columns = postgres::shown(&zoned::in_utc(rows.0.schema().as_arrow()));
-            answer_columns(&columns, &rows.1, output)
-        }
-        (None, Some(beyond)) => {
-            let planned = planned_with_parameters(request, beyond, threads).await;
-            let rows = planned.map_err(|error| failure(&error))?;
-            if !beyond.describe {
-                return answer_rows(rows.0, request, output).await;
+            (None, Some(beyond)) => {
+                let planned = self.planned_with_parameters(beyond).await;
+                let planned = planned.map_err(|error| failure(&error))?;
+                answer_or_describe(planned, beyond.describe, request, output).await
             }
-            let columns = postgres::shown(&zoned::in_utc(rows.0.schema().as_arrow()));
-            answer_columns(&columns, &rows.1, output)
         }
     }
+
+    /// The plan of a statement in the common dialect.
+    async fn planned(self) -> Result<DataFrame, Failure> {
+        let query = &self.request.query;
+        allow::check(query).map_err(|refused| Failure {
+            kind: FailureKind::Plan,
+            message: refused.to_string(),
+            place: Place::default(),
+        })?;
+        let context = context(self).map_err(|error| failure(&error))?;
+        let reading_only = SQLOptions::new()
+            .with_allow_ddl(false)
+            .with_allow_dml(false)
+            .with_allow_statements(false);
+        let planned = async {
+            let state = context.state();
+            let mut statement = state.sql_to_statement(query, &state.config_options().sql_parser.dialect)?;
+            if let Some(inner) = postgres::innermost_mut(&mut statement) {
+                zoned::keep_offsets(inner);
+            }
+            let plan = state.statement_to_plan(statement).await?;
+            reading_only.verify_plan(&plan)?;
+            context.execute_logical_plan(plan).await
+        };
+        planned.await.map_err(|error| failure(&error))
+    }
+
+    /// The plan of a statement of a client of PostgreSQL, and the types of its parameters.
+    async fn planned_for_postgres(self, ask: &Ask) -> Result<(DataFrame, Vec<u32>), DataFusionError> {
+        let context = context(self)?;
+        let planned = postgres::plan(&context, &self.request.query, ask, &self.request.zone).await?;
+        let rows = context.execute_logical_plan(planned.plan).await?;
+        Ok((rows, planned.parameters))
+    }
+
+    /// The plan of a statement in the common dialect with values for its parameters, and their types.
+    async fn planned_with_parameters(
+        self,
+        beyond: &Beyond,
+    ) -> Result<(DataFrame, Vec<u32>), DataFusionError> {
+        let context = context(self)?;
+        let planned =
+            postgres::plan_common(&context, &self.request.query, beyond, &self.request.zone).await?;
+        let rows = context.execute_logical_plan(planned.plan).await?;
+        Ok((rows, planned.parameters))
+    }
+}
+
+async fn answer_or_describe(
+    (rows, parameters): (DataFrame, Vec<u32>),
+    describe: bool,
+    request: &Request,
+    output: &mut impl Write,
+) -> Result<Done, Failure> {
+    if !describe {
+        return answer_rows(rows, request, output).await;
+    }
+    let columns = postgres::shown(&zoned::in_utc(rows.schema().as_arrow()));
+    answer_columns(&columns, &parameters, output)
 }
 
 /// Describes a statement: the types of its parameters, and a result without rows.
@@ -137,56 +247,6 @@ fn answer_columns(columns: &SchemaRef, parameters: &[u32], output: &mut impl Wri
         rows: 0,
         truncated: false,
     })
-}
-
-/// The plan of a statement in the common dialect.
-async fn planned(request: &Request, threads: usize) -> Result<DataFrame, Failure> {
-    allow::check(&request.query).map_err(|refused| Failure {
-        kind: FailureKind::Plan,
-        message: refused.to_string(),
-        place: Place::default(),
-    })?;
-    let context = context(request, threads).map_err(|error| failure(&error))?;
-    let reading_only = SQLOptions::new()
-        .with_allow_ddl(false)
-        .with_allow_dml(false)
-        .with_allow_statements(false);
-    let planned = async {
-        let state = context.state();
-        let mut statement =
-            state.sql_to_statement(&request.query, &state.config_options().sql_parser.dialect)?;
-        if let Some(inner) = postgres::innermost_mut(&mut statement) {
-            zoned::keep_offsets(inner);
-        }
-        let plan = state.statement_to_plan(statement).await?;
-        reading_only.verify_plan(&plan)?;
-        context.execute_logical_plan(plan).await
-    };
-    planned.await.map_err(|error| failure(&error))
-}
-
-/// The plan of a statement of a client of PostgreSQL, and the types of its parameters.
-async fn planned_for_postgres(
-    request: &Request,
-    ask: &Ask,
-    threads: usize,
-) -> Result<(DataFrame, Vec<u32>), DataFusionError> {
-    let context = context(request, threads)?;
-    let planned = postgres::plan(&context, &request.query, ask, &request.zone).await?;
-    let rows = context.execute_logical_plan(planned.plan).await?;
-    Ok((rows, planned.parameters))
-}
-
-/// The plan of a statement in the common dialect with values for its parameters, and their types.
-async fn planned_with_parameters(
-    request: &Request,
-    beyond: &Beyond,
-    threads: usize,
-) -> Result<(DataFrame, Vec<u32>), DataFusionError> {
-    let context = context(request, threads)?;
-    let planned = postgres::plan_common(&context, &request.query, beyond, &request.zone).await?;
-    let rows = context.execute_logical_plan(planned.plan).await?;
-    Ok((rows, planned.parameters))
 }
 
 async fn answer_rows(rows: DataFrame, request: &Request, output: &mut impl Write) -> Result<Done, Failure> {
@@ -222,7 +282,8 @@ async fn answer_rows(rows: DataFrame, request: &Request, output: &mut impl Write
     })
 }
 
-fn context(request: &Request, threads: usize) -> Result<SessionContext, DataFusionError> {
+fn context(question: Question<'_>) -> Result<SessionContext, DataFusionError> {
+    let (request, threads) = (question.request, threads());
     let memory_bytes = u64::try_from(request.memory_bytes).unwrap_or(u64::MAX);
     let spill = DiskManagerBuilder::default()
         .with_mode(DiskManagerMode::Directories(vec![
@@ -232,6 +293,7 @@ fn context(request: &Request, threads: usize) -> Result<SessionContext, DataFusi
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(FairSpillPool::new(request.memory_bytes)))
         .with_disk_manager_builder(spill)
+        .with_cache_manager(question.prepared.footers())
         .build_arc()?;
     let mut config = SessionConfig::new()
         .with_target_partitions(threads)
@@ -244,6 +306,9 @@ fn context(request: &Request, threads: usize) -> Result<SessionContext, DataFusi
         (request.memory_bytes / SORT_MERGE_SHARE / threads.max(1)).min(SORT_MERGE_BYTES_MAX);
     options.execution.parquet.schema_force_view_types = false;
     options.execution.parquet.pushdown_filters = true;
+    // No file of ours has any.
+    options.execution.parquet.bloom_filter_on_read = false;
+    options.optimizer.repartition_file_min_size = SPLIT_BYTES_MIN;
     options.sql_parser.map_string_types_to_utf8view = false;
     options.execution.time_zone = Some(request.zone.clone());
     if request.postgres.is_some() {
@@ -254,8 +319,7 @@ fn context(request: &Request, threads: usize) -> Result<SessionContext, DataFusi
         SessionConfig::new().with_target_partitions(threads),
         Arc::clone(&runtime),
     );
-    let reader = Tables::open_read_only(&request.tables_root)
-        .map_err(|error| DataFusionError::External(Box::new(error)))?;
+    let reader = question.prepared.reader(&request.tables_root)?;
     let civil: Arc<dyn AnalyzerRule + Send + Sync> = Arc::new(zoned::CivilTimes);
     let rules = std::iter::once(civil);
     let state = SessionStateBuilder::new()

@@ -6,9 +6,9 @@ use std::{
     time::Duration,
 };
 
+use gridtally_ingest::key::random;
 use gridtally_schemas::{Clock, UtcMicros};
 use reqwest::Client;
-use ring::rand::{SecureRandom, SystemRandom};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinSet,
@@ -275,9 +275,5 @@ impl Delivery {
 
 /// A number up to 1,000 that nobody can foresee; half of that where the system has none.
 fn jitter_permille() -> i64 {
-    let mut bytes = [0_u8; 2];
-    match SystemRandom::new().fill(&mut bytes) {
-        Ok(()) => i64::from(u16::from_le_bytes(bytes) % 1_001),
-        Err(_) => 500,
-    }
+    random().map_or(500, |bytes| i64::from(u16::from_le_bytes(bytes) % 1_001))
 }

@@ -136,6 +136,8 @@ impl Instance {
             rows_max: 1_000,
             deadline: Duration::from_secs(5),
             workers_max: 1,
+            workers_per_caller: 256,
+            workers_warm: 0,
             zone: Zone::kolkata(),
         });
         let ingest = Arc::new(IngestMetrics::default());

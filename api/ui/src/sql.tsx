@@ -3,7 +3,8 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 
 import { go } from './address';
-import { ask, Problem, response, sql, useAsk, useSql } from './api';
+import { ask, Problem, response, sql, useSql } from './api';
+import { GUIDE, useExamples } from './examples';
 import { clockText, count, hundredths, many } from './format';
 import { Choice, Failed, Ghost } from './parts';
 import { Plot } from './plot';
@@ -14,15 +15,12 @@ const BARS_SHOWN = 40;
 
 // Until something else is asked.
 const FIRST = 'SELECT interval_end, feeder_id, total_loss_wh, loss_pct, coverage_pct, status\nFROM feeder_balance\nORDER BY interval_end DESC, feeder_id\nLIMIT 50';
-// The examples are the questions of the auditor's guide, which tests run.
-const GUIDE = '/docs/auditors-guide';
-interface Question { title: string; sql: string }
 
 interface Column { table_name: string; column_name: string; data_type: string; unit: string; about: string; nullable: boolean; null_means: string }
 
 export function SqlConsole({ at }: { at: URLSearchParams }) {
   const asked = at.get('q') ?? FIRST;
-  const examples = useAsk<Question[]>(`${GUIDE}/questions.json`).data ?? [];
+  const examples = useExamples();
   const [query, setQuery] = useState(asked);
   const [result, setResult] = useState<{ of: string; seconds: number; data: SqlResult } | null>(null);
   const [problem, setProblem] = useState<Problem | null>(null);

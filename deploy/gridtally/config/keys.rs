@@ -657,8 +657,20 @@ pub(crate) const KEYS: &[Key] = &[
     key(
         "sql.workers_max",
         "GRIDTALLY_SQL_WORKERS_MAX",
-        "4",
-        "ad-hoc queries at a time",
+        "0",
+        "ad-hoc queries at a time; 0: half of the cores, at least 4 and at most 16",
+    ),
+    key(
+        "sql.workers_per_caller_max",
+        "GRIDTALLY_SQL_WORKERS_PER_CALLER_MAX",
+        "0",
+        "ad-hoc queries of one known caller at a time; 0: half of all",
+    ),
+    key(
+        "sql.workers_warm",
+        "GRIDTALLY_SQL_WORKERS_WARM",
+        "2",
+        "idle processes kept ready for ad-hoc queries while such are asked; 0: none",
     ),
     key(
         "trace",

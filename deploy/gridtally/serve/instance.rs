@@ -12,7 +12,7 @@ use std::{
 
 use gridtally_api::{
     ApiSettings, ApiState, PgSettings,
-    sql::{Sql, SqlConfig},
+    sql::Sql,
     webhook::{CompensationNotices, Follows, OutageNotices, Source, Webhooks},
 };
 use gridtally_engine::{Engine, tables::Tables};
@@ -199,6 +199,10 @@ impl Instance {
         let webhooks = webhooks(&plan, &core, (&mut notices, &ending))?;
         let access_is_open = plan.access.is_open();
         let state = api_state(&plan, &core, metrics, webhooks)?;
+        {
+            let _on = http_runtime.enter();
+            state.sql.start_ahead();
+        }
         let pg = http_runtime.spawn(serve_pg(pg_listener, state.sql.clone(), ending.clone()));
         let flight = flight::serve(flight_listener, state.sql.clone(), told(ending.clone()));
         let flight = http_runtime.spawn(flight);
@@ -460,21 +464,10 @@ fn api_state(
     metrics: Arc<IngestMetrics>,
     webhooks: Webhooks,
 ) -> Result<ApiState, Failure> {
-    let worker_exe =
-        std::env::current_exe().map_err(|source| Failure::work("this program cannot be found", source))?;
     let upload_dir = plan.data_dir.join("uploads");
     std::fs::create_dir_all(&upload_dir)
         .map_err(|source| Failure::work(format!("{} cannot be created", upload_dir.display()), source))?;
-    let sql = Sql::new(SqlConfig {
-        worker_exe,
-        worker_args: vec!["sql-worker".to_owned()],
-        tables_root: core.tables_root.clone(),
-        memory_bytes: plan.sql.memory_bytes,
-        rows_max: plan.sql.rows_max,
-        deadline: plan.sql.deadline,
-        workers_max: plan.sql.workers_max,
-        zone: plan.zone.clone(),
-    });
+    let sql = Sql::new(plan.sql.front(core.tables_root.clone(), &plan.zone)?);
     Ok(ApiState {
         engine: Arc::clone(&core.engine),
         log: Arc::clone(&core.log),

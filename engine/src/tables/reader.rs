@@ -1,31 +1,44 @@
 //! Reading: a snapshot as a DataFusion table, streams of its rows, and the tables as another process sees them.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use datafusion::{
     catalog::TableProvider,
+    datasource::physical_plan::parquet::metadata::DFParquetMetadata,
     error::DataFusionError,
-    execution::SendableRecordBatchStream,
+    execution::{SendableRecordBatchStream, cache::cache_manager::FileMetadataCache},
     prelude::{Expr, SessionConfig, SessionContext},
 };
 use deltalake::{
     DeltaTable, ObjectStore,
     delta_datafusion::{DeltaScanConfig, DeltaScanNext},
+    kernel::LogicalFileView,
 };
-use gridtally_schemas::table::TableSchema;
-use object_store::local::LocalFileSystem;
+use futures::{StreamExt, TryStreamExt};
+use gridtally_schemas::table::{self, TableSchema};
+use object_store::{ObjectMeta, local::LocalFileSystem, path::Path as StorePath};
+use tokio::sync::Mutex;
 
-use super::{TablesError, delta, files};
+use super::{OPENED_TOGETHER, TablesError, delta, files};
 
 /// The tables below a folder, for reading only.
+///
+/// A reader that keeps what it loads ([`TablesReader::keeping`]) gives the same answers, sooner: before a table is given out it is brought
+/// up to the version that is the newest at that moment, by reading the commits since then alone. Clones share what is kept.
 #[derive(Debug, Clone)]
 pub struct TablesReader {
     root: PathBuf,
     store: Arc<LocalFileSystem>,
+    /// Each table as it was last seen; `None`: every snapshot is loaded anew.
+    kept: Option<Arc<Kept>>,
 }
+
+/// Tables by name; none where it has not been loaded, or has not been created.
+type Kept = BTreeMap<&'static str, Mutex<Option<DeltaTable>>>;
 
 impl TablesReader {
     pub(super) fn open(root: &Path) -> Result<Self, TablesError> {
@@ -36,7 +49,91 @@ impl TablesReader {
         Ok(Self {
             root,
             store: Arc::new(LocalFileSystem::new()),
+            kept: None,
         })
+    }
+
+    /// The same tables, by a reader that keeps what it loads.
+    #[must_use]
+    pub fn keeping(self) -> Self {
+        let kept = table::published().map(|schema| (schema.name, Mutex::new(None)));
+        Self {
+            kept: Some(Arc::new(kept.collect())),
+            ..self
+        }
+    }
+
+    /// Loads every table there is, so that later only what was committed since is read. A table that cannot be loaded is left to whoever asks
+    /// for it. Without effect unless this reader keeps what it loads.
+    pub async fn load_all(&self) {
+        if self.kept.is_none() {
+            return;
+        }
+        let loads = table::published().map(|schema| async move {
+            if let Err(error) = self.snapshot(schema).await {
+                tracing::debug!(table = schema.name, error = %files::chain(&error), "a table was not loaded ahead");
+            }
+        });
+        let mut loads = futures::stream::iter(loads).buffer_unordered(OPENED_TOGETHER);
+        while loads.next().await.is_some() {}
+    }
+
+    /// Reads the footers of data files into a cache, as scans of the tables look for them there: of each table that is split by days those of
+    /// its newest files, `files_max` at most. What cannot be read is left to whoever scans it.
+    pub async fn load_footers(&self, cache: &Arc<FileMetadataCache>, files_max: usize) {
+        for schema in table::published().filter(|schema| schema.partition == Some("day")) {
+            let Ok(files) = self.newest_files(schema, files_max).await else {
+                continue;
+            };
+            let footers = files.iter().map(|file| async move {
+                let footer = DFParquetMetadata::new(self.store.as_ref(), file)
+                    .with_file_metadata_cache(Some(Arc::clone(cache)));
+                if let Err(error) = footer.fetch_metadata().await {
+                    tracing::debug!(table = schema.name, %error, "a footer was not read ahead");
+                }
+            });
+            let mut footers = futures::stream::iter(footers).buffer_unordered(OPENED_TOGETHER);
+            while footers.next().await.is_some() {}
+        }
+    }
+
+    /// Files of a table's newest days, as a scan names them.
+    async fn newest_files(
+        &self,
+        schema: &'static TableSchema,
+        files_max: usize,
+    ) -> Result<Vec<ObjectMeta>, TablesError> {
+        let Some(snapshot) = self.snapshot(schema).await? else {
+            return Ok(Vec::new());
+        };
+        let failed = |source| TablesError::Load {
+            table: schema.name,
+            source,
+        };
+        let log_store = snapshot.log_store();
+        let state = snapshot.snapshot().map_err(failed)?;
+        let directory = self.root.join(schema.name);
+        let named = |file: LogicalFileView| {
+            let location = StorePath::from_absolute_path(directory.join(file.path().as_ref())).ok()?;
+            let meta = ObjectMeta {
+                location,
+                size: u64::try_from(file.size()).ok()?,
+                // A scan by the table's log knows no other.
+                last_modified: Default::default(),
+                e_tag: None,
+                version: None,
+            };
+            Some((file.partition_values_map().remove("day").flatten(), meta))
+        };
+        let files = state.snapshot().file_views(log_store.as_ref(), None);
+        let mut files: Vec<_> = files
+            .try_filter_map(|file| futures::future::ready(Ok(named(file))))
+            .try_collect()
+            .await
+            .map_err(failed)?;
+        files.sort_by(|(one, _), (other, _)| other.cmp(one));
+        files.truncate(files_max);
+        Ok(files.into_iter().map(|(_, file)| file).collect())
     }
 
     /// The newest snapshot of a table, for DataFusion; `None` when the table has not been created yet.
@@ -66,6 +163,25 @@ impl TablesReader {
     }
 
     async fn snapshot(&self, schema: &'static TableSchema) -> Result<Option<DeltaTable>, TablesError> {
+        let Some(kept) = self.kept.as_ref().and_then(|kept| kept.get(schema.name)) else {
+            return self.loaded(schema).await;
+        };
+        let mut kept = kept.lock().await;
+        let is_up_to_date = match kept.as_mut() {
+            Some(table) => match self.since(schema, table) {
+                Since::Nothing => true,
+                Since::Commits => table.update_state().await.is_ok(),
+                Since::Unknown => false,
+            },
+            None => false,
+        };
+        if !is_up_to_date {
+            *kept = self.loaded(schema).await?;
+        }
+        Ok(kept.clone())
+    }
+
+    async fn loaded(&self, schema: &'static TableSchema) -> Result<Option<DeltaTable>, TablesError> {
         let store: Arc<dyn ObjectStore> = Arc::<LocalFileSystem>::clone(&self.store);
         let log_store = delta::log_store(schema, &self.root, store)?;
         delta::load(log_store).await.map_err(|source| TablesError::Load {
@@ -73,6 +189,26 @@ impl TablesReader {
             source,
         })
     }
+
+    /// What was committed since a table was loaded. Commits are numbered without a gap and removed from the oldest on, so that the names of its
+    /// own and of the next say it, without listing the folder, which has thousands.
+    fn since(&self, schema: &TableSchema, table: &DeltaTable) -> Since {
+        let log = self.root.join(schema.name).join("_delta_log");
+        let is_there = |version: u64| log.join(format!("{version:020}.json")).exists();
+        match table.version() {
+            Some(version) if is_there(version) && is_there(version.saturating_add(1)) => Since::Commits,
+            Some(version) if is_there(version) => Since::Nothing,
+            Some(_) | None => Since::Unknown,
+        }
+    }
+}
+
+/// What was committed since a table was loaded.
+enum Since {
+    Nothing,
+    Commits,
+    /// What it was loaded from is no longer there to go on from.
+    Unknown,
 }
 
 /// A snapshot as a DataFusion table with exactly the schema's columns.

@@ -8,7 +8,16 @@ use arrow::{
     compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch},
     datatypes::{DataType, Field},
 };
-use datafusion::prelude::{col, lit};
+use datafusion::{
+    execution::{
+        cache::{
+            cache_manager::{CacheManagerConfig, FileMetadataCache},
+            default_cache::DefaultCache,
+        },
+        runtime_env::RuntimeEnvBuilder,
+    },
+    prelude::{SessionConfig, SessionContext, col, lit},
+};
 use futures::TryStreamExt;
 use gridtally_ingest::log::Position;
 use gridtally_schemas::{
@@ -367,4 +376,71 @@ async fn tables_need_only_reader_version_1_and_carry_their_comments() {
     assert!(text.contains("apparent energy taken"), "{text}");
     assert!(text.contains(r#""partitionColumns":["day"]"#), "{text}");
     assert!(!text.contains("timestamp_ntz"), "{text}");
+}
+
+/// What a reader that keeps its tables gives of one.
+async fn count(reader: &super::TablesReader, context: &SessionContext) -> usize {
+    let provider = reader.provider(&INTERVAL_READS).await.unwrap().unwrap();
+    let rows = context.read_table(provider).unwrap();
+    rows.collect()
+        .await
+        .unwrap()
+        .iter()
+        .map(RecordBatch::num_rows)
+        .sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_keeps_its_tables_gives_the_newest_version() {
+    let folder = TempDir::new().unwrap();
+    let reader = Tables::open_read_only(folder.path()).unwrap().keeping();
+    reader.load_all().await;
+    assert!(reader.provider(&INTERVAL_READS).await.unwrap().is_none());
+    let tables = Tables::open(folder.path()).await.unwrap();
+    let context = SessionContext::new();
+    let last = i64::try_from(COMMITS_PER_CHECKPOINT).unwrap() + 3;
+    for commit in 1..=last {
+        let batch = rows(&INTERVAL_READS, commit * 10..commit * 10 + 10, |_| DAY);
+        let position = Position(u64::try_from(commit).unwrap());
+        tables.append(&INTERVAL_READS, batch, position).await.unwrap();
+        if commit % 9 == 0 || commit >= last - 4 {
+            assert_eq!(
+                count(&reader, &context).await,
+                usize::try_from(commit * 10).unwrap()
+            );
+        }
+    }
+    // A table that began anew, below a reader that knew another.
+    fs::remove_dir_all(folder.path()).unwrap();
+    let tables = Tables::open(folder.path()).await.unwrap();
+    let batch = rows(&INTERVAL_READS, 0..7, |_| DAY);
+    tables.append(&INTERVAL_READS, batch, Position(1)).await.unwrap();
+    assert_eq!(count(&reader, &context).await, 7);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn footers_that_were_read_ahead_are_those_that_a_scan_looks_for() {
+    let folder = TempDir::new().unwrap();
+    let tables = Tables::open(folder.path()).await.unwrap();
+    for commit in 1..=3_i64 {
+        let batch = rows(&INTERVAL_READS, commit * 10..commit * 10 + 10, |_| Day(DAY.0 + 1));
+        let position = Position(u64::try_from(commit).unwrap());
+        tables.append(&INTERVAL_READS, batch, position).await.unwrap();
+    }
+    let reader = Tables::open_read_only(folder.path()).unwrap().keeping();
+    let of_two: Arc<FileMetadataCache> = Arc::new(DefaultCache::new(1 << 20));
+    reader.load_footers(&of_two, 2).await;
+    assert_eq!(of_two.len(), 2);
+    let footers: Arc<FileMetadataCache> = Arc::new(DefaultCache::new(1 << 20));
+    reader.load_footers(&footers, 8).await;
+    let ahead = footers.len();
+    assert_eq!(ahead, 3);
+    let cache = CacheManagerConfig::default().with_file_metadata_cache(Some(Arc::clone(&footers)));
+    let runtime = RuntimeEnvBuilder::new()
+        .with_cache_manager(cache)
+        .build_arc()
+        .unwrap();
+    let context = SessionContext::new_with_config_rt(SessionConfig::new(), runtime);
+    assert_eq!(count(&reader, &context).await, 30);
+    assert_eq!(footers.len(), ahead, "a scan read other footers");
 }

@@ -92,8 +92,7 @@ pub(crate) async fn approve(
         &mut bytes,
     )
     .map_err(|error| Problem::failed("approval", &error))?;
-    let position = app.write(&bytes).await?;
-    let progress = app.applied("the approval is").await?;
+    let (position, progress) = app.record(&bytes, "the approval is").await?;
     let approved = Approved {
         entries,
         log_position: position.0,

@@ -93,7 +93,7 @@ async fn rows(app: &App, query: &str) -> Result<Vec<Cells>, Problem> {
 
 fn failed(error: &SqlError) -> Problem {
     match error {
-        SqlError::Busy { .. } => Problem::new(problem::TOO_MANY, causes(error)),
+        SqlError::Busy { .. } | SqlError::Share { .. } => Problem::new(problem::TOO_MANY, causes(error)),
         SqlError::Refused(_)
         | SqlError::Query { .. }
         | SqlError::Deadline { .. }

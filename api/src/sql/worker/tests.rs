@@ -15,12 +15,13 @@ use gridtally_ingest::log::Position;
 use gridtally_schemas::table::{self, DT_BALANCE, INTERVAL_READS, NODES, TableSchema};
 
 use super::{
-    super::protocol::{Done, Failure, FailureKind, Frame, Request, read_frame},
+    super::protocol::{Done, Failure, FailureKind, Frame, Order, Preparation, Request, read_frame},
     run,
 };
 
 mod area;
 mod as_of;
+mod prepared;
 mod zone;
 
 /// An answer as the front would see it.
@@ -82,9 +83,8 @@ fn request(root: &Path, query: &str) -> Request {
 
 fn input_of(request: &Request) -> (PipeReader, std::io::PipeWriter) {
     let (reader, mut writer) = pipe().unwrap();
-    let mut line = serde_json::to_vec(request).unwrap();
-    line.push(b'\n');
-    writer.write_all(&line).unwrap();
+    let order = Order::Answer(Box::new(request.clone()));
+    writer.write_all(&order.line().unwrap()).unwrap();
     (reader, writer)
 }
 

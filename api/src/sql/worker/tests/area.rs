@@ -149,7 +149,7 @@ fn owed() -> Vec<(&'static TableSchema, RecordBatch)> {
     ]
 }
 
-fn town() -> tempfile::TempDir {
+pub(super) fn town() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
     runtime.block_on(async {
@@ -173,7 +173,7 @@ fn ask_in(folder: &tempfile::TempDir, node: &str, query: &str) -> Answer {
 }
 
 /// The values of the first column, in order.
-fn first(answer: &Answer) -> Vec<String> {
+pub(super) fn first(answer: &Answer) -> Vec<String> {
     assert!(answer.end.is_ok(), "{:?}", answer.end);
     let mut values = Vec::new();
     for batch in &answer.batches {
