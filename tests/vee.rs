@@ -283,7 +283,7 @@ async fn settle(world: &mut World) {
             continue;
         }
         let started = std::time::Instant::now();
-        if !world.judge_mappings() {
+        if !world.judge_mappings(true) {
             break;
         }
         took_by_windows += started.elapsed();
