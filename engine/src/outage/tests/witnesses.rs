@@ -350,3 +350,28 @@ fn a_meter_that_tells_again_when_supply_is_due_has_it_though_nothing_is_drawn() 
         .reads("D0C0", 630, 900, Sign::Drawing);
     assert_eq!(town.interruptions(), NONE);
 }
+
+#[test]
+fn lost_restorations_are_no_outage_of_the_hours_in_which_no_supply_is_due() {
+    // `D0` is out with the feeder until its hours begin; of two of four the restoration is lost, and nothing is recorded while it is dark.
+    let mut town = town_with_hours(60, 600);
+    town.everyone_draws_but(-30, 615);
+    for name in town.names(0) {
+        town.says(&name, -20, Signal::Failed);
+    }
+    for name in town.names(0).iter().take(2) {
+        town.says(name, 30, Signal::Restored);
+    }
+    for name in town.names(1) {
+        town.reads(&name, -30, 615, Sign::Drawing);
+    }
+    // A flicker of the only other DT is its own, and not the feeder's.
+    town.all_out(1, 300, 301);
+    let outages = town.outages();
+    assert!(
+        outages
+            .iter()
+            .any(|line| line.contains(" dt D1 RESTORED 300..301 4")),
+        "{outages:?}"
+    );
+}
