@@ -124,7 +124,11 @@ pub(super) fn dt_periods<E: Evidence>(
         let out = counted.map(|(spell, consumer)| Out {
             who: *consumer,
             certain: spell.certain(),
-            likely: spell.span(),
+            // As long as it may have been: its restoration may be lost.
+            likely: Span::new(
+                spell.start.at,
+                spell.end.map_or(FOREVER, |end| end.latest.max(end.at)),
+            ),
         });
         out.collect()
     };

@@ -375,3 +375,21 @@ fn lost_restorations_are_no_outage_of_the_hours_in_which_no_supply_is_due() {
         "{outages:?}"
     );
 }
+
+#[test]
+fn those_whose_restoration_is_lost_do_not_end_a_dts_outage_before_the_others_are_back() {
+    // Every block has energy, before or after the outage.
+    let mut town = Town::of(2, 9);
+    town.everyone_draws_but(0, 0);
+    let names = town.names(0);
+    for name in &names[..3] {
+        town.out(name, 4, 28);
+    }
+    for name in &names[3..6] {
+        town.says(name, 4, Signal::Failed);
+    }
+    for name in &names[6..] {
+        town.says(name, 28, Signal::Restored);
+    }
+    assert_eq!(town.outages(), ["F.20260401T0430 dt D0 RESTORED 4..28 9"]);
+}
