@@ -22,6 +22,11 @@ const VOUCHERS: usize = 3;
 /// One phase of three, per cent: who hang on it are out together when its fuse blows, and the DT is not.
 const ONE_PHASE_PCT: u8 = 34;
 
+/// Whether somebody says a moment exactly. That supply was not back when it was due says nothing of when it failed.
+fn is_word(moment: Moment) -> bool {
+    moment.is_exact() && moment.from != Source::Announcement
+}
+
 /// Time in which a node was dead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Period {
@@ -119,19 +124,24 @@ pub(super) fn dt_periods<E: Evidence>(
         let out = counted.map(|(spell, consumer)| Out {
             who: *consumer,
             certain: spell.certain(),
-            likely: spell.span(),
+            // As long as it may have been: its restoration may be lost.
+            likely: Span::new(
+                spell.start.at,
+                spell.end.map_or(FOREVER, |end| end.latest.max(end.at)),
+            ),
         });
         out.collect()
     };
+    let undue = |consumer: usize| members.told.get(consumer).map_or(&[][..], Told::without_supply);
     let mut voices = Voices::of(members);
     let need = |at: UtcMicros| voices.more_than_share(rules, at, rules.share_pct, heard);
-    let mut spans = out_together(rules, &out(&|_| true), need);
+    let mut spans = out_together(rules, (&out(&|_| true), undue), need);
     let mut voices = Voices::of(members);
     let need = |at: UtcMicros| {
         let most = voices.more_than_share(rules, at, ONE_PHASE_PCT, heard);
         most.max(VOUCHERS)
     };
-    let without_gasps = out_together(rules, &out(&|spell| !spell.start.is_exact()), need);
+    let without_gasps = out_together(rules, (&out(&|spell| !spell.start.is_exact()), undue), need);
     let unsaid = without_gasps
         .into_iter()
         .filter(|span| is_without_gasp(rules, members, *span));
@@ -179,7 +189,7 @@ pub(super) fn feeder_periods<E: Evidence>(
             likely: Span::new(period.failed.at.min(period.span.from), period.span.to),
         })
     });
-    let spans = out_together(rules, &out.collect::<Vec<Out>>(), need);
+    let spans = out_together(rules, (&out.collect::<Vec<Out>>(), |_| &[]), need);
     with_own_meter(rules, members, (spans, Source::FeederMeter), meters)
 }
 
@@ -228,15 +238,27 @@ struct Out {
 }
 
 /// When as many as `need` says were out at once, two of them certainly: what is likely of each is borne out by what is certain of
-/// others. Who was out shorter than `together_micros` counts for as long as that, so that clocks which differ do not part what was one
+/// others. While no supply is due to one, it is not out. Who was out shorter than `together_micros` counts for as long as that, so that clocks which differ do not part what was one
 /// flicker; who was out twice meanwhile counts once.
-fn out_together(rules: &Rules, out: &[Out], mut need: impl FnMut(UtcMicros) -> usize) -> Vec<Span> {
+fn out_together<'a>(
+    rules: &Rules,
+    (out, undue): (&[Out], impl Fn(usize) -> &'a [Span]),
+    mut need: impl FnMut(UtcMicros) -> usize,
+) -> Vec<Span> {
     let counted = |span: Span| Span::new(span.from, span.to.max(span.from.plus(rules.together_micros)));
-    let certain = disjoint(out.iter().map(|out| (out.who, counted(out.certain))).collect());
+    let due = |out: &Out, span: Span| -> Vec<(usize, Span)> {
+        let parts = span.without(undue(out.who)).into_iter();
+        parts.map(|part| (out.who, part)).collect()
+    };
+    let certain = disjoint(
+        out.iter()
+            .flat_map(|out| due(out, counted(out.certain)))
+            .collect(),
+    );
     let likely = out.iter().flat_map(|out| {
         let certain = counted(out.certain);
         let likely = Span::new(out.likely.from.min(certain.from), out.likely.to.max(certain.to));
-        [(out.who, likely)]
+        due(out, likely)
     });
     let likely = disjoint(likely.collect());
     // At one instant those who come back are counted before those who fail.
@@ -326,7 +348,7 @@ fn by_who_was_out_before(members: &Hanging<'_>, period: Period, after: Option<Ut
     let out = before
         .iter()
         .map(|(spell, _)| spell)
-        .filter(|spell| spell.start.is_exact() && spell.span().to > period.failed.at);
+        .filter(|spell| is_word(spell.start) && spell.span().to > period.failed.at);
     match middle(out.map(|spell| spell.start).collect()) {
         Some(failed) if !period.is_firm.0 => Period {
             span: Span::new(failed.at.min(from), period.span.to),
@@ -447,7 +469,7 @@ fn adopt<'a>(rules: &Rules, periods: impl Iterator<Item = &'a mut Period>, spell
     for period in periods {
         let apart = spell.start.at.0.abs_diff(period.failed.at.0);
         if !period.is_vouched.0
-            && spell.start.is_exact()
+            && is_word(spell.start)
             && i64::try_from(apart).is_ok_and(|apart| apart <= rules.together_micros)
         {
             period.failed = Moment::exact(spell.start.at, own);
@@ -465,7 +487,7 @@ fn adopt<'a>(rules: &Rules, periods: impl Iterator<Item = &'a mut Period>, spell
             .map(|restored| restored.not_before(period.failed.at));
         last = Some(period);
     }
-    if let (Some(period), Some(end)) = (last, spell.end.filter(|end| end.is_exact()))
+    if let (Some(period), Some(end)) = (last, spell.end.filter(|end| is_word(*end)))
         && period.restored.is_some()
         && !period.is_vouched.1
     {
@@ -477,10 +499,8 @@ fn adopt<'a>(rules: &Rules, periods: impl Iterator<Item = &'a mut Period>, spell
 /// A period that the node's own meter knows; where it knows only bounds, placed by those on the node who say so.
 fn by_own_meter(spell: &Spell, own: Source, begun: &[(Spell, usize)]) -> Period {
     let word = |moment: Moment| Moment { from: own, ..moment };
-    let starts = begun.iter().any(|(spell, _)| spell.start.is_exact());
-    let ends = begun
-        .iter()
-        .any(|(spell, _)| spell.end.is_some_and(Moment::is_exact));
+    let starts = begun.iter().any(|(spell, _)| is_word(spell.start));
+    let ends = begun.iter().any(|(spell, _)| spell.end.is_some_and(is_word));
     let others = by_the_middle(spell.span(), begun);
     let mut failed = word(spell.start);
     if starts {
@@ -497,7 +517,7 @@ fn by_own_meter(spell: &Spell, own: Source, begun: &[(Spell, usize)]) -> Period 
         failed,
         restored,
         not_before: spell.start.earliest,
-        is_firm: (spell.start.is_exact(), spell.end.is_some_and(Moment::is_exact)),
+        is_firm: (is_word(spell.start), spell.end.is_some_and(is_word)),
         is_vouched: (false, false),
     }
 }
@@ -538,7 +558,7 @@ fn by_the_middle(span: Span, begun: &[(Spell, usize)]) -> Period {
     };
     let failed = failed.unwrap_or(Moment::exact(span.from, Source::Neighbours));
     let exact =
-        |moments: &mut dyn Iterator<Item = Moment>| moments.filter(|at| at.is_exact()).count() >= VOUCHERS;
+        |moments: &mut dyn Iterator<Item = Moment>| moments.filter(|at| is_word(*at)).count() >= VOUCHERS;
     let is_vouched = (
         exact(&mut begun.iter().map(|(spell, _)| spell.start)),
         exact(&mut begun.iter().filter_map(|(spell, _)| spell.end)),
@@ -552,18 +572,16 @@ fn by_the_middle(span: Span, begun: &[(Spell, usize)]) -> Period {
         not_before: earliest.get(earliest.len() / 2).copied().unwrap_or(span.from),
         is_vouched,
         is_firm: (
-            begun.iter().any(|(spell, _)| spell.start.is_exact()),
-            begun
-                .iter()
-                .any(|(spell, _)| spell.end.is_some_and(Moment::is_exact)),
+            begun.iter().any(|(spell, _)| is_word(spell.start)),
+            begun.iter().any(|(spell, _)| spell.end.is_some_and(is_word)),
         ),
     }
 }
 
 /// The (lower) median of the exact moments, of all where none is exact, between the first and the last of them.
 fn middle(mut moments: Vec<Moment>) -> Option<Moment> {
-    if moments.iter().any(|moment| moment.is_exact()) {
-        moments.retain(|moment| moment.is_exact());
+    if moments.iter().any(|moment| is_word(*moment)) {
+        moments.retain(|moment| is_word(*moment));
     }
     moments.sort_unstable();
     let half = moments.len().checked_sub(1)? / 2;

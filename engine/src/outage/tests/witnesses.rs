@@ -350,3 +350,46 @@ fn a_meter_that_tells_again_when_supply_is_due_has_it_though_nothing_is_drawn() 
         .reads("D0C0", 630, 900, Sign::Drawing);
     assert_eq!(town.interruptions(), NONE);
 }
+
+#[test]
+fn lost_restorations_are_no_outage_of_the_hours_in_which_no_supply_is_due() {
+    // `D0` is out with the feeder until its hours begin; of two of four the restoration is lost, and nothing is recorded while it is dark.
+    let mut town = town_with_hours(60, 600);
+    town.everyone_draws_but(-30, 615);
+    for name in town.names(0) {
+        town.says(&name, -20, Signal::Failed);
+    }
+    for name in town.names(0).iter().take(2) {
+        town.says(name, 30, Signal::Restored);
+    }
+    for name in town.names(1) {
+        town.reads(&name, -30, 615, Sign::Drawing);
+    }
+    // A flicker of the only other DT is its own, and not the feeder's.
+    town.all_out(1, 300, 301);
+    let outages = town.outages();
+    assert!(
+        outages
+            .iter()
+            .any(|line| line.contains(" dt D1 RESTORED 300..301 4")),
+        "{outages:?}"
+    );
+}
+
+#[test]
+fn those_whose_restoration_is_lost_do_not_end_a_dts_outage_before_the_others_are_back() {
+    // Every block has energy, before or after the outage.
+    let mut town = Town::of(2, 9);
+    town.everyone_draws_but(0, 0);
+    let names = town.names(0);
+    for name in &names[..3] {
+        town.out(name, 4, 28);
+    }
+    for name in &names[3..6] {
+        town.says(name, 4, Signal::Failed);
+    }
+    for name in &names[6..] {
+        town.says(name, 28, Signal::Restored);
+    }
+    assert_eq!(town.outages(), ["F.20260401T0430 dt D0 RESTORED 4..28 9"]);
+}
