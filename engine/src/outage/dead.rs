@@ -238,8 +238,8 @@ struct Out {
 }
 
 /// When as many as `need` says were out at once, two of them certainly: what is likely of each is borne out by what is certain of
-/// others. While no supply is due to one, it is not out. Who was out shorter than `together_micros` counts for as long as that, so that clocks which differ do not part what was one
-/// flicker; who was out twice meanwhile counts once.
+/// others. While no supply is due to one, it is not out. Who was out shorter than `together_micros` counts for as long as that, so that
+/// clocks which differ do not part what was one flicker; who was out twice meanwhile counts once.
 fn out_together<'a>(
     rules: &Rules,
     (out, undue): (&[Out], impl Fn(usize) -> &'a [Span]),

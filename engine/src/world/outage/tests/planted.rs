@@ -581,7 +581,7 @@ fn score_consumers(detected: &Detected, score: &mut Score) {
             let why = truth.excluded.iter().filter(|(span, _)| wide(span).overlaps(own));
             let why: Vec<&str> = why.map(|(_, why)| *why).collect();
             let line = format!("{} {own:?} {:?} {} {:?}", truth.id, why, one.outage, one.evidence,);
-            if truth.untellable.iter().any(|span| span.overlaps(own)) {
+            if truth.untellable.iter().any(|span| wide(span).overlaps(own)) {
                 score.untellable.push(line);
             } else if why.is_empty() {
                 score.baseless.push(line);
