@@ -28,8 +28,9 @@ pub(super) const OVERHEAD_BYTES: u64 = 512 << 20;
 const WATCH: Duration = Duration::from_millis(100);
 /// Priority of workers (nice value): ingest and balances come first.
 const NICENESS: &str = "10";
-/// A query that has used so much processor time gets no more from then on than nobody else wants.
-const SHORT: Duration = Duration::from_millis(250);
+/// A query that has used so much processor time gets no more from then on than nobody else wants. Reports and what tools ask use less: on a
+/// machine that is full for long an idle process may get nothing until its deadline, which is right for a runaway alone.
+const SHORT: Duration = Duration::from_secs(2);
 /// The system's unit of processor time in `/proc`, a hundredth of a second (USER_HZ; proc(5)).
 const TICK: Duration = Duration::from_millis(10);
 /// Longest time in which a worker that is started ahead must be ready.
