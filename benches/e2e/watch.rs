@@ -155,14 +155,13 @@ impl Outages {
         Self(receive)
     }
 
-    /// When the stream first told of an outage at each of these nodes; waits until it has of all.
+    /// When the stream first told of an outage at each of these nodes; waits until it has of all, or tells of nothing more for long.
     pub fn first_told(&self, nodes: &[&str]) -> HashMap<String, Instant> {
         let mut first: HashMap<String, Instant> = HashMap::new();
         while first.len() < nodes.len() {
-            let (told, at) = self
-                .0
-                .recv_timeout(Duration::from_secs(120))
-                .unwrap_or_else(|_| panic!("of {} nodes only {first:?} were told", nodes.len()));
+            let Ok((told, at)) = self.0.recv_timeout(Duration::from_secs(20)) else {
+                break;
+            };
             for outage in told["outages"].as_array().unwrap() {
                 let node = outage["node_id"].as_str().unwrap();
                 if nodes.contains(&node) {
