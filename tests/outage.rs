@@ -475,3 +475,97 @@ fn an_outage_that_was_something_else_or_goes_on_under_another_id_is_cancelled_wi
         }
     }
 }
+
+#[test]
+fn emergency_rostering_and_an_outage_below_the_threshold_are_told_in_the_indices_of_a_node() {
+    let folder = tempfile::tempdir().unwrap();
+    master_data(folder.path());
+    let mut settings = SETTINGS.to_vec();
+    // As IEEE 1366 has it.
+    settings.push(("outage.momentary_minutes", "5"));
+    let product = Product::start(&folder.path().join("data"), &settings);
+    town::import(&product, folder.path());
+    let planned = format!(
+        "node_id,start,end,class,reason\nF2,{},{},EMERGENCY_ROSTERING,load relief\n",
+        at("10:00"),
+        at("10:30")
+    );
+    let file = folder.path().join("planned_outages.csv");
+    std::fs::write(&file, planned).unwrap();
+    product.import(&file);
+    draw(product.mqtt, town::all(), 0, 9);
+    say(product.mqtt, all_of("T1"), "09:30", FAILED);
+    say(product.mqtt, all_of("T1"), "09:34", RESTORED);
+    let of_f2 = || all_of("T4").chain(all_of("T5"));
+    say(product.mqtt, of_f2(), "10:00", FAILED);
+    say(product.mqtt, of_f2(), "10:30", RESTORED);
+    product.wait_applied();
+    product.checkpoint();
+
+    let outages = product.get("/api/v1/outages?node=F2");
+    let outage = &outages["outages"][0];
+    let told = ["node_id", "class", "status", "consumers_affected"].map(|field| outage[field].clone());
+    let expected = [
+        json!("F2"),
+        json!("EMERGENCY_ROSTERING"),
+        json!("RESTORED"),
+        json!(10),
+    ];
+    assert_eq!(told, expected, "{outages}");
+    let whole = interruptions(&product, "T4-0");
+    assert_eq!(
+        (
+            &whole[0]["class"],
+            &whole[0]["minutes"],
+            &whole[0]["excluded_because"]
+        ),
+        (&json!("EMERGENCY_ROSTERING"), &json!(30.0), &Value::Null)
+    );
+
+    // Ten of 25 consumers for half an hour; five for four minutes, which are momentary here.
+    let mut row = json!({
+        "month": "2026-04-01",
+        "basis": "consumer",
+        "med": "included",
+        "consumers_served": 25,
+        "customer_interruptions": 10,
+        "customer_minutes": 300.0,
+        "momentary": 5,
+        "saifi": 0.4,
+        "saidi_minutes": 12.0,
+        "caidi_minutes": 30.0,
+        "maifi": 0.2,
+        "maifi_e": 0.2,
+        "asai": 1_079_700.0 / 1_080_000.0,
+        "caifi": 1.0,
+        "ctaidi_minutes": 30.0,
+        "cemi_3": 0.0,
+        "celid_8h": 0.0,
+    });
+    let asked = |query: &str| product.get(&format!("/api/v1/nodes/D/reliability?{query}"));
+    assert_eq!(
+        asked("basis=consumer&med=included"),
+        json!({ "node_id": "D", "months": [row] })
+    );
+    row["med"] = json!("excluded");
+    assert_eq!(
+        asked("basis=consumer&med=excluded&from=2026-04-30&to=2026-04-01")["months"],
+        json!([row])
+    );
+    // F2 failed as a whole; T1 is below F1 and no operation of it.
+    row["basis"] = json!("feeder");
+    row["momentary"] = json!(0);
+    row["maifi"] = json!(0.0);
+    for unknown in ["maifi_e", "caifi", "ctaidi_minutes", "cemi_3", "celid_8h"] {
+        row[unknown] = Value::Null;
+    }
+    assert_eq!(asked("basis=feeder&med=excluded")["months"], json!([row]));
+    assert_eq!(asked("")["months"].as_array().unwrap().len(), 4);
+    assert_eq!(asked("from=2026-05-01")["months"], json!([]));
+    let published = product.sql(
+        "SELECT consumers_served, customer_interruptions, momentary, saidi_minutes FROM reliability_monthly \
+         WHERE node_id = 'D' AND basis = 'consumer' AND med = 'included'",
+    );
+    assert_eq!(published, [vec![json!(25), json!(10), json!(5), json!(12.0)]]);
+    assert!(product.interrupt().0 == Some(0));
+}

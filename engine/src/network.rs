@@ -532,6 +532,15 @@ impl Network {
         self.find_node(row.parent_id.as_ref()?.as_str())
     }
 
+    /// The node above `node` at `instant`; of a node that was gone by then the one that was above it last.
+    #[must_use]
+    pub(crate) fn last_parent(&self, node: NodeIx, instant: UtcMicros) -> Option<NodeIx> {
+        let history = &self.node(node)?.history;
+        let gone = || history.rows_before(instant.plus(1)).last().map(|held| &held.row);
+        let row = history.at(instant).or_else(gone)?;
+        self.find_node(row.parent_id.as_ref()?.as_str())
+    }
+
     /// The interval length of a meter at `instant`; `None` when no row of it covers that instant.
     #[must_use]
     pub fn interval_of(&self, meter: MeterIx, instant: UtcMicros) -> Option<IntervalMinutes> {

@@ -1,8 +1,11 @@
 //! Reliability indices in the picture: months of nodes, made of the interruptions that stand ([`crate::reliability`]).
 //!
-//! A month is tallied anew, whole, when an interruption of it changed, when master data changed, and when a day of it has passed (consumers
-//! are those who are connected at its end, or now while it runs). Which of it is published is the difference between that and the
-//! table.
+//! A month is tallied anew, whole, when an interruption of it changed, when master data changed, when other days of it are major event
+//! days than before, and when a day of it has passed. Which of it is published is the difference between that and the table.
+//!
+//! The network is the one that was: consumers are those who were connected at the month's end, or are today while it runs, and what was
+//! above a feeder then is what it counts in. Below, a consumer counts at the DT and feeder on which it hung when it was interrupted; one
+//! that moved within the month is one consumer of every node under which both places are.
 //!
 //! A node has a month when one of its consumers was interrupted in it, or when a feeder at, above or below it was heard in it: then that
 //! nobody was interrupted is known, and the month is one of zeros. Of a feeder that said nothing all month nothing is known.
@@ -10,15 +13,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gridtally_schemas::{ConsumerId, Day, UtcMicros};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use super::World;
 use crate::{
-    network::{MeterIx, NodeIx},
-    outage::{FeederPicture, Interruption},
-    reliability::{Counted, Counting, FeederMonth, FeederOperation, MajorEventDays, Tally},
+    network::{LEVELS_MAX, MeterIx, NodeIx},
+    outage::{ConsumerPicture, Evaluation, FOREVER, FeederPicture, Interruption},
+    reliability::{Counted, Counting, FeederMonth, FeederOperation, Tally},
 };
 
+mod major;
 mod restore;
 mod rows;
 #[cfg(test)]
@@ -28,9 +32,6 @@ pub(crate) use rows::DueIndices;
 pub use rows::{Basis, IndexRow, MajorDays};
 
 use rows::PublishedIndices;
-
-/// Years before a year by which its major event days are judged.
-const YEARS_BEFORE: i32 = 5;
 
 /// A node in one month.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +54,8 @@ pub(crate) struct Indices {
     served: HashMap<Day, HashMap<NodeIx, u64>>,
     /// The last civil day that a tally was made in.
     tallied_on: Option<Day>,
+    /// Major event days as the tallies count them, by the first day of the year.
+    major: BTreeMap<Day, BTreeSet<Day>>,
     published: PublishedIndices,
 }
 
@@ -86,106 +89,222 @@ impl Indices {
 /// What a tally counts by.
 struct Tallying {
     month: Day,
+    /// When the network above the feeders is looked at.
+    at: UtcMicros,
     counting: Counting,
     major: BTreeSet<Day>,
 }
+
+/// Tallies of the nodes of a month, as they grow.
+type Nodes = HashMap<NodeIx, OfNode>;
+
+/// What interrupted the consumers of one place, or one consumer: all of it, and what did not begin on a major event day.
+#[derive(Debug, Default)]
+struct Suffered([Vec<Counted>; 2]);
+
+impl Suffered {
+    fn add(&mut self, counted: Counted, is_major: bool) {
+        let Self([with, without]) = self;
+        with.push(counted);
+        without.extend((!is_major).then_some(counted));
+    }
+
+    fn add_to(&self, counting: &Counting, of_node: &mut OfNode) {
+        for (tally, counted) in of_node.consumer.iter_mut().zip(&self.0) {
+            *tally += &Tally::of_consumer(counting, counted);
+        }
+    }
+}
+
+/// What interrupted the consumers that moved within the month, by consumer and node at or above a place where it hung.
+type Moved<'a> = HashMap<&'a ConsumerId, HashMap<NodeIx, Suffered>>;
 
 impl World {
     /// Brings the indices up to the interruptions that stand, as of `now`.
     pub fn tally_months(&mut self, now: UtcMicros) {
         let today = self.settings.zone.day_of(now);
-        if self.indices.tallied_on.replace(today) != Some(today) {
+        let before = self.indices.tallied_on.replace(today);
+        if before != Some(today) {
             // Who was connected since counts; what has ended counts as it ended.
-            let running = today.first_of_month();
-            let last = self.indices.months.keys().next_back().copied();
-            for month in [Some(running), last].into_iter().flatten() {
-                self.indices.served.remove(&month);
-                if self.indices.months.contains_key(&month) {
-                    self.indices.dirty.insert(month);
-                }
-            }
+            let from = before.map_or(today, |before| before.min(today)).first_of_month();
+            self.indices.served.retain(|month, _| *month < from);
+            let since = self.indices.months.range(from..).map(|(month, _)| *month);
+            self.indices.dirty.extend(since);
         }
-        let dirty = std::mem::take(&mut self.indices.dirty);
+        let mut dirty = std::mem::take(&mut self.indices.dirty);
         if dirty.is_empty() {
             return;
         }
-        let daily = self.daily_tallies();
+        self.judge_days(&mut dirty);
         for month in dirty {
-            self.tally_month(month, now, &daily);
+            self.tally_month(month, today);
         }
     }
 
-    fn tally_month(&mut self, month: Day, now: UtcMicros, daily: &BTreeMap<Day, i128>) {
-        let served = match self.indices.served.remove(&month) {
-            Some(served) => served,
-            None => self.served_in(month, now),
-        };
+    fn tally_month(&mut self, month: Day, today: Day) {
+        let last = Day(month.0 + month.days_in_month() - 1).min(today);
         let tallying = Tallying {
             month,
+            // By the day, so that a restart on the same day counts the same.
+            at: self.settings.zone.start_of(last.next()).plus(-1),
             counting: Counting {
                 momentary_micros: self.settings.outage_rules.momentary_micros,
                 ..Counting::default()
             },
-            major: self.major_days(month, daily, served.values().copied().max().unwrap_or(0)),
+            major: self.major_days(month),
         };
-        let mut nodes: HashMap<NodeIx, OfNode> = HashMap::new();
-        for (feeder, evaluation, picture) in self.outage_feeders() {
-            let consumers = tallies_of(&tallying, self, picture, &evaluation.interruptions);
-            let above = self.chain(feeder);
-            for (dt, with, without) in consumers {
-                for node in dt.into_iter().chain(above.iter().copied()) {
-                    let of_node = nodes.entry(node).or_default();
-                    let [included, excluded] = &mut of_node.consumer;
-                    *included += &with;
-                    *excluded += &without;
-                }
-            }
-            for node in above {
-                let of_node = nodes.entry(node).or_default();
-                for (at, month) in of_node.feeder.iter_mut().enumerate() {
-                    let counts = |began: Day| at == 0 || !tallying.major.contains(&began);
-                    let operations: Vec<FeederOperation> = evaluation
-                        .outages
-                        .values()
-                        .filter(|outage| {
-                            let began = self.settings.zone.day_of(outage.started_at);
-                            began.first_of_month() == tallying.month && counts(began)
-                        })
-                        .filter_map(FeederOperation::of)
-                        .collect();
-                    // Consumers are set below, for every node alike.
-                    let of_feeder = served.get(&feeder).copied().unwrap_or(0);
-                    month.add_feeder(&tallying.counting, of_feeder, &operations);
-                }
-            }
-        }
-        nodes.retain(|_, of_node| *of_node != OfNode::default());
-        for node in self.nodes_heard_in(month) {
-            nodes.entry(node).or_default();
-        }
-        for (node, of_node) in &mut nodes {
-            let consumers = served.get(node).copied().unwrap_or(0);
-            of_node
-                .consumer
-                .iter_mut()
-                .for_each(|tally| tally.consumers_served = consumers);
-            of_node
-                .feeder
-                .iter_mut()
-                .for_each(|month| month.consumers = consumers);
-        }
-        nodes.retain(|_, of_node| *of_node != OfNode::default());
+        let served = match self.indices.served.remove(&month) {
+            Some(served) => served,
+            None => self.served_at(tallying.at),
+        };
+        let nodes = self.tallied(&tallying, &served);
         self.indices.served.insert(month, served);
         self.stand(month, nodes);
     }
 
+    /// The tallies of a month's nodes.
+    fn tallied(&self, tallying: &Tallying, served: &HashMap<NodeIx, u64>) -> Nodes {
+        let mut nodes = Nodes::new();
+        let mut moved: Moved<'_> = self
+            .moved_in(tallying)
+            .into_iter()
+            .map(|consumer| (consumer, HashMap::new()))
+            .collect();
+        for (feeder, evaluation, picture) in self.outage_feeders() {
+            let above = self.chain(feeder, tallying.at);
+            let place = (above.as_slice(), picture);
+            self.add_consumers(
+                tallying,
+                (place, &evaluation.interruptions),
+                (&mut nodes, &mut moved),
+            );
+            let of_feeder = served.get(&feeder).copied().unwrap_or(0);
+            self.add_feeder(tallying, (&above, of_feeder), evaluation, &mut nodes);
+        }
+        for (node, suffered) in moved.values().flatten() {
+            suffered.add_to(&tallying.counting, nodes.entry(*node).or_default());
+        }
+        nodes.retain(|_, of_node| *of_node != OfNode::default());
+        for node in self.nodes_heard_in(tallying) {
+            nodes.entry(node).or_default();
+        }
+        for (node, of_node) in &mut nodes {
+            let consumers = served.get(node).copied().unwrap_or(0);
+            for (tally, month) in of_node.consumer.iter_mut().zip(&mut of_node.feeder) {
+                tally.consumers_served = consumers;
+                month.consumers = consumers;
+            }
+        }
+        nodes.retain(|_, of_node| *of_node != OfNode::default());
+        nodes
+    }
+
+    /// The interruptions of a feeder that began in the month and count, each with whether that day is a major event day.
+    fn counted_in<'a>(
+        &self,
+        tallying: &Tallying,
+        interruptions: &'a [Interruption],
+    ) -> impl Iterator<Item = (&'a Interruption, Counted, bool)> {
+        interruptions.iter().filter_map(move |interruption| {
+            let began = self.settings.zone.day_of(interruption.started_at);
+            let counted = Counted::of(interruption).filter(|_| began.first_of_month() == tallying.month)?;
+            Some((interruption, counted, tallying.major.contains(&began)))
+        })
+    }
+
+    /// The consumers interrupted in the month who do not hang at one place for good: those of whom a part may stand elsewhere. A consumer
+    /// hangs at one place at a time, so of two places at least one is known to end.
+    fn moved_in(&self, tallying: &Tallying) -> HashSet<&ConsumerId> {
+        let is_settled = |consumer: &&ConsumerPicture| {
+            let [hang] = consumer.hangs.as_slice() else {
+                return false;
+            };
+            hang.span.to == FOREVER
+        };
+        let mut moved = HashSet::new();
+        for (_, evaluation, picture) in self.outage_feeders() {
+            let unsettled = picture.consumers.iter().filter(|one| !is_settled(one));
+            let unsettled: HashSet<&ConsumerId> = unsettled.map(|one| &one.consumer).collect();
+            if !unsettled.is_empty() {
+                let interrupted = self.counted_in(tallying, &evaluation.interruptions);
+                let interrupted = interrupted.map(|(interruption, ..)| &interruption.consumer);
+                moved.extend(interrupted.filter(|consumer| unsettled.contains(*consumer)));
+            }
+        }
+        moved
+    }
+
+    /// Adds a feeder's consumers to their DTs and to the feeder and all above it; those that moved are gathered, node by node.
+    fn add_consumers<'a>(
+        &'a self,
+        tallying: &Tallying,
+        ((above, picture), interruptions): ((&[NodeIx], &FeederPicture), &'a [Interruption]),
+        (nodes, moved): (&mut Nodes, &mut Moved<'a>),
+    ) {
+        let dt_node = |dt: Option<usize>| {
+            let dt = picture.dts.get(dt?)?;
+            self.network.find_node(dt.node.as_str())
+        };
+        let mut of_consumer: HashMap<(&ConsumerId, Option<usize>), Suffered> = HashMap::new();
+        for (interruption, counted, is_major) in self.counted_in(tallying, interruptions) {
+            let consumer = &interruption.consumer;
+            let Some(of_moved) = moved.get_mut(consumer) else {
+                let suffered = of_consumer.entry((consumer, interruption.dt)).or_default();
+                suffered.add(counted, is_major);
+                continue;
+            };
+            for node in dt_node(interruption.dt).into_iter().chain(above.iter().copied()) {
+                of_moved.entry(node).or_default().add(counted, is_major);
+            }
+        }
+        for ((_, dt), suffered) in of_consumer {
+            let mut of_one = OfNode::default();
+            suffered.add_to(&tallying.counting, &mut of_one);
+            for node in dt_node(dt).into_iter().chain(above.iter().copied()) {
+                let sums = &mut nodes.entry(node).or_default().consumer;
+                for (sum, tally) in sums.iter_mut().zip(&of_one.consumer) {
+                    *sum += tally;
+                }
+            }
+        }
+    }
+
+    /// Adds what a feeder did in the month, times its consumers, to the feeder and all above it.
+    fn add_feeder(
+        &self,
+        tallying: &Tallying,
+        (above, consumers): (&[NodeIx], u64),
+        evaluation: &Evaluation,
+        nodes: &mut Nodes,
+    ) {
+        let mut operations: [Vec<FeederOperation>; 2] = Default::default();
+        for outage in evaluation.outages.values() {
+            let began = self.settings.zone.day_of(outage.started_at);
+            if began.first_of_month() == tallying.month {
+                let [with, without] = &mut operations;
+                let operation = FeederOperation::of(outage);
+                with.extend(operation);
+                without.extend(operation.filter(|_| !tallying.major.contains(&began)));
+            }
+        }
+        for node in above {
+            let of_node = nodes.entry(*node).or_default();
+            for (month, operations) in of_node.feeder.iter_mut().zip(&operations) {
+                // The node's own consumers are set later, for every node alike.
+                month.add_feeder(&tallying.counting, consumers, operations);
+            }
+        }
+    }
+
     /// The nodes at, above and below the feeders that were heard in a month.
-    fn nodes_heard_in(&self, month: Day) -> BTreeSet<NodeIx> {
-        let feeders = self.indices.heard.get(&month);
+    fn nodes_heard_in(&self, tallying: &Tallying) -> BTreeSet<NodeIx> {
+        let feeders = self.indices.heard.get(&tallying.month);
         let mut nodes = BTreeSet::new();
         for feeder in feeders.into_iter().flatten() {
-            nodes.extend(self.chain(*feeder));
-            nodes.extend(self.children(*feeder));
+            nodes.extend(self.chain(*feeder, tallying.at));
+            let ever = self.network.node(*feeder).map(|feeder| &feeder.children);
+            let below = |child: &&NodeIx| self.network.last_parent(**child, tallying.at) == Some(*feeder);
+            nodes.extend(ever.into_iter().flatten().filter(below));
         }
         nodes
     }
@@ -202,17 +321,22 @@ impl World {
         }
     }
 
-    /// The node and all above it, nearest first, by their newest rows.
-    fn chain(&self, node: NodeIx) -> Vec<NodeIx> {
-        let above = super::outage::picture::above(&self.network, node);
-        let above = above.iter().filter_map(|id| self.network.find_node(id.as_str()));
-        std::iter::once(node).chain(above).collect()
+    /// The node and all above it at an instant, nearest first.
+    fn chain(&self, node: NodeIx, at: UtcMicros) -> Vec<NodeIx> {
+        let mut chain = vec![node];
+        let mut highest = node;
+        while let Some(above) = self.network.last_parent(highest, at) {
+            if chain.len() > LEVELS_MAX || chain.contains(&above) {
+                break; // A cycle in the rows.
+            }
+            chain.push(above);
+            highest = above;
+        }
+        chain
     }
 
-    /// Consumers by node, as they were connected at the end of a month, or are now while it runs.
-    fn served_in(&self, month: Day, now: UtcMicros) -> HashMap<NodeIx, u64> {
-        let end = self.settings.zone.start_of(Day(month.0 + month.days_in_month()));
-        let at = end.plus(-1).min(now);
+    /// Consumers by node, as they were connected at an instant.
+    fn served_at(&self, at: UtcMicros) -> HashMap<NodeIx, u64> {
         let mut places: HashMap<&ConsumerId, (Option<MeterIx>, NodeIx)> = HashMap::new();
         for connection in self.network.connections() {
             let row = connection.history.at(at);
@@ -238,82 +362,10 @@ impl World {
         }
         let mut served: HashMap<NodeIx, u64> = HashMap::new();
         for (place, consumers) in by_place {
-            for node in self.chain(place) {
+            for node in self.chain(place, at) {
                 *served.entry(node).or_default() += consumers;
             }
         }
         served
     }
-
-    /// Time of sustained interruption by the day in which it began, µs, of everybody.
-    fn daily_tallies(&self) -> BTreeMap<Day, i128> {
-        let momentary = self.settings.outage_rules.momentary_micros;
-        let mut daily: BTreeMap<Day, i128> = BTreeMap::new();
-        for (_, evaluation, _) in self.outage_feeders() {
-            for counted in evaluation.interruptions.iter().filter_map(Counted::of) {
-                if counted.counted_micros > momentary {
-                    let day = self.settings.zone.day_of(counted.started_at);
-                    *daily.entry(day).or_default() += i128::from(counted.counted_micros);
-                }
-            }
-        }
-        daily
-    }
-
-    /// The major event days of a month's calendar year, by the five years before it.
-    fn major_days(&self, month: Day, daily: &BTreeMap<Day, i128>, served: u64) -> BTreeSet<Day> {
-        let january = first_of_year(month);
-        let mut from = january;
-        for _ in 0..YEARS_BEFORE {
-            from = first_of_year(Day(from.0 - 1));
-        }
-        let tally = |(day, micros): (&Day, &i128)| {
-            let tally = Tally {
-                consumers_served: served,
-                customer_micros: *micros,
-                ..Tally::default()
-            };
-            (*day, tally)
-        };
-        let before: BTreeMap<Day, Tally> = daily.range(from..january).map(tally).collect();
-        let year: BTreeMap<Day, Tally> = daily.range(january..Day(january.0 + 366)).map(tally).collect();
-        MajorEventDays::judge(&before, &year).days
-    }
-}
-
-/// The first day of a day's calendar year.
-fn first_of_year(day: Day) -> Day {
-    let mut month = day.first_of_month();
-    let year = |day: Day| day.to_string().get(..4).map(str::to_owned);
-    while year(Day(month.0 - 1)) == year(day) {
-        month = Day(month.0 - 1).first_of_month();
-    }
-    month
-}
-
-/// The tallies of a feeder's consumers in a month, with and without major event days, each with the DT on which the consumer hung.
-fn tallies_of(
-    tallying: &Tallying,
-    world: &World,
-    picture: &FeederPicture,
-    interruptions: &[Interruption],
-) -> Vec<(Option<NodeIx>, Tally, Tally)> {
-    let zone = &world.settings.zone;
-    let mut of_consumer: HashMap<(&ConsumerId, Option<usize>), [Vec<Counted>; 2]> = HashMap::new();
-    for interruption in interruptions {
-        let began = zone.day_of(interruption.started_at);
-        if began.first_of_month() != tallying.month {
-            continue;
-        }
-        let [with, without] = of_consumer
-            .entry((&interruption.consumer, interruption.dt))
-            .or_default();
-        with.extend(Counted::of(interruption));
-        without.extend(Counted::of(interruption).filter(|_| !tallying.major.contains(&began)));
-    }
-    let tally = |counted: &[Counted]| Tally::of_consumer(&tallying.counting, counted);
-    let node = |dt: usize| world.network.find_node(picture.dts.get(dt)?.node.as_str());
-    let each = of_consumer.into_iter();
-    each.map(|((_, dt), [with, without])| (dt.and_then(node), tally(&with), tally(&without)))
-        .collect()
 }
