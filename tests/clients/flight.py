@@ -323,6 +323,20 @@ def secure():
         say("ended")
 
 
+def area():
+    """Each query by the user who sees all, and by the one of an area, plain and prepared."""
+    queries = json.load(sys.stdin)
+    answers = []
+    for user in ("auditor", "town"):
+        with connect(username=user, password="watt hours") as connection, connection.cursor() as cursor:
+            answers.append([cursor.execute(query) or cursor.fetchone()[0] for query in queries])
+            if user == "town":
+                with_value = [f"SELECT * FROM ({query}) WHERE 1 = ?" for query in queries]
+                answers.append([cursor.execute(query, (1,)) or cursor.fetchone()[0] for query in with_value])
+    for line in zip(*answers):
+        say(*line)
+
+
 def places():
     """Where one connection may be, and is left after some seconds without a byte."""
     with socket.create_connection(("127.0.0.1", int(port))) as silent:
