@@ -326,14 +326,20 @@ def secure():
 def area():
     """Each query by the user who sees all, and by the one of an area, plain and prepared."""
     queries = json.load(sys.stdin)
-    answers = []
-    for user in ("auditor", "town"):
+
+    def asked_by(user, ask):
         with connect(username=user, password="watt hours") as connection, connection.cursor() as cursor:
-            answers.append([cursor.execute(query) or cursor.fetchone()[0] for query in queries])
-            if user == "town":
-                with_value = [f"SELECT * FROM ({query}) WHERE 1 = ?" for query in queries]
-                answers.append([cursor.execute(query, (1,)) or cursor.fetchone()[0] for query in with_value])
-    for line in zip(*answers):
+            for query in queries:
+                ask(cursor, query)
+                yield cursor.fetchone()[0]
+
+    def plain(cursor, query):
+        cursor.execute(query)
+
+    def prepared(cursor, query):
+        cursor.execute(f"SELECT * FROM ({query}) WHERE 1 = ?", (1,))
+
+    for line in zip(asked_by("auditor", plain), asked_by("town", plain), asked_by("town", prepared)):
         say(*line)
 
 
