@@ -24,10 +24,11 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::Path,
     process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
 };
 
 use product::{
-    BINARY, Product, have,
+    BINARY, PATIENCE, Product, have,
     psql::{psql_command, text},
     python_command,
 };
@@ -340,6 +341,41 @@ fn the_area_holds_in_sql_by_http_and_by_psql() {
         "EXPLAIN ANALYZE SELECT * FROM interval_reads_history WHERE meter_id = 'C2'",
     );
     assert!(!text(&plan.stdout).contains(".parquet"), "{}", text(&plan.stdout));
+}
+
+#[test]
+fn a_query_by_http_is_told_with_who_asked_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (product, keys) = guarded(folder.path(), "");
+    let (status, answer) = sql(&product, &keys.auditor_f1, "SELECT node_id, 4711 FROM nodes");
+    assert_eq!(status, 200, "{answer}");
+    let rows = answer["rows"].as_array().unwrap().len();
+    let (status, _) = sql(&product, &keys.auditor_f1, "SELECT 4712 FROM nowhere");
+    assert_eq!(status, 400);
+    // It is told once its answer is let go of, which may be after the client has it.
+    let audited = |statement: &str| {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let told = product.errors();
+            let mut lines = told.lines().filter(|line| line.contains("gridtally::audit"));
+            if let Some(line) = lines.find(|line| line.contains(statement)) {
+                return line.to_owned();
+            }
+            assert!(Instant::now() < deadline, "{statement} was not audited:\n{told}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    let contains = |line: String, parts: &[&str]| {
+        for part in parts {
+            assert!(line.contains(part), "{part} in {line}");
+        }
+    };
+    let rows = format!("rows={rows}");
+    contains(
+        audited("SELECT node_id, 4711"),
+        &["http", "town", &rows, "bytes=", "seconds=", "done"],
+    );
+    contains(audited("SELECT 4712"), &["http", "town", "rows=0", "nowhere"]);
 }
 
 #[test]

@@ -29,7 +29,7 @@ use std::{
 use product::{
     PATIENCE, Product, have,
     psql::{LONG, NOW, product_with_data, text, wait_busy, wait_idle},
-    python_command,
+    python_command, real_data,
     secure::{certificate, verifier},
 };
 use serde_json::{Value, json};
@@ -457,6 +457,59 @@ fn passwords_and_tls_are_asked_for_where_they_are_configured() {
             .any(|line| line.contains("refused") && line.contains("nobody") && line.contains("flight")),
         "{told}"
     );
+}
+
+#[test]
+fn a_user_with_an_area_sees_its_rows_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("gridtally.toml");
+    let user = |name: &str, more: &str| {
+        format!(
+            "[[pg.users]]\nname = \"{name}\"\nverifier = \"{}\"\n{more}",
+            verifier("watt hours")
+        )
+    };
+    let users = user("auditor", "") + &user("town", "area = \"SD-DT1\"\n");
+    std::fs::write(&config, users).unwrap();
+    let product = Product::start_with_file(&folder.path().join("data"), &config, &[NOW]);
+    for file in ["nodes.csv", "meters.csv", "connections.csv", "reads.parquet"] {
+        product.import(&real_data().join(file));
+    }
+    product.checkpoint();
+    let below = "SELECT meter_id FROM connections WHERE node_id = 'SD-DT1' UNION SELECT meter_id FROM meters WHERE node_id = 'SD-DT1'";
+    let cases = [
+        (
+            "SELECT count(*) FROM nodes",
+            "SELECT count(*) FROM nodes WHERE node_id = 'SD-DT1'".to_owned(),
+        ),
+        (
+            "SELECT count(DISTINCT dt_id) FROM dt_balance",
+            "SELECT count(DISTINCT dt_id) FROM dt_balance WHERE dt_id = 'SD-DT1'".to_owned(),
+        ),
+        (
+            "SELECT count(*) FROM interval_reads",
+            format!("SELECT count(*) FROM interval_reads WHERE meter_id IN ({below})"),
+        ),
+        (
+            "SELECT count(*) FROM nodes WHERE node_id = 'SD-DISC'",
+            "SELECT 0".to_owned(),
+        ),
+        (
+            "SELECT count(*) FROM nodes_as_of('2026-04-02T00:00:00+05:30')",
+            "SELECT count(*) FROM nodes_as_of('2026-04-02T00:00:00+05:30') WHERE node_id = 'SD-DT1'"
+                .to_owned(),
+        ),
+    ];
+    let queries: Vec<&str> = cases.iter().map(|(query, _)| *query).collect();
+    let Some(lines) = said(&product, "area", "", &json!(queries)) else {
+        return;
+    };
+    assert_eq!(lines.len(), cases.len());
+    for ((query, part), line) in cases.iter().zip(&lines) {
+        let (all, part) = (product.sql_number(query), product.sql_number(part));
+        assert_eq!(*line, json!([all, part, part]), "{query}");
+        assert_ne!(all, part, "{query} tells nothing");
+    }
 }
 
 #[test]

@@ -126,7 +126,9 @@ fn product_with_network(settings: &[(&str, &str)]) -> (tempfile::TempDir, Produc
 #[test]
 fn garbage_gets_its_answer_and_the_rest_goes_on() {
     let (_folder, mut product) = product_with_network(&[("mqtt.connect_seconds_max", "2")]);
-    random_bytes_close_their_connection_only(&product);
+    random_bytes_close_their_connection_only(product.mqtt);
+    random_bytes_close_their_connection_only(product.http);
+    random_bodies_are_refused(&product);
     wrong_topics_and_truncated_payloads_are_answered(&product);
     a_ten_megabyte_publish_is_refused(&product);
     let quiet = good_publish(&product, 1);
@@ -176,10 +178,10 @@ fn garbage_gets_its_answer_and_the_rest_goes_on() {
     assert_eq!(product.metric("gridtally_reads_unaccounted"), 0.0, "CONS-1");
 }
 
-fn random_bytes_close_their_connection_only(product: &Product) {
+fn random_bytes_close_their_connection_only(endpoint: SocketAddr) {
     let mut random = 0x9E37_79B9_7F4A_7C15_u64;
     for _ in 0..300 {
-        let mut stream = connect(product.mqtt);
+        let mut stream = connect(endpoint);
         let bytes: Vec<u8> = (0..64)
             .flat_map(|_| {
                 random ^= random << 13;
@@ -192,6 +194,31 @@ fn random_bytes_close_their_connection_only(product: &Product) {
         let _ = stream.shutdown(std::net::Shutdown::Write);
         let mut rest = Vec::new();
         let _ = stream.read_to_end(&mut rest);
+    }
+}
+
+/// Bodies that are not what their route takes: each is told so.
+fn random_bodies_are_refused(product: &Product) {
+    let mut random = product::Random::from_seed(4_711).1;
+    for round in 0..200 {
+        let bytes: Vec<u8> = (0..random.below(400)).map(|_| random.below(256) as u8).collect();
+        let (path, media_type) = [
+            ("/api/v1/sql", "application/json"),
+            ("/api/v1/import/reads?name=reads.csv", "text/csv"),
+            (
+                "/api/v1/import/reads?name=reads.parquet",
+                "application/vnd.apache.parquet",
+            ),
+            ("/api/v1/nowhere", "application/json"),
+        ][round % 4];
+        let (status, answer) = product.post(path, media_type, &bytes);
+        // Of a file the rows that cannot be read are told one by one.
+        let told = if path.starts_with("/api/v1/import/reads?name=reads.csv") {
+            200..500
+        } else {
+            400..500
+        };
+        assert!(told.contains(&status), "{path} {bytes:?}: {status} {answer}");
     }
 }
 

@@ -41,6 +41,7 @@ type Where = fn(&Product) -> String;
 /// The tools beside HTTP, psql and the bare protocol. One more is one more line here, and a function of that name there.
 const TOOLS: &[(&str, Where)] = &[
     ("psycopg", |product| product.pg.port().to_string()),
+    ("psycopg2", |product| product.pg.port().to_string()),
     ("sqlalchemy", |product| product.pg.port().to_string()),
     ("jdbc", |product| product.pg.port().to_string()),
     ("adbc", |product| product.flight.port().to_string()),
@@ -88,9 +89,20 @@ fn by_protocol(session: &mut Session, question: &str) -> Rows {
 }
 
 /// Every question by one tool; `None` where this machine cannot have it.
-fn by_tool(product: &Product, (tool, place): (&str, Where), questions: &[&str]) -> Option<Vec<Rows>> {
+fn by_tool(product: &Product, tool: (&str, Where), questions: &[&str]) -> Option<Vec<Rows>> {
+    let lines = lines_of(product, tool, questions)?;
+    Some(
+        lines
+            .iter()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect(),
+    )
+}
+
+/// What a function of `tests/clients/guide.py` says.
+fn lines_of(product: &Product, (tool, place): (&str, Where), questions: &[&str]) -> Option<Vec<String>> {
     let mut command = python_command("guide.py", &[tool, &place(product)])?;
-    if tool == "jdbc" && !(have("java") && have_driver()) {
+    if tool.starts_with("jdbc") && !(have("java") && have_driver()) {
         return None;
     }
     let mut child = command
@@ -108,8 +120,7 @@ fn by_tool(product: &Product, (tool, place): (&str, Where), questions: &[&str]) 
         "{tool}:\n{said}\n{problems}\n{}",
         product.errors()
     );
-    let answers = said.lines().map(|line| serde_json::from_str(line).unwrap());
-    Some(answers.collect())
+    Some(said.lines().map(str::to_owned).collect())
 }
 
 /// Whether PostgreSQL's JDBC driver is here, as [`have`] says it of programs.
@@ -185,6 +196,59 @@ fn every_tool_answers_every_question_alike() {
         "by HTTP it is another answer:\n{}",
         problems.join("\n")
     );
+}
+
+#[test]
+fn jdbc_takes_parameters_of_every_type() {
+    let (_folder, product) = village::product();
+    let port: Where = |product| product.pg.port().to_string();
+    let Some(lines) = lines_of(&product, ("jdbc_parameters", port), &[]) else {
+        return;
+    };
+    let count = |condition: &str| {
+        let counted = product.sql_number(&format!("SELECT count(*) FROM {condition}"));
+        assert!(counted > 0, "{condition}");
+        counted.to_string()
+    };
+    let of_day = count("interval_reads WHERE day = '2026-04-01'");
+    let from_second = count("interval_reads WHERE interval_end >= '2026-04-02 00:00:00'");
+    let expected = [
+        "it's!".to_owned(),
+        "t".to_owned(),
+        "42".to_owned(),
+        "42".to_owned(),
+        "42".to_owned(),
+        "3".to_owned(),
+        "3".to_owned(),
+        "-12345.60".to_owned(),
+        of_day.clone(),
+        count("interval_reads WHERE day >= '2026-04-01'"),
+        "2026-04-01".to_owned(),
+        "2026-04-02".to_owned(),
+        from_second.clone(),
+        from_second.clone(),
+        of_day,
+        from_second.clone(),
+        from_second,
+        count("nodes_as_of('2026-04-02T00:00:00+05:30')"),
+        product.sql("SELECT min(node_id) FROM nodes")[0][0]
+            .as_str()
+            .unwrap()
+            .to_owned(),
+        count("nodes WHERE kind IN ('dt', 'feeder')"),
+        "nothing".to_owned(),
+    ];
+    assert_eq!(lines.len(), 3 * expected.len());
+    let mut problems = Vec::new();
+    for (expected, lines) in expected.iter().zip(lines.chunks(3)) {
+        for line in lines {
+            let [question, setter, said]: [String; 3] = serde_json::from_str(line).unwrap();
+            if !is_same(&said, expected) {
+                problems.push(format!("{question} by {setter}: {said}, expected {expected}"));
+            }
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
 #[test]

@@ -383,6 +383,30 @@ fn who_is_not_known_signs_in_and_who_may_not_is_told_what_it_takes() {
     browser.until("!!document.querySelector('#signin')");
 }
 
+#[test]
+fn a_download_that_is_not_whole_is_said_to_have_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let product = product::Product::start(folder.path(), &[("sql.rows_max", "1000")]);
+    let Some(mut browser) = Browser::open() else {
+        return;
+    };
+    // Refused before anything is sent, and broken off.
+    for width in [1, 5_000] {
+        let query = format!("SELECT value, repeat('x', {width}) AS x FROM generate_series(1, 1001)");
+        let address = query.replace(' ', "%20").replace('\'', "%27");
+        browser.go("about:blank");
+        browser.go(&format!("{}/#view=sql&q={address}", product.url("")));
+        browser.until(
+            "!!document.querySelector('#query') && document.querySelector('#query').value.includes('1001')",
+        );
+        browser.click("#sql button.primary");
+        browser.until_says("#answered", "cut at the limit");
+        browser.until_says("#answer .notice", "of more than the");
+        browser.click("#download");
+        browser.until_says(".failed", "sql.rows_max");
+    }
+}
+
 /// The guide's questions are asked of a village; the page asks them of what is there.
 #[test]
 fn the_examples_of_the_console_name_what_is_in_the_data() {

@@ -196,6 +196,149 @@ fn psql_describes_every_table_with_its_comments() {
     );
 }
 
+/// What DBeaver asks to fill its tree, shortened where a tool's own words do not matter; `{table}` is the object id of `nodes`.
+const DBEAVERS: &[&str] = &[
+    "SELECT db.oid,db.* FROM pg_catalog.pg_database db WHERE datallowconn AND NOT datistemplate ORDER BY db.datname",
+    "SELECT n.oid,n.*,d.description FROM pg_catalog.pg_namespace n LEFT OUTER JOIN pg_catalog.pg_description d ON d.objoid=n.oid AND d.objsubid=0 \
+     AND d.classoid='pg_namespace'::regclass ORDER BY nspname",
+    "SELECT t.oid,t.*,c.relkind,format_type(nullif(t.typbasetype, 0), t.typtypmod) as base_type_name, d.description FROM pg_catalog.pg_type t \
+     LEFT OUTER JOIN pg_catalog.pg_type et ON et.oid=t.typelem LEFT OUTER JOIN pg_catalog.pg_class c ON c.oid=t.typrelid \
+     LEFT OUTER JOIN pg_catalog.pg_description d ON t.oid=d.objoid WHERE t.typname IS NOT NULL AND (c.relkind IS NULL OR c.relkind = 'c') \
+     AND (et.typcategory IS NULL OR et.typcategory <> 'C')",
+    "SELECT c.oid,c.*,d.description,pg_catalog.pg_get_expr(c.relpartbound, c.oid) as partition_expr, pg_catalog.pg_get_partkeydef(c.oid) as partition_key \
+     FROM pg_catalog.pg_class c LEFT OUTER JOIN pg_catalog.pg_description d ON d.objoid=c.oid AND d.objsubid=0 AND d.classoid='pg_class'::regclass \
+     WHERE c.relnamespace=2200 AND c.relkind not in ('i','I','c')",
+    "SELECT a.oid,a.* FROM pg_catalog.pg_roles a ORDER BY a.rolname",
+    "SELECT p.oid,p.*,d.description FROM pg_catalog.pg_proc p LEFT OUTER JOIN pg_catalog.pg_description d ON d.objoid=p.oid AND d.objsubid = 0 \
+     WHERE p.pronamespace=2200 ORDER BY p.oid",
+    "SELECT a.oid,a.* FROM pg_catalog.pg_am a ORDER BY a.oid",
+    "SELECT t.oid,t.* FROM pg_catalog.pg_tablespace t ORDER BY t.oid",
+    // No row is there of these.
+    "SELECT l.oid,l.* FROM pg_catalog.pg_language l ORDER BY l.oid",
+    "SELECT c.oid,c.*,t.relname as tabrelname,rt.relnamespace as refnamespace,d.description FROM pg_catalog.pg_constraint c \
+     INNER JOIN pg_catalog.pg_class t ON t.oid=c.conrelid LEFT OUTER JOIN pg_catalog.pg_class rt ON rt.oid=c.confrelid \
+     LEFT OUTER JOIN pg_catalog.pg_description d ON d.objoid=c.oid AND d.objsubid=0 AND d.classoid='pg_constraint'::regclass WHERE c.conrelid={table}",
+    "SELECT i.*,i.indkey as keys,c.relname,c.relnamespace,c.relam,c.reltablespace,tc.relname as tabrelname,dsc.description,\
+     pg_catalog.pg_get_expr(i.indpred, i.indrelid) as pred_expr,pg_catalog.pg_get_expr(i.indexprs, i.indrelid, true) as expr,\
+     pg_catalog.pg_relation_size(i.indexrelid) as index_rel_size,pg_catalog.pg_stat_get_numscans(i.indexrelid) as index_num_scans \
+     FROM pg_catalog.pg_index i INNER JOIN pg_catalog.pg_class c ON c.oid=i.indexrelid INNER JOIN pg_catalog.pg_class tc ON tc.oid=i.indrelid \
+     LEFT OUTER JOIN pg_catalog.pg_description dsc ON i.indexrelid=dsc.objoid WHERE i.indrelid={table} ORDER BY tabrelname, c.relname",
+];
+
+#[test]
+fn dbeaver_finds_what_there_is() {
+    if !have("psql") {
+        return;
+    }
+    let (_folder, product) = product_with_data(&[]);
+    let table = psql(&product, &["-At", "-c", "SELECT 'nodes'::regclass::oid"]);
+    for (at, statement) in DBEAVERS.iter().enumerate() {
+        let statement = statement.replace("{table}", table.trim());
+        let rows = psql(
+            &product,
+            &["-At", "-F", "\u{1f}", "-R", "\u{1e}", "-c", &statement],
+        );
+        let rows: Vec<Vec<&str>> = rows
+            .trim_end_matches(['\n', '\u{1e}'])
+            .split('\u{1e}')
+            .filter(|row| !row.is_empty())
+            .map(|row| row.split('\u{1f}').collect())
+            .collect();
+        assert_eq!(rows.is_empty(), at >= 8, "{statement}: {rows:?}");
+        // The id twice: once asked for, once among all columns.
+        assert!(
+            rows.iter().all(|row| row[1..].contains(&row[0])),
+            "{statement}: {rows:?}"
+        );
+    }
+    let columns = format!(
+        "SELECT c.relname,a.*,pg_catalog.pg_get_expr(ad.adbin, ad.adrelid, true) as def_value,dsc.description,dep.objid \
+         FROM pg_catalog.pg_attribute a INNER JOIN pg_catalog.pg_class c ON (a.attrelid=c.oid) \
+         LEFT OUTER JOIN pg_catalog.pg_attrdef ad ON (a.attrelid=ad.adrelid AND a.attnum = ad.adnum) \
+         LEFT OUTER JOIN pg_catalog.pg_description dsc ON (c.oid=dsc.objoid AND a.attnum = dsc.objsubid) \
+         LEFT OUTER JOIN pg_depend dep on dep.refobjid = a.attrelid AND dep.deptype = 'i' and dep.refobjsubid = a.attnum and dep.classid = dep.refclassid \
+         WHERE NOT a.attisdropped AND c.relkind not in ('i','I','c') AND c.oid={} ORDER BY a.attnum",
+        table.trim()
+    );
+    let found = psql(&product, &["-At", "-c", &columns]);
+    let known = product.sql_number("SELECT count(*) FROM table_columns WHERE table_name = 'nodes'");
+    assert_eq!(found.lines().count() as i64, known, "{found}");
+    // The driver's: words that it must quote beside those of the standard.
+    let words = "select string_agg(word, ',') from pg_catalog.pg_get_keywords() where word <> ALL ('{a,abs,absolute}'::text[])";
+    assert_eq!(psql(&product, &["-At", "-c", words]), "\n");
+    // Columns beside a wildcard, as PostgreSQL names them.
+    for query in [
+        "SELECT node_id, * FROM nodes",
+        "SELECT n.*, n.node_id FROM nodes n",
+    ] {
+        let shown = psql(&product, &["-A", "-c", query]);
+        let heads = shown.lines().next().unwrap();
+        assert_eq!(
+            heads.split('|').filter(|name| *name == "node_id").count(),
+            2,
+            "{heads}"
+        );
+    }
+}
+
+/// Grafana's constraint on the search path, and what it asks to offer tables and columns.
+const SEARCH_PATH: &str = r#"quote_ident(table_schema) IN (SELECT CASE WHEN trim(s[i]) = '"$user"' THEN user ELSE trim(s[i]) END
+     FROM generate_series(array_lower(string_to_array(current_setting('search_path'),','),1),
+                          array_upper(string_to_array(current_setting('search_path'),','),1)) as i,
+          string_to_array(current_setting('search_path'),',') s)"#;
+
+#[test]
+fn grafana_finds_tables_and_columns() {
+    if !have("psql") {
+        return;
+    }
+    let (_folder, product) = product_with_data(&[]);
+    let ask = |query: &str| psql(&product, &["-At", "-c", query]);
+    assert_eq!(
+        ask("SELECT current_setting('server_version_num')::int/100 as version"),
+        "1500\n"
+    );
+    assert_eq!(
+        ask("SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'"),
+        ""
+    );
+    let none = "('information_schema', 'pg_catalog', '_timescaledb_cache', '_timescaledb_catalog', '_timescaledb_internal')";
+    let offered = ask(&format!(
+        "SELECT CASE WHEN {SEARCH_PATH} THEN quote_ident(table_name) ELSE quote_ident(table_schema) || '.' || quote_ident(table_name) END AS \"table\" \
+         FROM information_schema.tables WHERE quote_ident(table_schema) NOT IN {none} ORDER BY CASE WHEN {SEARCH_PATH} THEN 0 ELSE 1 END, 1"
+    ));
+    let before = ask(&format!(
+        "select quote_ident(table_name) as \"table\" from information_schema.tables where quote_ident(table_schema) not in {none} and {SEARCH_PATH}"
+    ));
+    let sorted = |text: &str| {
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(sorted(&offered), sorted(&before));
+    for (table, name) in [("nodes", "nodes"), ("public.dt_balance", "dt_balance")] {
+        assert!(offered.lines().any(|line| line == name), "{offered}");
+        let columns = ask(&format!(
+            "SELECT quote_ident(column_name) AS \"column\", data_type AS \"type\" FROM information_schema.columns WHERE \
+             CASE WHEN array_length(parse_ident('{table}'),1) = 2 \
+             THEN quote_ident(table_schema) = (parse_ident('{table}'))[1] AND quote_ident(table_name) = (parse_ident('{table}'))[2] \
+             ELSE quote_ident(table_name) = '{table}' AND {SEARCH_PATH} END"
+        ));
+        let known = product.sql(&format!(
+            "SELECT column_name FROM table_columns WHERE table_name = '{name}'"
+        ));
+        let known: String = known
+            .iter()
+            .map(|row| format!("{}\n", row[0].as_str().unwrap()))
+            .collect();
+        let named: String = columns
+            .lines()
+            .map(|line| format!("{}\n", line.split('|').next().unwrap().trim_matches('"')))
+            .collect();
+        assert_eq!(sorted(&named), sorted(&known), "{columns}");
+    }
+}
+
 #[test]
 fn psycopg_gives_parameters_of_every_type() {
     let (_folder, product) = product_with_data(&[]);

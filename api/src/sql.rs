@@ -22,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt, stream::BoxStream};
 use gridtally_schemas::{
     Clock, NodeId,
@@ -30,7 +30,7 @@ use gridtally_schemas::{
 };
 use tokio::sync::Semaphore;
 
-use encode::Encoder;
+use encode::{Encoder, Tail};
 use process::{Frames, Worker};
 use protocol::{AreaOf, Failure, Frame, Request};
 use share::Shares;
@@ -74,6 +74,9 @@ pub const WAIT_MAX: Duration = Duration::from_secs(10);
 /// Queries that may wait for a worker at a time, for each worker there is.
 pub const WAITING_PER_WORKER: usize = 8;
 
+/// A result as CSV or Arrow that is shorter is sent once it is whole, so that what goes wrong until then is said by a problem, bytes.
+const HELD_BYTES: usize = 256 << 10;
+
 /// Queries that may run or wait for so many workers.
 const fn admitted_max(workers: usize) -> usize {
     workers.saturating_mul(WAITING_PER_WORKER.saturating_add(1))
@@ -91,7 +94,7 @@ pub struct SqlConfig {
     /// Memory of one query's operators, bytes; beyond it they spill to disk or fail. Its process may use twice that and
     /// 512 MiB in all before it is killed.
     pub memory_bytes: usize,
-    /// Rows of one result; the rest is cut off and the result says so.
+    /// Rows of one result. In JSON the rest is cut off and the result says so; in forms that cannot say it the result breaks off.
     pub rows_max: usize,
     /// Time from the start of its process until a query is killed.
     pub deadline: Duration,
@@ -108,7 +111,7 @@ pub struct SqlConfig {
 /// What a result is written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// `{"columns":[{"name","type"}],"rows":[[…]],"published_at","truncated"}`.
+    /// `{"columns":[{"name","type"}],"rows":[[…]],"published_at","truncated","rows_max","deadline_seconds"}`.
     Json,
     /// CSV with a header.
     Csv,
@@ -170,6 +173,14 @@ pub enum SqlError {
         /// The limit of the whole process.
         bytes_max: u64,
     },
+    /// A result that is cut off would be taken for a whole one where its form cannot say so: it is an error instead.
+    #[error(
+        "the result has more than {rows_max} rows (sql.rows_max); aggregate, or set a LIMIT; the operator may raise sql.rows_max"
+    )]
+    TooManyRows {
+        /// Rows that a result may have.
+        rows_max: usize,
+    },
     /// The worker could not be started.
     #[error("the SQL worker {} could not be started", exe.display())]
     Start {
@@ -201,7 +212,7 @@ impl SqlError {
     #[must_use]
     pub const fn is_callers_fault(&self) -> bool {
         match self {
-            Self::Refused(_) | Self::Deadline { .. } | Self::Memory { .. } => true,
+            Self::Refused(_) | Self::Deadline { .. } | Self::Memory { .. } | Self::TooManyRows { .. } => true,
             Self::Query { kind, .. } => match kind {
                 FailureKind::Plan | FailureKind::Execution | FailureKind::Memory => true,
                 FailureKind::Internal => false,
@@ -339,7 +350,7 @@ impl Sql {
         self.inner.warm.len()
     }
 
-    /// Runs one statement. Returns once the first rows are there, so that a query that cannot be planned is an error here
+    /// Runs one statement. Returns once the first rows are there (of CSV and Arrow some more), so that a query that cannot be planned is an error here
     /// and not in the stream. `published_at` says how old the tables are, for [`Format::Json`].
     ///
     /// # Errors
@@ -350,21 +361,45 @@ impl Sql {
         format: Format,
         published_at: Option<UtcMicros>,
     ) -> Result<SqlStream, SqlError> {
+        self.query_with((statement, Vec::new()), format, published_at)
+            .await
+    }
+
+    /// The same of a statement with values for `$1` and further.
+    pub(crate) async fn query_with(
+        &self,
+        (statement, parameters): (&str, Vec<Parameter>),
+        format: Format,
+        published_at: Option<UtcMicros>,
+    ) -> Result<SqlStream, SqlError> {
         let mut audit = Audit::new("http", &self.who, statement);
         let config = &self.inner.config;
         let begun = async {
             allow::check(statement)?;
-            let request = self.request(statement);
+            let beyond = (!parameters.is_empty()).then(|| Beyond {
+                describe: false,
+                parameters,
+                piece_bytes: worker::PIECE_BYTES,
+            });
+            let request = Request {
+                common: beyond,
+                ..self.request(statement)
+            };
             self.start(request, config.deadline).await
         };
         let frames = begun.await.inspect_err(|error| audit.failed(error))?;
-        let encoder = Encoder::new(format, config.zone.clone(), published_at);
+        let tail = Tail {
+            published_at,
+            rows_max: config.rows_max,
+            deadline: config.deadline,
+        };
+        let encoder = Encoder::new(format, config.zone.clone(), tail);
         let mut parts = Parts {
             frames,
             encoder,
             audit,
         };
-        let first = parts.next().await?;
+        let first = parts.first().await?;
         Ok(SqlStream::new(format, first, parts))
     }
 
@@ -507,6 +542,23 @@ struct Parts {
 }
 
 impl Parts {
+    /// What is sent first: of a form that cannot say that rows were cut off as much as may still turn out too long before anything is sent.
+    async fn first(&mut self) -> Result<Option<Bytes>, SqlError> {
+        let Some(first) = self.next().await? else {
+            return Ok(None);
+        };
+        if self.encoder.says_truncated() {
+            return Ok(Some(first));
+        }
+        let mut held = BytesMut::from(first);
+        while held.len() < HELD_BYTES
+            && let Some(part) = self.next().await?
+        {
+            held.extend_from_slice(&part);
+        }
+        Ok(Some(held.freeze()))
+    }
+
     /// The next non-empty part; `None` after the end.
     async fn next(&mut self) -> Result<Option<Bytes>, SqlError> {
         let part = self
@@ -525,6 +577,10 @@ impl Parts {
                 Frame::Data(bytes) => self.encoder.data(bytes)?,
                 Frame::Done(done) => {
                     self.audit.rows = u64::try_from(done.rows).unwrap_or(u64::MAX);
+                    if done.truncated && !self.encoder.says_truncated() {
+                        let rows_max = done.rows;
+                        return Err(SqlError::TooManyRows { rows_max });
+                    }
                     self.audit.done();
                     self.encoder.finish(done)?
                 }

@@ -148,6 +148,12 @@ impl Answer {
         text.map_err(broke_off)
     }
 
+    /// A header as text.
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
+        let value = self.response.headers().get(name)?;
+        value.to_str().ok().map(str::to_owned)
+    }
+
     /// The body as JSON.
     pub(crate) fn json(self) -> Result<Value, Failure> {
         let text = self.text()?;

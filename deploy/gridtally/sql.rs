@@ -30,7 +30,13 @@ pub(crate) fn run(args: &SqlArgs) -> Result<(), Failure> {
     match args.format {
         TableFormat::Table => print_table(&answer.json()?),
         TableFormat::Json | TableFormat::Csv | TableFormat::Arrow => {
-            answer.copy_to(&mut std::io::stdout().lock())?;
+            let rows_max = answer.header("sql-rows-max").unwrap_or_default();
+            answer.copy_to(&mut std::io::stdout().lock()).map_err(|source| {
+                Failure::work(
+                    format!("the result is not whole; it may have {rows_max} rows (sql.rows_max)"),
+                    source,
+                )
+            })?;
         }
     }
     Ok(())

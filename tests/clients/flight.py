@@ -323,6 +323,26 @@ def secure():
         say("ended")
 
 
+def area():
+    """Each query by the user who sees all, and by the one of an area, plain and prepared."""
+    queries = json.load(sys.stdin)
+
+    def asked_by(user, ask):
+        with connect(username=user, password="watt hours") as connection, connection.cursor() as cursor:
+            for query in queries:
+                ask(cursor, query)
+                yield cursor.fetchone()[0]
+
+    def plain(cursor, query):
+        cursor.execute(query)
+
+    def prepared(cursor, query):
+        cursor.execute(f"SELECT * FROM ({query}) WHERE 1 = ?", (1,))
+
+    for line in zip(asked_by("auditor", plain), asked_by("town", plain), asked_by("town", prepared)):
+        say(*line)
+
+
 def places():
     """Where one connection may be, and is left after some seconds without a byte."""
     with socket.create_connection(("127.0.0.1", int(port))) as silent:

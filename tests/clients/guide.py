@@ -43,6 +43,17 @@ def psycopg():
             say(connection.execute(question, prepare=True, binary=True).fetchall())
 
 
+def psycopg2():
+    """libpq, text, values written into the statement; a cursor of the server."""
+    import psycopg2
+
+    with psycopg2.connect(f"host=127.0.0.1 port={where} user=auditor dbname=gridtally") as connection:
+        for at, question in enumerate(asked["questions"]):
+            with connection.cursor(f"question_{at}") as cursor:
+                cursor.execute(question)
+                say(cursor.fetchall())
+
+
 def sqlalchemy():
     import sqlalchemy
 
@@ -74,6 +85,51 @@ def jdbc():
                 rows.append(row)
         statement.close()
         say(rows)
+    connection.close()
+
+
+def jdbc_parameters():
+    """A parameter of every type as JDBC sets it, each statement twice: before and after it is prepared on the server."""
+    import jpype
+
+    jpype.startJVM("-Duser.timezone=Asia/Kolkata", classpath=["/usr/share/java/postgresql.jar"])
+    address = f"jdbc:postgresql://127.0.0.1:{where}/gridtally?user=auditor&prepareThreshold=2"
+    connection = jpype.JClass("java.sql.DriverManager").getConnection(address)
+    java = jpype.JClass
+    date, stamp = java("java.sql.Date"), java("java.sql.Timestamp")
+    for question, setter, value in [
+        ("SELECT ? || '!'", "setString", "it's"),
+        ("SELECT ?", "setBoolean", True),
+        ("SELECT ? + 1", "setShort", jpype.JShort(41)),
+        ("SELECT ? + 1", "setInt", jpype.JInt(41)),
+        ("SELECT ? + 1", "setLong", jpype.JLong(41)),
+        ("SELECT ? * 2", "setFloat", jpype.JFloat(1.5)),
+        ("SELECT ? * 2", "setDouble", jpype.JDouble(1.5)),
+        ("SELECT ?", "setBigDecimal", java("java.math.BigDecimal")("-12345.60")),
+        ("SELECT count(*) FROM interval_reads WHERE day = ?", "setDate", date.valueOf("2026-04-01")),
+        ("SELECT count(*) FROM interval_reads WHERE day >= ?", "setDate", date.valueOf("2026-04-01")),
+        ("SELECT ?::date", "setDate", date.valueOf("2026-04-01")),
+        ("SELECT CAST(? AS date) + INTERVAL '1 day'", "setDate", date.valueOf("2026-04-01")),
+        ("SELECT count(*) FROM interval_reads WHERE interval_end >= ?", "setDate", date.valueOf("2026-04-02")),
+        ("SELECT count(*) FROM interval_reads WHERE interval_end >= ?", "setTimestamp", stamp.valueOf("2026-04-02 00:00:00")),
+        ("SELECT count(*) FROM interval_reads WHERE day = ?", "setObject", java("java.time.LocalDate").of(2026, 4, 1)),
+        ("SELECT count(*) FROM interval_reads WHERE interval_end >= ?", "setObject", java("java.time.OffsetDateTime").parse("2026-04-02T00:00:00+05:30")),
+        ("SELECT count(*) FROM interval_reads WHERE interval_end >= ?", "setObject", java("java.time.LocalDateTime").parse("2026-04-02T00:00:00")),
+        ("SELECT count(*) FROM nodes_as_of(?)", "setTimestamp", stamp.valueOf("2026-04-02 00:00:00")),
+        ("SELECT node_id FROM nodes ORDER BY node_id LIMIT ?", "setInt", jpype.JInt(1)),
+        ("SELECT count(*) FROM nodes WHERE kind = ANY(?)", "setArray", connection.createArrayOf("text", ["dt", "feeder"])),
+        ("SELECT coalesce(?, 'nothing')", "setString", None),
+    ]:
+        statement = connection.prepareStatement(question)
+        for _ in range(3):
+            try:
+                getattr(statement, setter)(1, value)
+                answer = statement.executeQuery()
+                answer.next()
+                print(json.dumps([question, setter, str(answer.getString(1))]))
+            except java("java.sql.SQLException") as problem:
+                print(json.dumps([question, setter, str(problem)]))
+        statement.close()
     connection.close()
 
 

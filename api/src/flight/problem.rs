@@ -46,16 +46,6 @@ pub(super) fn canceled() -> Status {
     Status::cancelled("canceling statement due to user request")
 }
 
-/// A result that is cut off would be taken for a whole one: it is an error instead.
-pub(super) fn too_many_rows(rows_max: usize) -> Status {
-    status(
-        Code::ResourceExhausted,
-        format!(
-            "the result has more than {rows_max} rows (sql.rows_max); aggregate, or set a LIMIT; the operator may raise sql.rows_max"
-        ),
-    )
-}
-
 /// A query without a (further) result.
 pub(super) fn of_sql(error: &SqlError) -> Status {
     let code = match error {
@@ -72,7 +62,7 @@ pub(super) fn of_sql(error: &SqlError) -> Status {
         },
         SqlError::Busy { .. } | SqlError::Share { .. } => Code::Unavailable,
         SqlError::Deadline { .. } => Code::DeadlineExceeded,
-        SqlError::Memory { .. } => Code::ResourceExhausted,
+        SqlError::Memory { .. } | SqlError::TooManyRows { .. } => Code::ResourceExhausted,
         SqlError::Start { .. } | SqlError::Broken { .. } => Code::Internal,
     };
     status(code, causes(error))

@@ -76,7 +76,8 @@ impl Rows {
                 self.ended = true;
                 self.audit.rows = u64::try_from(rows).unwrap_or(u64::MAX);
                 if truncated {
-                    return Err(problem::too_many_rows(self.rows_max));
+                    let rows_max = self.rows_max;
+                    return Err(problem::of_sql(&SqlError::TooManyRows { rows_max }));
                 }
                 self.audit.done();
                 Ok(())

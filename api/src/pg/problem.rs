@@ -90,6 +90,7 @@ impl From<SqlError> for Problem {
             SqlError::Busy { .. } | SqlError::Share { .. } => Self::new("53300", message),
             SqlError::Deadline { .. } => Self::new("57014", message),
             SqlError::Memory { .. } => Self::new("53200", message),
+            SqlError::TooManyRows { .. } => Self::new("54000", message),
             SqlError::Start { .. } => Self::new("58000", causes(&error)),
             SqlError::Broken { .. } => Self::new("XX000", message),
         }

@@ -174,6 +174,7 @@ fn refused(error: &ReportError) -> Problem {
             SqlError::Refused(_)
             | SqlError::Query { .. }
             | SqlError::Memory { .. }
+            | SqlError::TooManyRows { .. }
             | SqlError::Start { .. }
             | SqlError::Broken { .. } => Problem::failed("the report cannot be made", error),
         },

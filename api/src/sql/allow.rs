@@ -14,7 +14,13 @@ use datafusion::sql::{
 use super::as_of;
 
 /// Table functions that read nothing. Beside them there are those of [`as_of`], which read a published table.
-const TABLE_FUNCTIONS: &[&str] = &["generate_series", "range", "string_to_array", "unnest"];
+const TABLE_FUNCTIONS: &[&str] = &[
+    "generate_series",
+    "pg_get_keywords",
+    "range",
+    "string_to_array",
+    "unnest",
+];
 /// Longest statement, bytes.
 pub(crate) const STATEMENT_BYTES_MAX: usize = 1 << 20;
 

@@ -12,7 +12,7 @@
 //! | anything else | string, as Arrow shows it | the same |
 //! | null | null | empty (an empty text is `""`) |
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use arrow::{
     array::{
@@ -32,11 +32,22 @@ use serde_json::json;
 
 use super::{Format, SqlError, protocol::Done};
 
+/// What a result in JSON says beside its rows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tail {
+    /// When what it shows was published.
+    pub(super) published_at: Option<UtcMicros>,
+    /// Rows that a result may have.
+    pub(super) rows_max: usize,
+    /// Time that a query may take.
+    pub(super) deadline: Duration,
+}
+
 /// Writes one result.
 pub(super) struct Encoder {
     format: Format,
     zone: Zone,
-    published_at: Option<UtcMicros>,
+    tail: Tail,
     decoder: StreamDecoder,
     /// Whether the columns have been written.
     begun: bool,
@@ -46,11 +57,11 @@ pub(super) struct Encoder {
 }
 
 impl Encoder {
-    pub(super) fn new(format: Format, zone: Zone, published_at: Option<UtcMicros>) -> Self {
+    pub(super) fn new(format: Format, zone: Zone, tail: Tail) -> Self {
         Self {
             format,
             zone,
-            published_at,
+            tail,
             decoder: StreamDecoder::new(),
             begun: false,
             has_rows: false,
@@ -60,6 +71,11 @@ impl Encoder {
 
     pub(super) const fn is_finished(&self) -> bool {
         self.finished
+    }
+
+    /// Whether its form can say that rows were cut off.
+    pub(super) const fn says_truncated(&self) -> bool {
+        matches!(self.format, Format::Json)
     }
 
     /// What a piece of the Arrow stream becomes; possibly nothing yet.
@@ -95,16 +111,18 @@ impl Encoder {
         Ok(match self.format {
             Format::Csv | Format::Arrow => Bytes::new(),
             Format::Json => {
-                let published_at = self.published_at.map(|at| at.to_rfc3339(&self.zone));
+                let published_at = self.tail.published_at.map(|at| at.to_rfc3339(&self.zone));
                 let begin = if self.begun {
                     ""
                 } else {
                     "{\"columns\":[],\"rows\":["
                 };
                 format!(
-                    "{begin}],\"published_at\":{},\"truncated\":{}}}",
+                    "{begin}],\"published_at\":{},\"truncated\":{},\"rows_max\":{},\"deadline_seconds\":{}}}",
                     json!(published_at),
-                    done.truncated
+                    done.truncated,
+                    self.tail.rows_max,
+                    self.tail.deadline.as_secs()
                 )
                 .into()
             }

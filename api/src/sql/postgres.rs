@@ -121,6 +121,12 @@ async fn plan_with(context: &SessionContext, statement: TopStatement, values: Va
     allow::check_statement_of_postgres(&statement)
         .map_err(|refused| DataFusionError::Plan(refused.to_string()))?;
     let count = innermost(&statement).map_or(0, parameters::count);
+    if values.dialect == Read::AsCommon && !values.describes && values.given.len() != count {
+        return Err(DataFusionError::Plan(format!(
+            "the statement has {count} parameters, and {} were given",
+            values.given.len()
+        )));
+    }
     let mut given = values.given.to_vec();
     given.truncate(count);
     given.resize(
@@ -220,6 +226,7 @@ async fn planned(
 fn prepared(statement: &mut Statement, given: &[Parameter], values: Values<'_>) -> Result<()> {
     if values.dialect == Read::AsCommon {
         names::name_parameters(statement);
+        names::name_beside_wildcards(statement);
     }
     parameters::bind(statement, given, values.zone).map_err(|problem| {
         // A value that is not of its type, as PostgreSQL says it.
@@ -245,16 +252,27 @@ fn needed_types(plan: &LogicalPlan) -> Result<BTreeMap<usize, u32>> {
         .collect())
 }
 
+/// Tells columns beside a wildcard apart, as PostgreSQL takes them.
+pub(super) fn name_beside_wildcards(statement: &mut Statement) {
+    names::name_beside_wildcards(statement);
+}
+
+/// The columns of a result under the names that its client sees.
+pub(super) fn named(schema: &Schema) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| {
+        let name = names::shown(field.name());
+        field.as_ref().clone().with_name(name)
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<Field>>()))
+}
+
 /// The columns of a result under the names that its client sees, each as one that may be null: what a plan knows of that changes on the
 /// way from description to rows, and a client that was told the one refuses the other.
 pub(super) fn shown(schema: &Schema) -> SchemaRef {
-    let fields: Vec<Field> = schema
+    let fields = named(schema);
+    let fields = fields
         .fields()
         .iter()
-        .map(|field| {
-            let name = names::shown(field.name());
-            field.as_ref().clone().with_name(name).with_nullable(true)
-        })
-        .collect();
-    Arc::new(Schema::new(fields))
+        .map(|field| field.as_ref().clone().with_nullable(true));
+    Arc::new(Schema::new(fields.collect::<Vec<Field>>()))
 }

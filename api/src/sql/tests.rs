@@ -66,9 +66,26 @@ async fn the_worker_is_told_the_query_and_answers() {
     let text = stream.next().await.unwrap().unwrap();
     assert_eq!(
         &text[..],
-        br#"{"columns":[],"rows":[],"published_at":null,"truncated":false}"#
+        br#"{"columns":[],"rows":[],"published_at":null,"truncated":false,"rows_max":10,"deadline_seconds":60}"#
     );
     assert!(stream.next().await.is_none());
+    idle(&sql).await;
+}
+
+#[tokio::test]
+async fn a_result_that_is_cut_off_says_so_or_breaks_off() {
+    let script = format!("read line; {}", frame('D', r#"{"rows":10,"truncated":true}"#));
+    let sql = sql(&script, LONG, 1);
+    for format in [Format::Csv, Format::Arrow] {
+        let error = sql.query("SELECT 1", format, None).await.unwrap_err();
+        assert!(
+            matches!(error, SqlError::TooManyRows { rows_max: 10 }),
+            "{error:?}"
+        );
+        assert!(error.is_callers_fault());
+    }
+    let rows = sql.rows("SELECT 1").await.unwrap();
+    assert!(rows.truncated);
     idle(&sql).await;
 }
 

@@ -42,7 +42,7 @@ mod prepared;
 const CATALOG: &str = "gridtally";
 const SCHEMA: &str = "public";
 /// A batch is cut into pieces of about this size, so that a frame stays small.
-const PIECE_BYTES: usize = 4 << 20;
+pub(super) const PIECE_BYTES: usize = 4 << 20;
 /// Temporary files of one query, as a multiple of its memory.
 const SPILL_FACTOR: u64 = 8;
 /// Files of a scan that are larger in all are read by several threads, bytes. DataFusion's default is 10 MiB: a month of a feeder's days is
@@ -195,6 +195,7 @@ impl Question<'_> {
             let mut statement = state.sql_to_statement(query, &state.config_options().sql_parser.dialect)?;
             if let Some(inner) = postgres::innermost_mut(&mut statement) {
                 zoned::keep_offsets(inner);
+                postgres::name_beside_wildcards(inner);
             }
             let plan = state.statement_to_plan(statement).await?;
             reading_only.verify_plan(&plan)?;
@@ -254,7 +255,7 @@ async fn answer_rows(rows: DataFrame, request: &Request, output: &mut impl Write
     let columns = zoned::in_utc(&batches.schema());
     let columns = match (&request.postgres, &request.common) {
         (Some(_), _) | (None, Some(_)) => postgres::shown(&columns),
-        (None, None) => columns,
+        (None, None) => postgres::named(&columns),
     };
     let piece_bytes = request
         .common

@@ -55,10 +55,15 @@ export function SqlConsole({ at }: { at: URLSearchParams }) {
   };
   const download = async () => {
     if (!result) return;
+    setProblem(null);
     try {
       const answer = await response('/api/v1/sql', { method: 'POST', body: JSON.stringify({ query: result.of, format: 'csv' }), headers: { 'content-type': 'application/json', accept: 'text/csv' } });
+      const whole = await answer.blob().catch(() => {
+        const most = Number(answer.headers.get('sql-rows-max'));
+        throw new Problem({ title: 'The download broke off', detail: `A result may have ${many(most, 'row')}, and may take ${answer.headers.get('sql-deadline-seconds')} s. Aggregate, or set a LIMIT; the operator may raise sql.rows_max.` });
+      });
       const link = document.createElement('a');
-      link.href = URL.createObjectURL(await answer.blob());
+      link.href = URL.createObjectURL(whole);
       link.download = 'gridtally.csv';
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 10000);
@@ -134,7 +139,7 @@ function shown(value: Cell): string {
   return typeof value === 'number' && Number.isInteger(value) ? count(value) : String(value);
 }
 
-function AsTable({ data: { columns, rows } }: { data: SqlResult }) {
+function AsTable({ data: { columns, rows, truncated, rows_max } }: { data: SqlResult }) {
   return (
     <>
       <table>
@@ -142,7 +147,7 @@ function AsTable({ data: { columns, rows } }: { data: SqlResult }) {
         <tbody>{rows.slice(0, ROWS_SHOWN).map((row, index) => <tr key={index}>{row.map((value, place) => <td key={place} class={[isNumber(columns[place]?.type ?? '') ? 'number' : '', value == null ? 'null' : ''].join(' ').trim() || undefined}>{shown(value)}</td>)}</tr>)}</tbody>
       </table>
       {!rows.length && <p class="notice">No rows. Tables hold what was published; “Publish first, then run” brings them up to now.</p>}
-      {rows.length > ROWS_SHOWN && <p class="notice">The first {ROWS_SHOWN} rows; CSV has all.</p>}
+      {rows.length > ROWS_SHOWN && <p class="notice">The first {ROWS_SHOWN} rows{truncated ? ` of more than the ${count(rows_max)} that a result may have` : '; CSV has all'}.</p>}
     </>
   );
 }

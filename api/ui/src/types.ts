@@ -295,4 +295,6 @@ export interface SqlResult {
   rows: Cell[][];
   published_at: string | null;
   truncated: boolean;
+  rows_max: number;
+  deadline_seconds: number;
 }

@@ -98,6 +98,7 @@ fn failed(error: &SqlError) -> Problem {
         | SqlError::Query { .. }
         | SqlError::Deadline { .. }
         | SqlError::Memory { .. }
+        | SqlError::TooManyRows { .. }
         | SqlError::Start { .. }
         | SqlError::Broken { .. } => Problem::failed("what the meters said cannot be looked up", error),
     }

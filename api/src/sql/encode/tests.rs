@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use arrow::{
     array::{
@@ -10,7 +10,13 @@ use arrow::{
 use bytes::Bytes;
 use gridtally_schemas::time::{UtcMicros, Zone};
 
-use super::{Done, Encoder, Format};
+use super::{Done, Encoder, Format, Tail};
+
+const TAIL: Tail = Tail {
+    published_at: Some(UtcMicros(1_774_983_600_000_000)),
+    rows_max: 1_000,
+    deadline: Duration::from_secs(30),
+};
 
 fn batch() -> RecordBatch {
     let columns: Vec<(&str, ArrayRef)> = vec![
@@ -67,7 +73,7 @@ fn stream(batches: &[RecordBatch]) -> Vec<u8> {
 
 /// Encodes a stream that arrives in pieces of `piece` bytes.
 fn encode(format: Format, bytes: &[u8], piece: usize, truncated: bool) -> Vec<u8> {
-    let mut encoder = Encoder::new(format, Zone::kolkata(), Some(UtcMicros(1_774_983_600_000_000)));
+    let mut encoder = Encoder::new(format, Zone::kolkata(), TAIL);
     let mut out = Vec::new();
     for part in bytes.chunks(piece) {
         out.extend_from_slice(&encoder.data(Bytes::copy_from_slice(part)).unwrap());
@@ -106,6 +112,8 @@ fn json_has_the_contracts_form() {
             ],
             "published_at": "2026-04-01T00:30:00+05:30",
             "truncated": true,
+            "rows_max": 1000,
+            "deadline_seconds": 30,
         })
     );
 }
@@ -152,7 +160,7 @@ fn no_rows_are_a_whole_document() {
 
 #[test]
 fn what_is_no_arrow_stream_is_an_error() {
-    let mut encoder = Encoder::new(Format::Json, Zone::utc(), None);
+    let mut encoder = Encoder::new(Format::Json, Zone::utc(), TAIL);
     let accepted = encoder.data(Bytes::from_static(&[7; 64]));
     let finished = encoder.finish(Done {
         rows: 0,
@@ -164,7 +172,7 @@ fn what_is_no_arrow_stream_is_an_error() {
 #[test]
 fn a_stream_that_is_cut_short_is_an_error() {
     let bytes = stream(&[batch()]);
-    let mut encoder = Encoder::new(Format::Json, Zone::utc(), None);
+    let mut encoder = Encoder::new(Format::Json, Zone::utc(), TAIL);
     encoder
         .data(Bytes::copy_from_slice(&bytes[..bytes.len() - 100]))
         .unwrap();

@@ -6,11 +6,13 @@ use std::{
 };
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, StringArray},
+    array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListBuilder, StringArray, StringBuilder},
     compute::cast,
-    datatypes::DataType,
+    datatypes::{DataType, Field, Schema},
 };
 use datafusion::{
+    catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider},
+    datasource::empty::EmptyTable,
     error::Result,
     logical_expr::{
         ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
@@ -37,16 +39,17 @@ enum Body {
     Text(Made<String>),
     Truth(Made<bool>),
     Whole(Made<i64>),
+    Texts(Made<Vec<String>>),
 }
 
 /// Registers all of them.
 pub(super) fn register(context: &SessionContext, facts: &Arc<Facts>) {
-    for (name, body) in TEXTS.iter().map(|(name, body)| (name, Body::Text(*body))).chain(
-        TRUTHS
-            .iter()
-            .map(|(name, body)| (name, Body::Truth(*body)))
-            .chain(WHOLES.iter().map(|(name, body)| (name, Body::Whole(*body)))),
-    ) {
+    context.register_udtf("pg_get_keywords", Arc::new(Keywords));
+    let texts = TEXTS.iter().map(|(name, body)| (name, Body::Text(*body)));
+    let truths = TRUTHS.iter().map(|(name, body)| (name, Body::Truth(*body)));
+    let wholes = WHOLES.iter().map(|(name, body)| (name, Body::Whole(*body)));
+    let lists = LISTS.iter().map(|(name, body)| (name, Body::Texts(*body)));
+    for (name, body) in texts.chain(truths).chain(wholes).chain(lists) {
         context.register_udf(ScalarUDF::from(Function {
             name,
             body,
@@ -261,6 +264,7 @@ const WHOLES: &[(&str, Made<i64>)] = &[
     ("pg_total_relation_size", no_number),
     ("pg_indexes_size", no_number),
     ("pg_database_size", no_number),
+    ("pg_stat_get_numscans", no_number),
     ("inet_server_port", no_number),
     ("to_regclass", relation_number),
     ("regclass_oid", relation_number),
@@ -291,6 +295,59 @@ fn type_number(_: &Facts, arguments: Arguments<'_>) -> Option<i64> {
         .parse()
         .ok()
         .or_else(|| types::by_name(given).map(|kind| i64::from(kind.oid)))
+}
+
+/// Functions that give an array of text.
+const LISTS: &[(&str, Made<Vec<String>>)] =
+    &[("parse_ident", |_, arguments| identifiers(argument(arguments, 0)?))];
+
+/// The parts of a qualified name, each as SQL understands it: as it stands in quotes, else in small letters.
+fn identifiers(name: &str) -> Option<Vec<String>> {
+    let mut parts = Vec::new();
+    let mut letters = name.trim().chars().peekable();
+    loop {
+        let mut part = String::new();
+        if letters.next_if_eq(&'"').is_some() {
+            loop {
+                match letters.next()? {
+                    '"' if letters.next_if_eq(&'"').is_none() => break,
+                    letter => part.push(letter),
+                }
+            }
+        } else {
+            let is_part = |letter: &char| letter.is_alphanumeric() || ['_', '$'].contains(letter);
+            while let Some(letter) = letters.next_if(is_part) {
+                part.extend(letter.to_lowercase());
+            }
+        }
+        if part.is_empty() {
+            return None;
+        }
+        parts.push(part);
+        match letters.next() {
+            None => return Some(parts),
+            Some('.') => {}
+            Some(_) => return None,
+        }
+    }
+}
+
+/// `pg_get_keywords()`: tools ask which words they must quote beside those of the standard; there are none to tell of.
+#[derive(Debug)]
+struct Keywords;
+
+impl TableFunctionImpl for Keywords {
+    fn call_with_args(&self, _: TableFunctionArgs) -> Result<Arc<dyn TableProvider>> {
+        let text = |name| Field::new(name, DataType::Utf8, true);
+        let schema = Schema::new(vec![
+            text("word"),
+            text("catcode"),
+            Field::new("barelabel", DataType::Boolean, true),
+            text("catdesc"),
+            text("baredesc"),
+        ]);
+        Ok(Arc::new(EmptyTable::new(Arc::new(schema))))
+    }
 }
 
 /// An identifier as SQL needs it written: quoted unless it is plain and small.
@@ -343,6 +400,7 @@ impl ScalarUDFImpl for Function {
             Body::Text(_) => DataType::Utf8,
             Body::Truth(_) => DataType::Boolean,
             Body::Whole(_) => DataType::Int64,
+            Body::Texts(_) => DataType::new_list(DataType::Utf8, true),
         })
     }
 
@@ -352,6 +410,7 @@ impl ScalarUDFImpl for Function {
                 Body::Text(body) => ScalarValue::Utf8(body(&self.facts, &[])),
                 Body::Truth(body) => ScalarValue::Boolean(body(&self.facts, &[])),
                 Body::Whole(body) => ScalarValue::Int64(body(&self.facts, &[])),
+                Body::Texts(_) => ScalarValue::try_from(&DataType::new_list(DataType::Utf8, true))?,
             }));
         }
         let columns: Vec<ArrayRef> = ColumnarValue::values_to_arrays(&given.args)?
@@ -371,13 +430,20 @@ impl ScalarUDFImpl for Function {
             Body::Text(body) => Arc::new(calls.map(|call| body(facts, &call)).collect::<StringArray>()),
             Body::Truth(body) => Arc::new(calls.map(|call| body(facts, &call)).collect::<BooleanArray>()),
             Body::Whole(body) => Arc::new(calls.map(|call| body(facts, &call)).collect::<Int64Array>()),
+            Body::Texts(body) => {
+                let mut lists = ListBuilder::new(StringBuilder::new());
+                for call in calls {
+                    lists.append_option(body(facts, &call).map(|texts| texts.into_iter().map(Some)));
+                }
+                Arc::new(lists.finish())
+            }
         }))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::quote_identifier;
+    use super::{identifiers, quote_identifier};
 
     #[test]
     fn identifiers_are_quoted_where_they_must_be() {
@@ -388,6 +454,25 @@ mod tests {
             ("", "\"\""),
         ] {
             assert_eq!(quote_identifier(text), expected);
+        }
+    }
+
+    #[test]
+    fn qualified_names_are_taken_apart() {
+        for (name, expected) in [
+            ("Nodes", Some(vec!["nodes"])),
+            ("public.Nodes", Some(vec!["public", "nodes"])),
+            ("\"a.\"\"B\".c", Some(vec!["a.\"B", "c"])),
+            ("a b", None),
+            ("a.", None),
+            ("\"a", None),
+            ("", None),
+        ] {
+            let parts = identifiers(name);
+            let parts = parts
+                .as_ref()
+                .map(|parts| parts.iter().map(String::as_str).collect());
+            assert_eq!(parts, expected, "{name}");
         }
     }
 }

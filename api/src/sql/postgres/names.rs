@@ -16,6 +16,43 @@ pub(super) fn name(statement: &mut Statement) {
     }
 }
 
+/// Tells the columns beside a wildcard apart from those that it stands for, which the planner refuses as equal names.
+pub(super) fn name_beside_wildcards(statement: &mut Statement) {
+    if let Statement::Query(query) = statement {
+        body(&mut query.body, &|items| {
+            if !items.iter().any(is_wildcard) {
+                return;
+            }
+            for (at, item) in items.iter_mut().enumerate() {
+                let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else {
+                    continue;
+                };
+                let is_column = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+                let name = of(expr);
+                if is_column
+                    && !matches!(item, SelectItem::ExprWithAlias { alias, .. } if alias.value != name)
+                {
+                    set_apart(item, &name, at);
+                }
+            }
+        });
+    }
+}
+
+const fn is_wildcard(item: &SelectItem) -> bool {
+    matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))
+}
+
+/// Gives an item a name that no other has.
+fn set_apart(item: &mut SelectItem, name: &str, at: usize) {
+    if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
+        *item = SelectItem::ExprWithAlias {
+            expr: expr.clone(),
+            alias: Ident::with_quote('"', format!("{name}{APART}{at}")),
+        };
+    }
+}
+
 /// Names those columns of a query that hold a parameter by their text, so that they are called the same whatever its value is.
 pub(super) fn name_parameters(statement: &mut Statement) {
     if let Statement::Query(query) = statement {
@@ -44,11 +81,22 @@ fn body(expr: &mut SetExpr, name: &impl Fn(&mut [SelectItem])) {
     }
 }
 
-/// Gives each expression its name, and equal names something apart.
+/// Gives each expression its name, and equal names something apart; beside a wildcard every name that may be among its columns.
 pub(super) fn tell_apart(items: &mut [SelectItem]) {
     let mut taken = BTreeSet::new();
+    let wildcard = items.iter().any(is_wildcard);
     for (at, item) in items.iter_mut().enumerate() {
         let (expr, name) = match item {
+            SelectItem::UnnamedExpr(expr) if wildcard => {
+                let name = of(expr);
+                set_apart(item, &name, at);
+                continue;
+            }
+            SelectItem::ExprWithAlias { expr, alias } if wildcard && of(expr) == alias.value => {
+                let name = of(expr);
+                set_apart(item, &name, at);
+                continue;
+            }
             SelectItem::UnnamedExpr(expr) => {
                 // A column keeps its table's name before it: two tables may have one.
                 let plain = matches!(expr, Expr::CompoundIdentifier(_))
@@ -70,15 +118,14 @@ pub(super) fn tell_apart(items: &mut [SelectItem]) {
             | SelectItem::QualifiedWildcard(..)
             | SelectItem::Wildcard(_) => continue,
         };
-        let name = if taken.insert(name.clone()) {
-            name
+        if taken.insert(name.clone()) {
+            *item = SelectItem::ExprWithAlias {
+                expr,
+                alias: Ident::with_quote('"', name),
+            };
         } else {
-            format!("{name}{APART}{at}")
-        };
-        *item = SelectItem::ExprWithAlias {
-            expr,
-            alias: Ident::with_quote('"', name),
-        };
+            set_apart(item, &name, at);
+        }
     }
 }
 

@@ -196,18 +196,46 @@ fn value(oid: u32, given: &str, zone: &str) -> Result<Expr, String> {
                 vec![text(trimmed), text(&format!("Decimal128(38, {decimals})"))],
             )
         }
-        "date" => call("arrow_cast", vec![text(trimmed), text("Date32")]),
+        "date" => call("arrow_cast", vec![text(civil_day(trimmed)), text("Date32")]),
         "timestamp" => call(
             "arrow_cast",
-            vec![text(trimmed), text("Timestamp(Microsecond, None)")],
+            vec![text(on_the_clock(trimmed)), text("Timestamp(Microsecond, None)")],
         ),
         "timestamptz" => {
             // Without offset it is meant in the session's zone.
             let there = format!("Timestamp(Microsecond, Some(\"{zone}\"))");
-            call("arrow_cast", vec![text(trimmed), text(&there)])
+            let day = civil_day(trimmed);
+            let midnight = match trimmed.strip_prefix(day).map(str::trim_start) {
+                Some(offset) if !offset.is_empty() => format!("{day} 00:00:00{offset}"),
+                Some(_) | None => trimmed.to_owned(),
+            };
+            call("arrow_cast", vec![text(&midnight), text(&there)])
         }
         _ => text(given),
     })
+}
+
+/// A day without the offset that may stand after it (`2026-04-01 +05:30`, as JDBC writes one); PostgreSQL does not heed it. What is no such
+/// day stays as it is.
+pub(super) fn civil_day(text: &str) -> &str {
+    let Some((day, offset)) = text.split_once(' ') else {
+        return text;
+    };
+    let is_day = day.len() >= 10 && day.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    let digits = offset.strip_prefix(['+', '-']).unwrap_or_default();
+    let is_offset = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b':');
+    if is_day && is_offset { day } else { text }
+}
+
+/// A time as its clock shows it, without the offset that may stand after it: JDBC writes one after a time that is said to have none, and
+/// PostgreSQL does not heed it.
+fn on_the_clock(text: &str) -> &str {
+    let offset = text
+        .char_indices()
+        .skip("2026-04-01".len())
+        .find(|(_, letter)| ['+', '-', 'Z', 'z'].contains(letter));
+    let clock = offset.and_then(|(at, _)| text.get(..at));
+    clock.unwrap_or(text).trim_end()
 }
 
 fn boolean(text: &str) -> Option<bool> {
@@ -313,7 +341,7 @@ pub(super) fn types_of(count: usize, given: &[Parameter], needed: &BTreeMap<usiz
 
 #[cfg(test)]
 mod tests {
-    use super::{decimals, elements};
+    use super::{civil_day, decimals, elements, on_the_clock};
 
     #[test]
     fn arrays_are_read_as_postgresql_writes_them() {
@@ -332,6 +360,36 @@ mod tests {
             ("a", None),
         ] {
             assert_eq!(elements(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_day_loses_its_offset() {
+        for (text, expected) in [
+            ("2026-04-01 +00", "2026-04-01"),
+            ("2026-04-01 +05:30", "2026-04-01"),
+            ("2026-04-01 -03", "2026-04-01"),
+            ("2026-04-01", "2026-04-01"),
+            ("2026-04-01 00:00:00", "2026-04-01 00:00:00"),
+            ("2026-04-01 00:00:00+05:30", "2026-04-01 00:00:00+05:30"),
+            ("2026-04-01 +", "2026-04-01 +"),
+            ("soon +00", "soon +00"),
+        ] {
+            assert_eq!(civil_day(text), expected);
+        }
+    }
+
+    #[test]
+    fn a_time_without_zone_loses_its_offset() {
+        for (text, expected) in [
+            ("2026-04-01 00:30:00+05:30", "2026-04-01 00:30:00"),
+            ("2026-04-01T00:30:00.5Z", "2026-04-01T00:30:00.5"),
+            ("2026-04-01 00:30:00 -03", "2026-04-01 00:30:00"),
+            ("2026-04-01 +05:30", "2026-04-01"),
+            ("2026-04-01 00:30:00", "2026-04-01 00:30:00"),
+            ("soon", "soon"),
+        ] {
+            assert_eq!(on_the_clock(text), expected);
         }
     }
 

@@ -340,6 +340,12 @@ fn rewrite_cast(expr: &mut Expr) {
         }
         Some(_) | None => {
             plain_type(data_type);
+            if matches!(data_type, DataType::Date)
+                && let Some(day) = literal_text(inner)
+            {
+                let day = text(super::parameters::civil_day(day));
+                **inner = day;
+            }
             let bare = matches!(
                 data_type,
                 DataType::Numeric(ExactNumberInfo::None) | DataType::Decimal(ExactNumberInfo::None)

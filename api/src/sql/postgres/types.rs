@@ -23,6 +23,12 @@ pub(crate) const TYPE_KEY: &str = "pg_type";
 pub(crate) const UNSPECIFIED: u32 = 0;
 /// Object id of `text`.
 pub(crate) const TEXT: u32 = 25;
+/// Object id of `bool`.
+pub(crate) const BOOL: u32 = 16;
+/// Object id of `int8`.
+pub(crate) const INT8: u32 = 20;
+/// Object id of `float8`.
+pub(crate) const FLOAT8: u32 = 701;
 
 /// `pg_type` of PostgreSQL 15 for the types that results, parameters and catalogues have.
 pub(super) const TYPES: &str = include_str!("types.tsv");
