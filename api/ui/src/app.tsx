@@ -2,21 +2,21 @@
 
 import { useEffect, useRef } from 'preact/hooks';
 
-import { href, useAddress, VIEWS, type View } from './address';
+import { href, to, useAddress, VIEWS, type View } from './address';
 import { useRefused } from './access';
 import { nodePath, useAsk } from './api';
 import { Audit } from './audit';
 import { Breadcrumb, Clock, Live, Search, Views, When } from './bar';
 import { Compensation } from './compensation';
 import { Consumer } from './consumer';
-import { dayOf, dayPlus, lossText, when } from './format';
+import { dayOf, dayPlus, isDay, lossText, when } from './format';
 import { Happening, useOpenOutages } from './happening';
 import { useFacts } from './live';
 import { NetworkMap } from './map';
 import { NodeView } from './node';
 import { Evidence, Outages, OutageView, useOutage } from './outages';
 import { Overview } from './overview';
-import { Failed, Ghost, Notice } from './parts';
+import { Failed, Ghost, Guard, Notice, Since } from './parts';
 import { DataQuality, QualityCard } from './quality';
 import { Reports } from './reports';
 import { Revenue } from './revenue';
@@ -33,7 +33,7 @@ function dayAsked(at: URLSearchParams, facts: Summary | null): string | null {
   // As it stood then: of that day.
   if (!day && asOf) return dayOf(asOf);
   if (!day || day === 'today') return null;
-  return day === 'yesterday' ? dayPlus(facts.day, -1) : day;
+  return day === 'yesterday' ? dayPlus(facts.day, -1) : isDay(day) ? day : null;
 }
 const viewOf = (at: URLSearchParams): View => VIEWS.find(([view]) => view === at.get('view'))?.[0] ?? 'network';
 
@@ -72,6 +72,7 @@ function Page() {
     moved.current = true;
   }, [view, node, at.get('outage'), at.get('consumer')]);
 
+  const hasFigures = view === 'network' || view === 'revenue' || view === 'audit' || view === 'reports';
   const hasScope = view !== 'sql' && view !== 'consumer';
   return (
     <>
@@ -82,11 +83,16 @@ function Page() {
         <Search /><When at={at} /><Clock /><Live />
       </header>
       <Views now={view} />
-      {asOf && <p class="then" role="status">As it stood published on <b>{when(asOf)}</b>. Outages and the tree stay live. <a href={href({ as_of: null })}>Back to now</a></p>}
+      {asOf && (view === 'network' || view === 'reports' ? (
+        <p class="then" role="status">As it stood published on <b>{when(asOf)}</b>. {view === 'network' ? 'Outages, tree, map and data quality stay live.' : 'The tree stays live.'} <a href={href({ as_of: null })}>Back to now</a></p>
+      ) : (
+        <p class="then" role="status">This view shows now: as of {when(asOf)} holds for Energy and Reports. <a href={to('network')}>Energy as it stood</a> · <a href={href({ as_of: null })}>Back to now</a></p>
+      ))}
       {(view === 'network' || view === 'outages') && !asOf && <Tiles target={rootAsked.data?.allowable_loss_pct ?? null} root={root?.node_id ?? null} />}
       <main class={hasScope ? view === 'network' || view === 'outages' ? 'three' : 'two' : 'one'} data-view={view}>
         {hasScope && <aside class="network" aria-labelledby="network-title"><Tree selected={shown} above={detail?.ancestors.map((one) => one.node_id) ?? []} day={day} out={new Set(out.keys())} /></aside>}
-        <article id="subject" tabIndex={-1}>
+        <article id="subject" tabIndex={-1}><Guard place={at.toString()}>
+          {hasFigures && <Since of={{ ...asked, data: detail }} />}
           {isEmpty && hasScope ? <Empty /> : view === 'sql' ? <SqlConsole at={at} /> : view === 'consumer' ? <Consumer at={at} />
             : !facts ? <Ghost high={640} />
               : view === 'outages' ? at.get('outage') ? <OutageView asked={outage} /> : <Outages at={at} node={node} />
@@ -97,11 +103,11 @@ function Page() {
                     : asked.problem && !detail ? <Failed problem={asked.problem} again={asked.again} />
                       : !node && !asOf ? detail ? <Overview at={at} facts={facts} root={detail} day={day} out={out} /> : <Ghost high={640} />
                         : <NodeView key={shown ?? ''} at={at} place={{ node: shown ?? '', day, asOf, facts }} detail={detail} ask={asked} />}
-        </article>
+        </Guard></article>
         {(view === 'network' || view === 'outages') && (
           <aside class="evidence">
-            {view !== 'outages' ? <Happening outages={outages} /> : at.get('outage') ? outage.data && <Evidence outage={outage.data} /> : <WhereOut node={node} out={out} />}
-            {view === 'network' && !isEmpty && <QualityCard node={shown} day={day} threshold={facts?.coverage_threshold_pct ?? 95} />}
+            {view !== 'outages' ? <Happening asked={open} /> : at.get('outage') ? outage.data && <Evidence outage={outage.data} /> : <WhereOut node={node} out={out} />}
+            {view === 'network' && !isEmpty && <QualityCard node={shown} day={day} threshold={facts?.coverage_threshold_pct ?? 95} isThen={asOf != null} />}
           </aside>
         )}
       </main>

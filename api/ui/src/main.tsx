@@ -7,7 +7,8 @@ import { render } from 'preact';
 
 import { App } from './app';
 import { begin } from './live';
+import { Guard } from './parts';
 
 const root = document.getElementById('page');
-if (root) render(<App />, root);
+if (root) render(<Guard place=""><App /></Guard>, root);
 void begin();

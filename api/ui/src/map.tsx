@@ -5,7 +5,7 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { atNode } from './address';
 import { path, useAsk } from './api';
 import { count, many, percent, WORDS } from './format';
-import { Failed, Ghost, wall } from './parts';
+import { Failed, Ghost, Since, wall } from './parts';
 import type { Place, Places } from './types';
 
 interface Point extends Place { x: number; y: number }
@@ -104,7 +104,7 @@ export function NetworkMap({ under, day, high: asked, out, selected }: { under: 
   };
   const worse = dts.filter(({ attention }) => attention === 'investigate' || attention === 'watch').length;
   return (
-    <div class="map" ref={frame} style={{ height: `${high}px` }}>
+    <><Since of={found} /><div class="map" ref={frame} style={{ height: `${high}px` }}>
       <svg width={wide} height={high} viewBox={`${box.x} ${box.y} ${box.width} ${box.height}`} role="img" data-zoomed={zoom.by > 1 ? '' : undefined}
         aria-label={`Map of ${many(points.length, 'node')}, of which ${many(worse, 'DT asks', 'DTs ask')} for attention. The tree lists the same nodes.`}
         onPointerDown={(event) => { if (zoom.by > 1) drag.current = { x: event.clientX, y: event.clientY, from: { x: zoom.x, y: zoom.y }, moved: false }; }}
@@ -139,6 +139,6 @@ export function NetworkMap({ under, day, high: asked, out, selected }: { under: 
         {pointed ? `${pointed.name}: loss ${percent(pointed.loss_pct)}, ${WORDS[pointed.attention]}${out?.get(pointed.node_id) ? `, ${many(out.get(pointed.node_id)!, 'consumer')} without supply` : ''}`
           : `Lines join what hangs on one feeder; they are not the wires.${found.data.left_out ? ` ${count(found.data.left_out)} nodes are left out: choose a node below.` : ''}${found.data.dts_not_placed ? ` ${many(found.data.dts_not_placed, 'DT has', 'DTs have')} no coordinates.` : ''}`}
       </p>
-    </div>
+    </div></>
   );
 }

@@ -10,7 +10,7 @@ import { count, dayText, energyText, lossText, percent, withOffset } from './for
 import { NetworkMap } from './map';
 import { basis, useRate, useRates, worthText } from './money';
 import { Keys } from './node';
-import { Block, Coverage, Failed, Ghost, Glyph, Loss, LossBar, Spark, State, Trust, useOrder } from './parts';
+import { Block, Coverage, Failed, Since, Ghost, Glyph, Loss, LossBar, Spark, State, Trust, useOrder } from './parts';
 import type { Balance, NodeDetail, NodeRow, Summary } from './types';
 
 const FEEDERS = 12;
@@ -60,9 +60,9 @@ export function Overview({ at, facts, root, day, out }: { at: URLSearchParams; f
         <p>{balance.data?.rows.length ? `over the span: loss ${lossText(balance.data.total)}, input ${energyText(balance.data.total.input_wh)}` : ''}</p>
         {from && until && <button type="button" aria-pressed="true" onClick={() => go({ from: null, to: null })}>zoomed ×</button>}
       </>}>
-        {balance.problem && !balance.data ? <Failed problem={balance.problem} again={balance.again} /> : balance.data ? (
+        <Since of={balance} />{balance.problem && !balance.data ? <Failed problem={balance.problem} again={balance.again} /> : balance.data ? (
           <Chart balance={balance.data} chosen={at.get('at')} choose={(chosen) => go({ node: root.node_id, at: chosen })}
-            zoom={(to) => go(to ? { from: withOffset(to[0] * 1000), to: withOffset(to[1] * 1000) } : { from: null, to: null })} />
+            zoom={(to) => go({ from: to?.[0] ?? null, to: to?.[1] ?? null })} />
         ) : <Ghost high={330} />}
         <Keys />
       </Block>
@@ -81,7 +81,7 @@ function Ranked({ facts, day }: { facts: Summary; day: string | null }) {
   if (found.problem && !found.data) return <Failed problem={found.problem} again={found.again} />;
   return (
     <Block title="Feeders, worst loss first" aside={<button type="button" onClick={again}>Worst first</button>}>
-      {!found.data ? <Ghost lines={6} /> : shown.length === 0 ? <p class="notice">No feeder has a loss to show yet: it appears with the first interval that its meter reports.</p> : (
+      <Since of={found} />{!found.data ? <Ghost lines={6} /> : shown.length === 0 ? <p class="notice">No feeder has a loss to show yet: it appears with the first interval that its meter reports.</p> : (
         <div class="scroll"><table class="nodes">
           <thead><tr><th scope="col">Feeder</th><th scope="col" class="number">Loss</th><th scope="col" class="less"><span class="hidden">Loss as a bar</span></th><th scope="col" class="less">48 hours</th><th scope="col" class="number optional">Lost</th><th scope="col" class="number optional">Input</th><th scope="col" class="number optional">Target</th><th scope="col" class="number">Coverage</th><th scope="col">State</th></tr></thead>
           <tbody>{shown.map((row) => (

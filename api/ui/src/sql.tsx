@@ -6,7 +6,7 @@ import { go } from './address';
 import { ask, Problem, response, sql, useSql } from './api';
 import { GUIDE, useExamples } from './examples';
 import { clockText, count, hundredths, many } from './format';
-import { Choice, Failed, Ghost } from './parts';
+import { Choice, Failed, Since, Ghost } from './parts';
 import { Plot } from './plot';
 import type { Cell, SqlResult } from './types';
 
@@ -106,7 +106,7 @@ function Schema({ insert }: { insert: (word: string) => void }) {
   return (
     <aside class="schema" aria-label="Tables and columns">
       <header><h2>Tables</h2><input type="search" placeholder="Filter" aria-label="Filter tables and columns" value={filter} onInput={(event) => setFilter(event.currentTarget.value)} /></header>
-      {columns.problem && !columns.data ? <Failed problem={columns.problem} again={columns.again} /> : !columns.data ? <Ghost lines={10} /> : tables.map(([name, all]) => (
+      <Since of={columns} />{columns.problem && !columns.data ? <Failed problem={columns.problem} again={columns.again} /> : !columns.data ? <Ghost lines={10} /> : tables.map(([name, all]) => (
         <details key={name} open={filter.length > 2}>
           <summary>{name} <span>{count(all.length)}</span></summary>
           <ul>
