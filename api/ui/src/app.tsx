@@ -50,7 +50,10 @@ function Page() {
   const node = at.get('node');
   const day = dayAsked(at, facts);
   const asOf = at.get('as_of');
-  const shown = node ?? root?.node_id ?? null;
+  const outage = useOutage(view === 'outages' ? at.get('outage') : null);
+  // An outage looked at closely is at its node.
+  const struck = view === 'outages' && at.get('outage') && outage.data?.outage_id === at.get('outage') ? outage.data.node_id : null;
+  const shown = struck ?? node ?? root?.node_id ?? null;
   const asked = useAsk<NodeDetail>(shown && facts ? nodePath(shown, '', { day }) : null, 'tick');
   const detail = asked.data?.node_id === shown ? asked.data : null;
   const rootAsked = useAsk<NodeDetail>(root ? nodePath(root.node_id) : null, 'slow');
@@ -58,7 +61,6 @@ function Page() {
   const outages = open.data?.outages ?? [];
   const out = new Map<string, number>();
   for (const outage of outages) out.set(outage.node_id, (out.get(outage.node_id) ?? 0) + outage.consumers_affected - outage.consumers_restored);
-  const outage = useOutage(view === 'outages' ? at.get('outage') : null);
   const isEmpty = facts != null && !facts.roots.length && !node;
   const titles: Partial<Record<View, string>> = Object.fromEntries(VIEWS.filter(([name]) => name !== 'network'));
   const subject = titles[view] ?? (detail && node ? `${detail.name} · loss ${lossText(detail)}` : detail ? `${detail.name} · loss ${lossText(detail)}` : 'gridtally');
@@ -79,7 +81,7 @@ function Page() {
       <a class="skip" href="#subject" onClick={(event) => { event.preventDefault(); document.getElementById('subject')?.focus(); }}>To the content</a>
       <header class="bar">
         <a class="brand" href="#" aria-label="gridtally: overview"><img src="/ui/icon.svg" alt="" width="20" height="20" /><b>gridtally</b></a>
-        <Breadcrumb detail={node ? detail : null} all={root} />
+        <Breadcrumb detail={node || struck ? detail : null} all={root} />
         <Search /><When at={at} /><Clock /><Live />
       </header>
       <Views now={view} />
@@ -106,7 +108,7 @@ function Page() {
         </Guard></article>
         {(view === 'network' || view === 'outages') && (
           <aside class="evidence">
-            {view !== 'outages' ? <Happening asked={open} /> : at.get('outage') ? outage.data && <Evidence outage={outage.data} /> : <WhereOut node={node} out={out} />}
+            {view !== 'outages' ? <Happening asked={open} /> : at.get('outage') ? outage.data && <><Evidence outage={outage.data} />{detail && struck && <WhereOut node={detail.kind === 'dt' ? detail.parent_id : struck} out={out} selected={struck} />}</> : <WhereOut node={node} out={out} />}
             {view === 'network' && !isEmpty && <QualityCard node={shown} day={day} threshold={facts?.coverage_threshold_pct ?? 95} isThen={asOf != null} />}
           </aside>
         )}
@@ -117,10 +119,10 @@ function Page() {
 }
 
 // Where consumers are without supply.
-const WhereOut = ({ node, out }: { node: string | null; out: Map<string, number> }) => (
+const WhereOut = ({ node, out, selected = null }: { node: string | null; out: Map<string, number>; selected?: string | null }) => (
   <section aria-labelledby="where-title">
     <header><h2 id="where-title">Where</h2><span>a ring: without supply</span></header>
-    <NetworkMap under={node} day={null} high={280} out={out} />
+    <NetworkMap under={node} day={null} high={280} out={out} selected={selected} />
   </section>
 );
 

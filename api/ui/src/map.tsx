@@ -121,14 +121,15 @@ export function NetworkMap({ under, day, high: asked, out, selected }: { under: 
           return (
             <g key={point.node_id} transform={`translate(${point.x} ${point.y})`}>
               {out?.has(point.node_id) && <circle class="dark" r={size(point) + 5 * pixel} stroke-width={2 * pixel} />}
-              {point.node_id === selected && <circle class="here" r={size(point) + 5 * pixel} stroke-width={1.5 * pixel} />}
+              {point.node_id === selected && <circle class="here" r={size(point) + 8 * pixel} stroke-width={1.5 * pixel} />}
               {shape ? <path {...common} d={shape} /> : <circle {...common} r={size(point)} stroke-width={pixel * 1.4} />}
             </g>
           );
         })}
-        {[...feeders.filter(({ node_id }) => out?.has(node_id)), ...stations].map((point) => (
+        {[...feeders.filter(({ node_id }) => out?.has(node_id) || node_id === selected), ...stations].map((point) => (
           <g key={point.node_id} transform={`translate(${point.x} ${point.y})`}>
             {out?.has(point.node_id) && <circle class="dark" r={11 * pixel} stroke-width={2 * pixel} />}
+            {point.node_id === selected && <circle class="here" r={14 * pixel} stroke-width={1.5 * pixel} />}
             <rect class="station" x={-5 * pixel} y={-5 * pixel} width={10 * pixel} height={10 * pixel} stroke-width={1.5 * pixel} onPointerEnter={() => setPointed(point)} onClick={() => { location.hash = atNode(point.node_id); }} />
             {point.kind === 'substation' && stations.length <= 24 && <text x={9 * pixel} y={4 * pixel} font-size={11 * wall() * pixel} stroke-width={3 * pixel}>{point.name.replace(/ 33\/11 kV substation$/, '')}</text>}
           </g>

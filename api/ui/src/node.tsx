@@ -116,7 +116,7 @@ export function NodeView({ at, place, detail, ask }: { at: URLSearchParams; plac
   );
 }
 
-const Trusted = ({ of, row, threshold }: { of: Figures; row: BalanceRow | null; threshold: number }) => (
+export const Trusted = ({ of, row, threshold }: { of: Figures; row: BalanceRow | null; threshold: number }) => (
   <p>
     <Trust pct={of.coverage_pct} threshold={threshold} />{' '}
     {of.coverage_pct == null ? '' : `${percent(of.coverage_pct)} of reads here`}
@@ -154,6 +154,7 @@ function Interval({ node, end, rows, threshold }: { node: NodeDetail; end: strin
     <Block id="interval" class="close" title={`Interval to ${when(end)}`} aside={<button type="button" onClick={() => go({ at: null }, true)} aria-label="Close this interval">×</button>}>
       {row && <Facts of={[
         ['Loss', <><Loss of={row} /> <State of={row.attention} /></>], ['Lost', energyText(row.loss_wh)], ['Came in', energyText(row.injected_wh ?? row.input_wh)], ['Delivered', energyText(row.delivered_wh)],
+        ...(row.ht_loss_wh != null ? [['11 kV loss', energyText(row.ht_loss_wh)] as [string, string]] : []), ...(row.lt_loss_wh != null ? [['LT loss', energyText(row.lt_loss_wh)] as [string, string]] : []),
         ['Meters', <>{count(row.meters_reported)} of {count(row.meters_expected)}{row.meters_estimated ? `, ${count(row.meters_estimated)} estimated` : ''}</>], ['Coverage', <Coverage of={row} threshold={threshold} />],
         ...(row.dt_total != null ? [['DTs metered', `${count(row.dt_metered)} of ${count(row.dt_total)}`] as [string, string]] : []),
         ['Status', row.version ? `${row.status}, version ${row.version}` : `${row.status}, not published yet`],

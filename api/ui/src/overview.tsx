@@ -9,8 +9,8 @@ import { Flow } from './flow';
 import { count, dayText, energyText, lossText, percent, withOffset } from './format';
 import { NetworkMap } from './map';
 import { basis, useRate, useRates, worthText } from './money';
-import { Keys } from './node';
-import { Block, Coverage, Failed, Since, Ghost, Glyph, Loss, LossBar, Spark, State, Trust, useOrder } from './parts';
+import { Keys, Trusted } from './node';
+import { Block, Coverage, Failed, Since, Ghost, Glyph, Loss, LossBar, Spark, State, useOrder } from './parts';
 import type { Balance, NodeDetail, NodeRow, Summary } from './types';
 
 const FEEDERS = 12;
@@ -50,7 +50,7 @@ export function Overview({ at, facts, root, day, out }: { at: URLSearchParams; f
       <div class="title"><Glyph kind={root.kind} /><h1>{root.name}</h1><State of={root.attention} /></div>
       <div class="pair">
         <Block title="Network, by loss today"><NetworkMap under={null} day={day} high={300} out={out} /></Block>
-        <Block title={`Energy, ${dayText(root.day)}`} aside={<p><Trust pct={root.coverage_pct} threshold={facts.coverage_threshold_pct} /> {root.coverage_pct == null ? '' : `${percent(root.coverage_pct)} of reads here`}</p>}>
+        <Block title={`Energy, ${dayText(root.day)}`} aside={<Trusted of={root} row={ofDay} threshold={facts.coverage_threshold_pct} />}>
           <Flow of={root} split={ofDay ? { ht: ofDay.ht_loss_wh, lt: ofDay.lt_loss_wh } : null} worth={worthText(root.loss_wh, rate)} />
           {rate && root.loss_wh != null && <p class="facts">{basis(rate)}</p>}
           {!root.loss_shown && root.coverage_pct != null && <p class="notice">The loss is not shown as one number: {root.not_shown_because}.</p>}

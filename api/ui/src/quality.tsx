@@ -47,6 +47,9 @@ function useCells(scope: string, fork: string | null, days: string[]) {
 // A cell says its number; only what is below the threshold has a colour.
 const tone = (pct: number | null, threshold: number) => (pct == null ? 'none' : pct < 80 ? 'bad' : pct < threshold ? 'low' : pct < 99 ? 'good' : 'full');
 
+// The last days stand at the right.
+const toTheEnd = (box: HTMLElement | null) => { if (box) box.scrollLeft = box.scrollWidth; };
+
 function Heat({ scope, last, threshold }: { scope: string; last: string; threshold: number }) {
   const below = useFork<NodeRow>(scope, last);
   const own = useAsk<NodeDetail>(nodePath(scope, '', { day: last }));
@@ -59,7 +62,7 @@ function Heat({ scope, last, threshold }: { scope: string; last: string; thresho
   return (
     <Block title={`Completeness, ${DAYS} days to ${dayText(last)}`} aside={<p>share of expected interval reads that came; below {hundredths(threshold).replace(/\.00$/, '')} % in colour</p>}>
       <Since of={cells} />{cells.problem && !cells.data ? <Failed problem={cells.problem} again={cells.again} /> : !cells.data ? <Ghost high={180} /> : (
-        <div class="scroll" tabIndex={0} role="region" aria-label="Completeness by node and day"><table class="heat">
+        <div class="scroll" tabIndex={0} role="region" aria-label="Completeness by node and day" ref={toTheEnd}><table class="heat">
           <thead><tr><th scope="col">Node</th>{days.map((one) => <th key={one} scope="col" class={one === last ? 'today' : undefined}>{Number(one.slice(8))}<small>{dayText(one).slice(0, 2)}</small></th>)}</tr></thead>
           <tbody>{rows.map((row) => (
             <tr key={row.node_id} class={row.all ? 'all' : undefined}>
