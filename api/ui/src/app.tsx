@@ -39,7 +39,8 @@ const viewOf = (at: URLSearchParams): View => VIEWS.find(([view]) => view === at
 
 export function App() {
   const because = useRefused();
-  return because == null ? <Page /> : <SignIn because={because} />;
+  const at = useAddress();
+  return <Guard place={at.toString()}>{because == null ? <Page /> : <SignIn because={because} />}</Guard>;
 }
 
 function Page() {

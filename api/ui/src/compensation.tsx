@@ -61,7 +61,7 @@ GROUP BY 1 ORDER BY inr DESC LIMIT 50` : null, 'slow');
           )}
         </Block>
         <Block title="By node">
-          <Since of={nodes} />{nodes.problem && !nodes.data ? <Failed problem={nodes.problem} again={nodes.again} /> : !nodes.data ? <Ghost lines={3} /> : nodes.data.length === 0 ? <p class="facts">Nothing below this node.</p> : (
+          <Since of={nodes} />{fork.problem && !fork.data ? <Failed problem={fork.problem} again={fork.again} /> : nodes.problem && !nodes.data ? <Failed problem={nodes.problem} again={nodes.again} /> : !nodes.data ? <Ghost lines={3} /> : nodes.data.length === 0 ? <p class="facts">Nothing below this node.</p> : (
             <div class="scroll"><table><thead><tr><th scope="col">Node</th><th scope="col" class="number">Consumers</th><th scope="col" class="number">Amount</th></tr></thead>
               <tbody>{nodes.data.map((row) => <tr key={row.child}><td class="node"><a href={atNode(row.child)}>{row.name}</a></td><td class="number">{count(row.consumers)}</td><td class="number">{exact(row.inr)}</td></tr>)}</tbody>
             </table></div>
