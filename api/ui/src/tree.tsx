@@ -59,7 +59,7 @@ export function Tree({ selected, above, day, out }: { selected: string | null; a
   };
   const collapse = (id: string) => setExpanded((now) => new Set([...now].filter((other) => other !== id)));
   const refresh = async (sort: boolean) => {
-    const groups = [TOP, ...[...seen.current].filter((id) => held.current.rows.has(id))].slice(0, sort ? undefined : GROUPS_MAX);
+    const groups = [TOP, ...[...seen.current].filter((id) => held.current.rows.has(id) || held.current.problems.has(id))].slice(0, sort ? undefined : GROUPS_MAX);
     for (const id of groups) await load(id, sort);
   };
 
@@ -137,18 +137,18 @@ export function Tree({ selected, above, day, out }: { selected: string | null; a
     );
   };
 
-  const problem = held.current.problems.get(TOP);
+  // Groups that are open and could not be had; within a tree only its nodes may stand.
+  const problems = [...held.current.problems].filter(([id]) => id === TOP || expanded.has(id));
   return (
     <>
       <header><h2 id="network-title">Network</h2><button id="resort" type="button" title="Order siblings by their loss as it is now" onClick={() => void refresh(true)}>Worst first</button></header>
-      {problem && <Failed problem={problem} again={() => void load(TOP)} />}
+      {problems.map(([id, problem]) => <Failed key={id} problem={problem} again={() => void load(id)} />)}
       <Since of={{ data: held.current, problem: held.current.late, since: held.current.since, again: () => void refresh(false) }} />
       <ul id="tree" ref={root} role="tree" aria-labelledby="network-title" onKeyDown={keys}>
         {visible.flatMap((item) => {
           const below = expanded.has(item.row.node_id) && item.row.children > 0;
-          const failed = below ? held.current.problems.get(item.row.node_id) : undefined;
-          const waits = below && !failed && !held.current.rows.has(item.row.node_id);
-          return [line(item), failed && <li key={`problem ${item.row.node_id}`} class="more" role="none"><Failed problem={failed} again={() => void load(item.row.node_id)} /></li>, waits && <li key={`wait ${item.row.node_id}`} class="more" role="none">…</li>];
+          const waits = below && !held.current.problems.has(item.row.node_id) && !held.current.rows.has(item.row.node_id);
+          return [line(item), waits && <li key={`wait ${item.row.node_id}`} class="more" role="none">…</li>];
         })}
       </ul>
     </>
