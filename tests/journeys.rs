@@ -29,6 +29,7 @@ use product::{
     browser::{Browser, FILLED, FIRST_ROW, SETTLED},
     demo::Demo,
     evening,
+    publisher::publish_all,
     relay::Relay,
     town::{self, FAILED, RESTORED, all_of, draw, master_data, say},
 };
@@ -187,6 +188,19 @@ fn the_keyboard_alone_reaches_search_tree_chart_and_interval() {
     );
     assert_eq!(small, json!([]), "targets below 24 px");
     browser.is_sound(&server);
+
+    // On a wall search and views are there too, unless the address hides them; "/" brings them back.
+    browser.size(2_560, "light");
+    let seen = "['#search', '.views'].map((css) => document.querySelector(css).checkVisibility())";
+    for (address, expected) in [("/", json!([true, true])), ("/?wall", json!([false, false]))] {
+        browser.go(&format!("{server}{address}"));
+        browser.until(FILLED);
+        assert_eq!(browser.value(seen), expected, "{address}");
+    }
+    browser.key("/");
+    assert_eq!(browser.value("document.activeElement.id"), "search");
+    assert_eq!(browser.value(seen), json!([true, true]));
+    browser.is_sound(&server);
 }
 
 #[test]
@@ -234,6 +248,7 @@ fn an_outage_appears_grows_is_restored_and_its_compensation_explained() {
     browser.click("#happening a");
     browser.until_says("#subject .title", "T1");
     browser.until_says(".figures", "5 of 5 consumers");
+    browser.until(CHOSEN_IS_T1);
     browser.shot("outage-appeared");
 
     say(product.mqtt, all_of("T2").chain(all_of("T3")), "10:03", FAILED);
@@ -242,6 +257,10 @@ fn an_outage_appears_grows_is_restored_and_its_compensation_explained() {
     browser.until_says(".timeline", "last gasp: 10 meters");
     // Ten hours on, what is owed grows with the clock.
     browser.until_says(".figures", "still running");
+    // It is at its feeder now: chosen in the tree, and ringed on the map.
+    browser.until(
+        "document.querySelector('#tree [aria-selected=true]')?.dataset.id === 'F1' && !!document.querySelector('.evidence .map circle.here')",
+    );
     browser.shot("outage-grew");
 
     // The crew says why.
@@ -282,6 +301,63 @@ fn an_outage_appears_grows_is_restored_and_its_compensation_explained() {
     browser.until(SETTLED);
     browser.shot("consumer-owed");
     browser.is_sound(&server);
+    compensation_is_summed(&mut browser, &product);
+    a_zoom_does_not_follow_to_the_outages(&mut browser, &server);
+}
+
+/// The chosen node of the tree.
+const CHOSEN_IS_T1: &str = "document.querySelector('#tree [aria-selected=true]')?.dataset.id === 'T1'";
+
+/// What the view of all sums is what each consumer is owed.
+fn compensation_is_summed(browser: &mut Browser, product: &Product) {
+    let owed: f64 = ["T1", "T2", "T3"]
+        .into_iter()
+        .flat_map(|dt| (0..town::CONSUMERS).map(move |consumer| format!("{dt}-{consumer}")))
+        .map(|consumer| {
+            let owed = product.get(&format!("/api/v1/consumers/{consumer}/compensation"));
+            owed["total_inr"].as_str().unwrap().parse::<f64>().unwrap()
+        })
+        .sum();
+    assert!(owed > 0.0, "nobody is owed anything");
+    product.checkpoint();
+    browser.go(&product.url("/#view=compensation"));
+    browser.until(SETTLED);
+    let rupees = r"const rupees = (text) => Number(text.replace(/[^\d.]/g, ''))";
+    let shown = browser.value(&format!(
+        "(() => {{ {rupees}; const sum = (css) => [...document.querySelectorAll(css)].reduce((all, one) => all + rupees(one.textContent), 0); \
+         return [sum('.figures strong'), sum('#subject .pair > :first-child tbody td:last-child'), sum('#subject .pair > :last-child tbody td:last-child')]; }})()"
+    ));
+    for sum in shown.as_array().unwrap() {
+        // Tiles show whole rupees.
+        assert!((sum.as_f64().unwrap() - owed).abs() < 3.0, "{shown}, owed {owed}");
+    }
+    browser.shot("compensation");
+    browser.is_sound(&product.url(""));
+}
+
+/// From a zoomed chart to the outages of the node; and an address that has both, and one that cannot be read, say so.
+fn a_zoom_does_not_follow_to_the_outages(browser: &mut Browser, server: &str) {
+    let zoomed = "from=2026-04-01T06:00:00%2B05:30&to=2026-04-01T10:00:00%2B05:30";
+    let link = "[...document.querySelectorAll('#subject a')].find(({ textContent }) => textContent === 'Outages here')";
+    browser.go(&format!("{server}/#node=F1&{zoomed}"));
+    browser.until_says("#subject .ranges", "zoomed");
+    browser.until(&format!("!!{link}"));
+    browser.value(&format!("{link}.click()"));
+    browser.until_says("#subject h1", "Outages");
+    let address = browser.value("location.hash");
+    assert_eq!(address, "#node=F1&view=outages");
+    browser.go(&format!("{server}/#view=outages&status=any&node=F1&{zoomed}"));
+    browser.until("document.querySelectorAll('table.outages tbody tr').length > 0");
+    browser.is_sound(server);
+
+    // What cannot be drawn is said, with a way on.
+    browser.go(&format!("{server}/#as_of=nonsense"));
+    browser.until_says(".notice.failed", "This view failed");
+    browser.shot("view-failed");
+    browser.complaints();
+    browser.click(".notice.failed button:last-child");
+    browser.until(FILLED);
+    browser.is_sound(server);
 }
 
 #[test]
@@ -334,11 +410,31 @@ fn a_balance_is_shown_as_it_stood_at_an_instant_at_which_it_was_another() {
         instant(address.as_str().unwrap()) <= instant(&stood_at),
         "{address} is not the first instant, {stood_at}"
     );
+    browser.until_says("#quality-day", "as known now");
     browser.shot("as-of");
     browser.is_sound(&server);
     browser.is_accessible();
+    // Views that show now say so, and lead back to one that does not.
+    let shown = browser.value("location.hash.slice(1)");
+    for view in [
+        "revenue",
+        "audit",
+        "compensation",
+        "quality",
+        "consumer",
+        "sql",
+        "outages",
+    ] {
+        browser.go(&format!("{server}/#view={view}&{}", shown.as_str().unwrap()));
+        browser.until_says(".then", "This view shows now");
+    }
+    browser.click(".then a:first-of-type");
+    browser.until_says(".then", "As it stood published on");
+    browser.go(&format!("{server}/#view=reports&{}", shown.as_str().unwrap()));
+    browser.until_says(".then", "As it stood published on");
     browser.click(".then a");
     browser.until("!document.querySelector('.then')");
+    browser.go(&format!("{server}/#node=SD-DT1"));
     browser.until(FILLED);
     assert_eq!(flow(&mut browser)[1], kwh(&now["delivered_wh"]));
 }
@@ -374,6 +470,22 @@ fn sql_gives_an_example_a_table_a_chart_and_csv() {
     browser.click("#sql .choice button:last-child");
     browser.until("!!document.querySelector('#answer canvas')");
     browser.shot("sql-chart");
+    // A line for each DT, of one number, which one chooses.
+    ask(
+        &mut browser,
+        "SELECT interval_end, dt_id, loss_pct, coverage_pct FROM dt_balance ORDER BY interval_end",
+    );
+    browser.until_says("#answer .keys", "SD-DT1");
+    assert_eq!(
+        browser.value("[document.querySelectorAll('#answer .keys .swatch').length, document.querySelectorAll('#y option').length]"),
+        json!([2, 2])
+    );
+    browser.shot("sql-chart-by-dt");
+    ask(
+        &mut browser,
+        "SELECT interval_end, loss_pct, coverage_pct FROM feeder_balance WHERE loss_pct IS NOT NULL ORDER BY interval_end",
+    );
+    browser.until("document.querySelectorAll('#answer .keys').length === 0 && !!document.querySelector('#answer canvas')");
 
     // What is saved is what the query gives.
     browser.value(
@@ -425,7 +537,7 @@ fn a_connection_that_is_lost_is_said_and_comes_back_with_what_was_missed() {
     say(product.mqtt, all_of("T1"), "10:02", FAILED);
     browser.until("document.querySelector('#live').dataset.state === 'stale'");
     browser.until_says("#live", "stale");
-    browser.until("getComputedStyle(document.querySelector('.tile strong')).opacity < 1");
+    browser.until("getComputedStyle(document.querySelector('#tiles')).backgroundImage !== 'none'");
     browser.until("[...document.querySelectorAll('[role=status]')].some(({ textContent }) => textContent.includes('figures are stale'))");
     assert!(
         browser.text("#tiles").contains("no outage is on"),
@@ -437,8 +549,38 @@ fn a_connection_that_is_lost_is_said_and_comes_back_with_what_was_missed() {
     browser.until("document.querySelector('#live').dataset.state === 'live'");
     browser.until_says("#tiles", "1 outage on");
     browser.until_says("#happening", "5 consumers without supply");
-    browser.until("getComputedStyle(document.querySelector('.tile strong')).opacity === '1'");
+    browser.until("getComputedStyle(document.querySelector('#tiles')).backgroundImage === 'none'");
+    browser.until("document.querySelector('#happening p').innerText.includes('for 1 h')");
     browser.shot("back");
+
+    // Figures that cannot be had anew stay, and say since when.
+    browser.until("!!document.querySelector('#subject .chart')");
+    let failing = json!({ "type": "/docs#busy", "title": "Too much at once", "status": 503, "detail": "the server is busy" });
+    browser.stub(&[("/balance", None, 503, failing)]);
+    say(product.mqtt, all_of("T2"), "10:04", FAILED);
+    browser.until_says("#subject .over-time", "Not refreshed since 12:");
+    browser.until_says("#subject .over-time", "Too much at once: the server is busy");
+    assert_eq!(
+        browser.value("!!document.querySelector('#subject .chart')"),
+        true,
+        "what was known stays"
+    );
+    browser.shot("not-refreshed");
+    browser.is_accessible();
+    browser.stub(&[]);
+    browser.until("!document.querySelector('.since')");
+
+    // What cannot be decoded waits in quarantine; judged again, it stays, and that is said.
+    let nonsense = ("ami/v1/gateways/hes/reads".to_owned(), b"nonsense".to_vec());
+    publish_all(product.mqtt, "hes", vec![nonsense]);
+    browser.go(&format!("http://{}/#view=quality", relay.address));
+    browser.until_says("#quarantine tbody", "undecodable");
+    browser.click("#quarantine header button");
+    browser.until_says(
+        "#quarantine header",
+        "1 row judged, 0 released; 1 stay: undecodable",
+    );
+    browser.shot("quarantine");
 }
 
 /// Two feeders of 1 and 2 MWh each quarter hour over April to June 2026, with consumers that are assessed; July runs. Last year is billed,
@@ -569,4 +711,37 @@ fn a_manager_sees_target_against_revenue_through_the_year_and_what_loss_costs() 
     let lakh = format!("worth ₹ {:.2} lakh", worth / 1e5);
     assert!(label.as_str().unwrap().contains(&lakh), "{label} has not {lakh}");
     browser.shot("loss-in-rupees");
+    twelve_months_open_into_days(&mut browser, &server);
+}
+
+/// A zoom of months asks for days, for intervals of so long are not given; it begins at midnight in India.
+fn twelve_months_open_into_days(browser: &mut Browser, server: &str) {
+    browser.go(&format!("{server}/#node=F2&range=12m"));
+    browser.until("!!document.querySelector('#subject .u-over')");
+    browser.until_says(".readout", "balances");
+    browser.step("drag", json!(["#subject .u-over", 0.02, 0.98]));
+    browser.until_says("#subject .ranges", "zoomed");
+    let span =
+        browser.value("['from', 'to'].map((name) => new URLSearchParams(location.hash.slice(1)).get(name))");
+    for end in span.as_array().unwrap() {
+        assert!(end.as_str().unwrap().ends_with("T00:00:00+05:30"), "{span}");
+    }
+    let from = &span[0].as_str().unwrap()[..10];
+    browser.until(&format!(
+        "performance.getEntriesByType('resource').some(({{ name }}) => name.includes('/nodes/F2/balance?resolution=day&from={from}'))"
+    ));
+    browser.until("Number(document.querySelector('.readout').innerText.split(' ')[0]) > 62");
+    browser.shot("zoomed-months");
+    // A day is no interval: Enter looks at none.
+    browser.value("document.querySelector('#subject .chart .plot').focus()");
+    browser.key("End");
+    browser.until_says(".readout", "coverage");
+    browser.key("Enter");
+    assert_eq!(
+        browser.value(
+            "[new URLSearchParams(location.hash.slice(1)).get('at'), document.querySelector('#interval')]"
+        ),
+        json!([null, null])
+    );
+    browser.is_sound(server);
 }

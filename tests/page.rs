@@ -63,6 +63,7 @@ impl View<'_> {
                 "failed": "[...document.querySelectorAll('.notice.failed')].map((notice) => notice.textContent)",
                 "title": "(document.querySelector('#subject h1') ?? document.querySelector('h1')).textContent",
                 "flow": "[...document.querySelectorAll('svg.flow text.big')].map((text) => text.textContent)",
+                "parts": "[...document.querySelectorAll('svg.flow text.part')].map((text) => text.textContent.replaceAll('\\u00a0', ' '))",
                 "readout": "document.querySelector('.readout')?.textContent",
                 "quality": "document.querySelector('#quality')?.innerText",
                 "clock": "document.querySelector('#clock')?.textContent",
@@ -129,7 +130,13 @@ fn tiles_are_filled(seen: &Value) {
     check(1, "Loss today", " %");
     check(2, "Completeness today", " %");
     check(5, "Reads", " /s");
-    check(6, "Behind", "s");
+    let unit = if tiles[6][1] == "1 record" {
+        " record"
+    } else {
+        " records"
+    };
+    check(6, "Behind", unit);
+    assert!(tiles[6][2].as_str().unwrap().contains(" old"), "{:?}", tiles[6]);
     check(7, "Network", " DTs");
 }
 
@@ -203,6 +210,14 @@ fn every_page_shows_the_real_reads_on_a_wall_and_on_a_telephone() {
         .collect();
     assert_eq!(flow[0], energy("injected_wh"));
     assert_eq!(flow[1], energy("delivered_wh"));
+    // What is lost at 11 kV and below the DTs, in words.
+    let days = product.get("/api/v1/nodes/SD-F1/balance?resolution=day&from=2026-04-26&to=2026-04-27");
+    let parts = [("11 kV", "ht_loss_wh"), ("LT", "lt_loss_wh")].map(|(name, field)| {
+        let kwh = days["rows"][0][field].as_f64().unwrap() / 1_000.0;
+        let digits = if kwh.abs() < 100.0 { 2 } else { 1 };
+        format!("{name} {kwh:.digits$} kWh").replace('-', "−")
+    });
+    assert_eq!(seen[2]["facts"]["parts"], json!(parts));
     assert_eq!(seen[2]["facts"]["title"], "SD feeder 1");
     assert_eq!(seen[2]["facts"]["below"], 2);
     assert_eq!(seen[4]["facts"]["title"], "SD-DT1");
@@ -248,6 +263,12 @@ fn the_demo_moves_and_does_not_jump() {
     assert_eq!(code, Some(0));
     assert!(took < Duration::from_secs(10), "Ctrl-C took {took:?}");
 }
+
+/// The tab of the view is within the row of tabs.
+const TAB_IS_SEEN: &str = "(() => { const row = document.querySelector('.views'); const tab = row.querySelector('[aria-current]').getBoundingClientRect(); \
+                           const around = row.getBoundingClientRect(); return tab.left >= around.left - 1 && tab.right <= around.right + 1; })()";
+/// The last day of the heat map is within its box.
+const TODAY_IS_SEEN: &str = "(() => { const box = document.querySelector('.heat').parentElement; return box.scrollLeft + box.clientWidth >= box.scrollWidth - 1; })()";
 
 /// Everything, in both schemes, on a desk, a telephone and a wall.
 #[test]
@@ -323,6 +344,12 @@ fn every_view_is_sound_and_accessible_in_light_and_dark_and_at_every_size() {
                 SETTLED
             };
             browser.until(settled);
+            if *name != "api" {
+                browser.until(TAB_IS_SEEN);
+            }
+            if *name == "quality" {
+                browser.until(TODAY_IS_SEEN);
+            }
             browser.shot(&format!("{name}-{width}-{scheme}"));
             browser.is_sound(&server);
             browser.is_accessible();

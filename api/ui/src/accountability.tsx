@@ -5,7 +5,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { path, useAsk } from './api';
 import { fields, given, useEntry } from './entry';
 import { dateText, dayOf, instantOf, monthsBefore, monthText, when, words } from './format';
-import { Block, Failed, Ghost, wall } from './parts';
+import { Block, Failed, Since, Ghost, wall } from './parts';
 import type { Attention } from './types';
 
 interface Version {
@@ -31,6 +31,7 @@ export function Accountable({ feeder, name, day }: { feeder: string; name: strin
   if (!asked.data) return <Ghost high={260 * wall()} />;
   return (
     <>
+      <Since of={asked} />
       <Managers feeder={feeder} name={name} day={day} of={asked.data} again={asked.again} />
       <Actions feeder={feeder} day={day} of={asked.data} again={asked.again} />
     </>

@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 
 import { refused } from './access';
-import { useTopic } from './live';
+import { live, useTopic } from './live';
 import type { Cell, SqlResult } from './types';
 
 export class Problem extends Error {
@@ -47,14 +47,17 @@ export interface Asked<T> {
   // Of another question than the present one, which is still being asked.
   old: boolean;
   problem: Problem | null;
+  // When `data` was answered, by the configured clock.
+  since: string | null;
   again: () => void;
 }
 
 const RETRY_MS = 5000;
+export const nowText = () => live.summary?.now ?? new Date().toISOString();
 
 // Asks `key` by `run`; again whenever `topic` says that something changed. What was answered stays until the next answer.
 export function useAsked<T>(key: string | null, run: (signal: AbortSignal) => Promise<T>, topic: string | null): Asked<T> {
-  const [state, setState] = useState<{ key: string | null; data: T | null; problem: Problem | null }>({ key: null, data: null, problem: null });
+  const [state, setState] = useState<{ key: string | null; data: T | null; problem: Problem | null; since: string | null }>({ key: null, data: null, problem: null, since: null });
   const [turn, setTurn] = useState(0);
   const tick = useTopic(topic);
   const busy = useRef(false);
@@ -73,12 +76,12 @@ export function useAsked<T>(key: string | null, run: (signal: AbortSignal) => Pr
       (data) => {
         if (wanted.current !== key) return;
         answered.current = key;
-        setState({ key, data, problem: null });
+        setState({ key, data, problem: null, since: nowText() });
       },
       (error: unknown) => {
         if (stop.signal.aborted || wanted.current !== key) return;
         const problem = error instanceof Problem ? error : new Problem({ title: 'The page failed', detail: String(error) });
-        setState((before) => ({ key, data: before.key === key ? before.data : null, problem }));
+        setState((before) => ({ key, data: before.key === key ? before.data : null, problem, since: before.since }));
         if (problem.status === 0 || problem.status === 503) timer = window.setTimeout(() => setTurn((now) => now + 1), RETRY_MS);
       },
     ).finally(() => {
@@ -88,7 +91,7 @@ export function useAsked<T>(key: string | null, run: (signal: AbortSignal) => Pr
     return () => { clearTimeout(timer); if (answered.current !== key) { stop.abort(); busy.current = false; } };
   }, [key, turn, tick]);
   const mine = state.key === key;
-  return { data: key == null ? null : state.data, old: !mine, problem: mine ? state.problem : null, again: () => setTurn((now) => now + 1) };
+  return { data: key == null ? null : state.data, old: !mine, problem: mine ? state.problem : null, since: state.since, again: () => setTurn((now) => now + 1) };
 }
 
 // Where a hierarchy forks: the first node at or below one that has more than one child, with its children.

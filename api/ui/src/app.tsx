@@ -2,21 +2,21 @@
 
 import { useEffect, useRef } from 'preact/hooks';
 
-import { href, useAddress, VIEWS, type View } from './address';
+import { href, to, useAddress, VIEWS, type View } from './address';
 import { useRefused } from './access';
 import { nodePath, useAsk } from './api';
 import { Audit } from './audit';
 import { Breadcrumb, Clock, Live, Search, Views, When } from './bar';
 import { Compensation } from './compensation';
 import { Consumer } from './consumer';
-import { dayOf, dayPlus, lossText, when } from './format';
+import { dayOf, dayPlus, isDay, lossText, when } from './format';
 import { Happening, useOpenOutages } from './happening';
 import { useFacts } from './live';
 import { NetworkMap } from './map';
 import { NodeView } from './node';
 import { Evidence, Outages, OutageView, useOutage } from './outages';
 import { Overview } from './overview';
-import { Failed, Ghost, Notice } from './parts';
+import { Failed, Ghost, Guard, Notice, Since } from './parts';
 import { DataQuality, QualityCard } from './quality';
 import { Reports } from './reports';
 import { Revenue } from './revenue';
@@ -33,13 +33,14 @@ function dayAsked(at: URLSearchParams, facts: Summary | null): string | null {
   // As it stood then: of that day.
   if (!day && asOf) return dayOf(asOf);
   if (!day || day === 'today') return null;
-  return day === 'yesterday' ? dayPlus(facts.day, -1) : day;
+  return day === 'yesterday' ? dayPlus(facts.day, -1) : isDay(day) ? day : null;
 }
 const viewOf = (at: URLSearchParams): View => VIEWS.find(([view]) => view === at.get('view'))?.[0] ?? 'network';
 
 export function App() {
   const because = useRefused();
-  return because == null ? <Page /> : <SignIn because={because} />;
+  const at = useAddress();
+  return <Guard place={at.toString()}>{because == null ? <Page /> : <SignIn because={because} />}</Guard>;
 }
 
 function Page() {
@@ -50,7 +51,10 @@ function Page() {
   const node = at.get('node');
   const day = dayAsked(at, facts);
   const asOf = at.get('as_of');
-  const shown = node ?? root?.node_id ?? null;
+  const outage = useOutage(view === 'outages' ? at.get('outage') : null);
+  // An outage looked at closely is at its node.
+  const struck = view === 'outages' && at.get('outage') && outage.data?.outage_id === at.get('outage') ? outage.data.node_id : null;
+  const shown = struck ?? node ?? root?.node_id ?? null;
   const asked = useAsk<NodeDetail>(shown && facts ? nodePath(shown, '', { day }) : null, 'tick');
   const detail = asked.data?.node_id === shown ? asked.data : null;
   const rootAsked = useAsk<NodeDetail>(root ? nodePath(root.node_id) : null, 'slow');
@@ -58,7 +62,6 @@ function Page() {
   const outages = open.data?.outages ?? [];
   const out = new Map<string, number>();
   for (const outage of outages) out.set(outage.node_id, (out.get(outage.node_id) ?? 0) + outage.consumers_affected - outage.consumers_restored);
-  const outage = useOutage(view === 'outages' ? at.get('outage') : null);
   const isEmpty = facts != null && !facts.roots.length && !node;
   const titles: Partial<Record<View, string>> = Object.fromEntries(VIEWS.filter(([name]) => name !== 'network'));
   const subject = titles[view] ?? (detail && node ? `${detail.name} · loss ${lossText(detail)}` : detail ? `${detail.name} · loss ${lossText(detail)}` : 'gridtally');
@@ -72,21 +75,27 @@ function Page() {
     moved.current = true;
   }, [view, node, at.get('outage'), at.get('consumer')]);
 
+  const hasFigures = view === 'network' || view === 'revenue' || view === 'audit' || view === 'reports';
   const hasScope = view !== 'sql' && view !== 'consumer';
   return (
     <>
       <a class="skip" href="#subject" onClick={(event) => { event.preventDefault(); document.getElementById('subject')?.focus(); }}>To the content</a>
       <header class="bar">
         <a class="brand" href="#" aria-label="gridtally: overview"><img src="/ui/icon.svg" alt="" width="20" height="20" /><b>gridtally</b></a>
-        <Breadcrumb detail={node ? detail : null} all={root} />
+        <Breadcrumb detail={node || struck ? detail : null} all={root} />
         <Search /><When at={at} /><Clock /><Live />
       </header>
       <Views now={view} />
-      {asOf && <p class="then" role="status">As it stood published on <b>{when(asOf)}</b>. Outages and the tree stay live. <a href={href({ as_of: null })}>Back to now</a></p>}
+      {asOf && (view === 'network' || view === 'reports' ? (
+        <p class="then" role="status">As it stood published on <b>{when(asOf)}</b>. {view === 'network' ? 'Outages, tree, map and data quality stay live.' : 'The tree stays live.'} <a href={href({ as_of: null })}>Back to now</a></p>
+      ) : (
+        <p class="then" role="status">This view shows now: as of {when(asOf)} holds for Energy and Reports. <a href={to('network')}>Energy as it stood</a> · <a href={href({ as_of: null })}>Back to now</a></p>
+      ))}
       {(view === 'network' || view === 'outages') && !asOf && <Tiles target={rootAsked.data?.allowable_loss_pct ?? null} root={root?.node_id ?? null} />}
       <main class={hasScope ? view === 'network' || view === 'outages' ? 'three' : 'two' : 'one'} data-view={view}>
         {hasScope && <aside class="network" aria-labelledby="network-title"><Tree selected={shown} above={detail?.ancestors.map((one) => one.node_id) ?? []} day={day} out={new Set(out.keys())} /></aside>}
-        <article id="subject" tabIndex={-1}>
+        <article id="subject" tabIndex={-1}><Guard place={at.toString()}>
+          {hasFigures && <Since of={{ ...asked, data: detail }} />}
           {isEmpty && hasScope ? <Empty /> : view === 'sql' ? <SqlConsole at={at} /> : view === 'consumer' ? <Consumer at={at} />
             : !facts ? <Ghost high={640} />
               : view === 'outages' ? at.get('outage') ? <OutageView asked={outage} /> : <Outages at={at} node={node} />
@@ -97,11 +106,11 @@ function Page() {
                     : asked.problem && !detail ? <Failed problem={asked.problem} again={asked.again} />
                       : !node && !asOf ? detail ? <Overview at={at} facts={facts} root={detail} day={day} out={out} /> : <Ghost high={640} />
                         : <NodeView key={shown ?? ''} at={at} place={{ node: shown ?? '', day, asOf, facts }} detail={detail} ask={asked} />}
-        </article>
+        </Guard></article>
         {(view === 'network' || view === 'outages') && (
           <aside class="evidence">
-            {view !== 'outages' ? <Happening outages={outages} /> : at.get('outage') ? outage.data && <Evidence outage={outage.data} /> : <WhereOut node={node} out={out} />}
-            {view === 'network' && !isEmpty && <QualityCard node={shown} day={day} threshold={facts?.coverage_threshold_pct ?? 95} />}
+            {view !== 'outages' ? <Happening asked={open} /> : at.get('outage') ? outage.data && <><Evidence outage={outage.data} />{detail && struck && <WhereOut node={detail.kind === 'dt' ? detail.parent_id : struck} out={out} selected={struck} />}</> : <WhereOut node={node} out={out} />}
+            {view === 'network' && !isEmpty && <QualityCard node={shown} day={day} threshold={facts?.coverage_threshold_pct ?? 95} isThen={asOf != null} />}
           </aside>
         )}
       </main>
@@ -111,10 +120,10 @@ function Page() {
 }
 
 // Where consumers are without supply.
-const WhereOut = ({ node, out }: { node: string | null; out: Map<string, number> }) => (
+const WhereOut = ({ node, out, selected = null }: { node: string | null; out: Map<string, number>; selected?: string | null }) => (
   <section aria-labelledby="where-title">
     <header><h2 id="where-title">Where</h2><span>a ring: without supply</span></header>
-    <NetworkMap under={node} day={null} high={280} out={out} />
+    <NetworkMap under={node} day={null} high={280} out={out} selected={selected} />
   </section>
 );
 

@@ -6,7 +6,7 @@ import { go, to } from './address';
 import { nodePath, Problem, response, useAsk } from './api';
 import { count, dateText, hundredths, many, monthsBefore, monthText, percent } from './format';
 import { useFacts } from './live';
-import { Choice, Failed, Ghost, Glyph, MonthChoice, Notice } from './parts';
+import { Choice, Failed, Ghost, Glyph, MonthChoice, Notice, Since } from './parts';
 import { monthAsked } from './ranking';
 import { units } from './target';
 import type { NodeDetail } from './types';
@@ -89,9 +89,10 @@ function Dts({ route, month }: { route: string; month: string }) {
   const data = found.data;
   if (found.problem && !data) return <Failed problem={found.problem} again={found.again} />;
   if (!data) return <Ghost lines={8} />;
-  if (!data.dts.length) return <Nobody month={month} who="the DTs" />;
+  if (!data.dts.length) return <><Since of={found} /><Nobody month={month} who="the DTs" /></>;
   return (
     <>
+      <Since of={found} />
       <p class="facts">{many(data.suspicious, 'DT')} with a sign in {monthText(month)}{data.dts.length < data.suspicious ? `, of which the first ${count(data.dts.length)} stand here` : ''}; the most energy first.</p>
       <ol class="suspects">{data.dts.map((row) => (
         <li key={row.dt_id} data-id={row.dt_id}>
@@ -114,9 +115,10 @@ function Consumers({ route, month }: { route: string; month: string }) {
   const data = found.data;
   if (found.problem && !data) return <Failed problem={found.problem} again={found.again} />;
   if (!data) return <Ghost lines={8} />;
-  if (!data.listed.length) return <Nobody month={month} who="the consumers" />;
+  if (!data.listed.length) return <><Since of={found} /><Nobody month={month} who="the consumers" /></>;
   return (
     <>
+      <Since of={found} />
       <p class="facts">{count(data.listed.length)} of {many(data.consumers, 'consumer')} here, the most suspicious first{data.listed.length < data.suspicious ? `; ${count(data.suspicious)} have a sign, and the list holds ${percent(data.share_pct)} of all` : ''}.</p>
       <ol class="suspects">{data.listed.map((row) => (
         <li key={row.consumer_id} data-id={row.consumer_id}>

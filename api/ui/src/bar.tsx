@@ -72,6 +72,8 @@ export function Search() {
       const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement?.tagName ?? '');
       if (!((event.key === '/' && !typing) || (event.key.toLowerCase() === 'k' && (event.ctrlKey || event.metaKey)))) return;
       event.preventDefault();
+      // What is hidden takes no words.
+      document.documentElement.removeAttribute('data-wall');
       input.current?.focus();
       input.current?.select();
     };
@@ -170,8 +172,16 @@ export function Live() {
 }
 
 export function Views({ now }: { now: View }) {
+  const row = useRef<HTMLElement>(null);
+  useEffect(() => {
+    const [all, here] = [row.current, row.current?.querySelector<HTMLElement>('[aria-current]')];
+    if (!all || !here) return;
+    const [around, own] = [all.getBoundingClientRect(), here.getBoundingClientRect()];
+    // Within the row only: the page itself stays where it is.
+    if (own.left < around.left || own.right > around.right) all.scrollLeft += own.left - around.left - (around.width - own.width) / 2;
+  }, [now]);
   return (
-    <nav class="views" aria-label="Views">
+    <nav class="views" aria-label="Views" ref={row}>
       {VIEWS.map(([view, name]) => <a key={view} href={to(view)} aria-current={view === now ? 'page' : undefined}>{name}</a>)}
       <a class="api" href="/docs">API</a>
       <SignOut />

@@ -4,7 +4,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import uPlot from 'uplot';
 
-import { band, civil, count, dayOf, dayText, energyText, minuteText, monthText, NONE, percent, uncertain, zoneName } from './format';
+import { band, civil, count, dayOf, dayText, energyText, instantOf, minuteText, monthText, NONE, percent, uncertain, withOffset, zoneName } from './format';
 import { State, wall } from './parts';
 import type { Balance, BalanceRow, Resolution } from './types';
 
@@ -187,6 +187,9 @@ function optionsOf(element: HTMLElement, wiring: { current: Wiring }, resolution
   };
 }
 
+// Days and months are drawn in UTC; they begin at midnight in the discom's zone.
+const instant = (seconds: number, resolution: Resolution) => (resolution === 'interval' ? withOffset(seconds * 1000) : instantOf(new Date(seconds * 1000).toISOString().slice(0, 16)));
+
 const dataOf = (all: Point[]): uPlot.AlignedData => {
   const last = all.at(-1);
   const loss = all.map(({ row }) => (row?.loss_shown ? row.loss_pct : null));
@@ -203,8 +206,8 @@ interface Given {
   // The row that is looked at closely: its time.
   chosen: string | null;
   choose: (at: string | null) => void;
-  // Seconds since 1970; null: back to the whole span.
-  zoom: (span: [number, number] | null) => void;
+  // Instants; null: back to the whole span.
+  zoom: (span: [string, string] | null) => void;
 }
 
 export function Chart({ balance, chosen, choose, zoom }: Given) {
@@ -219,7 +222,8 @@ export function Chart({ balance, chosen, choose, zoom }: Given) {
     zoom: (from, to) => {
       const inside = all.filter((point) => point.to > from && point.from < to);
       const [first, last] = [inside[0], inside.at(-1)];
-      if (first && last && inside.length >= 3) zoom([first.from, last.to]);
+      // A few intervals show nothing more; a day or month opens into its own.
+      if (first && last && inside.length >= (balance.resolution === 'interval' ? 3 : 1)) zoom([instant(first.from, balance.resolution), instant(last.to, balance.resolution)]);
     },
     dragged: wiring.current.dragged,
   };
@@ -244,7 +248,8 @@ export function Chart({ balance, chosen, choose, zoom }: Given) {
     const step = steps[event.key];
     const [u, here] = [plot.current, at == null ? null : all[at]];
     if (event.key === 'Escape') { if (chosen) choose(null); else zoom(null); return; }
-    if (event.key === 'Enter' && here?.row) { choose(rowKey(here.row)); return; }
+    // Only intervals have versions to look at.
+    if (event.key === 'Enter' && here?.row && balance.resolution === 'interval') { choose(rowKey(here.row)); return; }
     if (step == null || !all.length || !u) return;
     event.preventDefault();
     const next = Math.min(all.length - 1, Math.max(0, (at ?? all.length) + step));
@@ -256,7 +261,7 @@ export function Chart({ balance, chosen, choose, zoom }: Given) {
   return (
     <div class="chart">
       <div class="readout" aria-live="polite">{point ? <Details point={point} /> : <Described rows={balance.rows} />}</div>
-      <div class="plot" ref={place} tabIndex={0} role="group" aria-label={`Loss of ${balance.node.name} over time. Arrow keys step through it, Enter looks closely, Escape goes back.`}
+      <div class="plot" ref={place} tabIndex={0} role="group" aria-label={`Loss of ${balance.node.name} over time. Arrow keys step through it${balance.resolution === 'interval' ? ', Enter looks closely' : ''}, Escape goes back.`}
         onKeyDown={keys} onDblClick={() => zoom(null)} onClick={() => { if (performance.now() - wiring.current.dragged > 300 && point?.row && balance.resolution === 'interval') choose(rowKey(point.row)); }}
         onBlur={() => { setAt(null); plot.current?.setCursor({ left: -10, top: -10 }); }} />
       {!balance.rows.length && <p class="notice over">No balance in this span yet. It fills as the meters of this node report.</p>}

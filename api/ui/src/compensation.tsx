@@ -4,7 +4,7 @@ import { atNode, go, href, to } from './address';
 import { path, quote, useAsk, useFork, useSql } from './api';
 import { count, dayText, exact, many, rupees, text, when, words } from './format';
 import { useFacts } from './live';
-import { Block, Choice, Failed, Ghost, Notice } from './parts';
+import { Block, Choice, Failed, Since, Ghost, Notice } from './parts';
 import type { Entry, NodeRow } from './types';
 
 const STATUSES: [string, string][] = [['any', 'All'], ['accruing', 'Running'], ['due', 'Due'], ['exported', 'With billing'], ['credited', 'Credited']];
@@ -47,7 +47,7 @@ GROUP BY 1 ORDER BY inr DESC LIMIT 50` : null, 'slow');
     <>
       <div class="title"><h1>Compensation</h1></div>
       {feed.data?.not_accrued_because && <Notice title="Nothing is accrued">{feed.data.not_accrued_because}</Notice>}
-      {totals.problem && !totals.data ? <Failed problem={totals.problem} again={totals.again} /> : (
+      <Since of={totals} />{totals.problem && !totals.data ? <Failed problem={totals.problem} again={totals.again} /> : (
         <div class="figures">{Object.entries(NAMES).map(([key, name]) => (
           <div key={key}><h3>{name}</h3><strong>{totals.data ? text(rupees(sum(key))) : <span class="skeleton">00,000</span>}</strong><p>{totals.data ? many(number(key), 'entry', 'entries') : '\u00a0'}</p></div>
         ))}</div>
@@ -61,7 +61,7 @@ GROUP BY 1 ORDER BY inr DESC LIMIT 50` : null, 'slow');
           )}
         </Block>
         <Block title="By node">
-          {nodes.problem && !nodes.data ? <Failed problem={nodes.problem} again={nodes.again} /> : !nodes.data ? <Ghost lines={3} /> : nodes.data.length === 0 ? <p class="facts">Nothing below this node.</p> : (
+          <Since of={nodes} />{fork.problem && !fork.data ? <Failed problem={fork.problem} again={fork.again} /> : nodes.problem && !nodes.data ? <Failed problem={nodes.problem} again={nodes.again} /> : !nodes.data ? <Ghost lines={3} /> : nodes.data.length === 0 ? <p class="facts">Nothing below this node.</p> : (
             <div class="scroll"><table><thead><tr><th scope="col">Node</th><th scope="col" class="number">Consumers</th><th scope="col" class="number">Amount</th></tr></thead>
               <tbody>{nodes.data.map((row) => <tr key={row.child}><td class="node"><a href={atNode(row.child)}>{row.name}</a></td><td class="number">{count(row.consumers)}</td><td class="number">{exact(row.inr)}</td></tr>)}</tbody>
             </table></div>
@@ -69,7 +69,7 @@ GROUP BY 1 ORDER BY inr DESC LIMIT 50` : null, 'slow');
         </Block>
       </div>
       <Block title="Entries, newest first" aside={<Choice label="Which entries" now={status} of={STATUSES} pick={(next) => go({ status: next === 'any' ? null : next, page: null })} />}>
-        {entries.problem && !entries.data ? <Failed problem={entries.problem} again={entries.again} /> : !entries.data ? <Ghost lines={8} /> : <Entries rows={entries.data.slice(0, PAGE)} />}
+        <Since of={entries} />{entries.problem && !entries.data ? <Failed problem={entries.problem} again={entries.again} /> : !entries.data ? <Ghost lines={8} /> : <Entries rows={entries.data.slice(0, PAGE)} />}
         <div class="pages">
           {page > 0 && <a href={href({ page: page > 1 ? String(page - 1) : null })}>Newer</a>}
           {(entries.data?.length ?? 0) > PAGE && <a href={href({ page: String(page + 1) })}>Older</a>}

@@ -7,7 +7,7 @@ import { path, useAsk } from './api';
 import { Entries } from './compensation';
 import { count, dayPlus, dayText, decimal, energyText, exact, lasting, many, monthText, percent, when, words } from './format';
 import { useFacts } from './live';
-import { Block, Choice, Facts, Failed, Ghost, Glyph } from './parts';
+import { Block, Choice, Facts, Failed, Since, Ghost, Glyph } from './parts';
 import { Plot } from './plot';
 import type { ConsumerRow, Entry, Interruption, Resolution, Usage as UsageData, UsageRow } from './types';
 
@@ -92,7 +92,7 @@ function Usage({ at, id, day, prosumer }: { at: URLSearchParams; id: string; day
         ['Reads that came', total ? `${percent(total.coverage_pct)} of ${count(total.intervals_expected)}` : '…'], ['Of it estimated', total ? percent(total.estimated_pct ?? 0) : '…'],
         ...(volts != null ? [['Last voltage', `${decimal(volts)} V`] as [string, string]] : []),
       ]} />
-      {asked.problem && !mine ? <Failed problem={asked.problem} again={asked.again} /> : !mine ? <Ghost high={240} /> : rows.length === 0 ? <p class="notice">No interval of its meter is over yet. Usage appears with the first read.</p> : (
+      <Since of={asked} />{asked.problem && !mine ? <Failed problem={asked.problem} again={asked.again} /> : !mine ? <Ghost high={240} /> : rows.length === 0 ? <p class="notice">No interval of its meter is over yet. Usage appears with the first read.</p> : (
         <Plot label="Usage" civilDays={span !== '2d'} months={span === '12m'} text={(wh) => energyText(wh)} x={x} series={seriesOf(rows, prosumer)} />
       )}
       {span === '12m' && mine && <Bills of={mine} />}
@@ -125,7 +125,7 @@ function Interruptions({ id }: { id: string }) {
   const minutes = counted.reduce((sum, row) => sum + (row.minutes ?? 0), 0);
   return (
     <Block title="Interruptions" aside={<p>{counted.length ? `${many(counted.length, 'interruption')}, ${lasting(minutes)} in all` : ''}</p>}>
-      {found.problem && !found.data ? <Failed problem={found.problem} again={found.again} /> : !found.data ? <Ghost lines={3} /> : rows.length === 0 ? <p class="facts">This consumer's supply was never interrupted, as far as is known.</p> : (
+      <Since of={found} />{found.problem && !found.data ? <Failed problem={found.problem} again={found.again} /> : !found.data ? <Ghost lines={3} /> : rows.length === 0 ? <p class="facts">This consumer's supply was never interrupted, as far as is known.</p> : (
         <div class="scroll tall" tabIndex={0} role="region" aria-label="Interruptions"><table>
           <thead><tr><th scope="col">Began</th><th scope="col">Back</th><th scope="col" class="number">Lasted</th><th scope="col" class="less">Class</th><th scope="col">Known from</th><th scope="col">Outage</th></tr></thead>
           <tbody>{rows.slice(0, 200).map((row) => (
@@ -143,7 +143,7 @@ function Owed({ id }: { id: string }) {
   const owed = found.data;
   return (
     <Block title="Compensation" aside={<p>{owed?.entries.length ? `${exact(owed.total_inr)} in all, ${exact(owed.credited_inr)} credited` : ''}</p>}>
-      {found.problem && !owed ? <Failed problem={found.problem} again={found.again} /> : !owed ? <Ghost lines={2} /> : owed.not_accrued_because ? <p class="notice">{owed.not_accrued_because}</p> : owed.entries.length === 0 ? <p class="facts">Nothing is owed: no interruption lasted beyond the limit of a standard.</p> : <Entries rows={owed.entries} consumer={false} />}
+      <Since of={found} />{found.problem && !owed ? <Failed problem={found.problem} again={found.again} /> : !owed ? <Ghost lines={2} /> : owed.not_accrued_because ? <p class="notice">{owed.not_accrued_because}</p> : owed.entries.length === 0 ? <p class="facts">Nothing is owed: no interruption lasted beyond the limit of a standard.</p> : <Entries rows={owed.entries} consumer={false} />}
     </Block>
   );
 }

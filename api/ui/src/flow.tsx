@@ -17,7 +17,7 @@ function wedge(from: number, to: number, y: number, high: number, drop: number):
 }
 const lossWords = (of: Figures) => (of.loss_shown ? `${energyText(of.loss_wh)} · ${percent(of.loss_pct)}` : band(of.loss_low_pct, of.loss_high_pct));
 
-// `split`: 11 kV and low-voltage loss, Wh, where both are known. `worth`: what the loss is worth, in rupees.
+// `split`: 11 kV and low-voltage loss, Wh: what is known of them is written; drawn where both are something. `worth`: what the loss is worth, in rupees.
 export function Flow({ of, split, worth }: { of: Figures; split: Split | null; worth?: string }) {
   const [box, wide] = useWidth<HTMLDivElement>(700);
   const tall = wall();
@@ -36,13 +36,14 @@ export function Flow({ of, split, worth }: { of: Figures; split: Split | null; w
   const text = (width < 480 ? 172 : 190) * tall;
   const [split_at, end] = [width - text - width * (width < 480 ? 0.16 : 0.24), width - text];
   const both = of.loss_shown && split && split.ht != null && split.lt != null && split.ht > 0 && split.lt > 0 ? split : null;
+  const parts: string[] = of.loss_shown && split ? [...(split.ht != null ? [`11 kV ${energyText(split.ht)}`] : []), ...(split.lt != null ? [`LT ${energyText(split.lt)}`] : [])] : [];
   const ht = both ? lost * (both.ht! / (both.ht! + both.lt!)) : 0;
   const lostAt = Math.max(top + 64 * tall, top + kept + drop + lost / 2 - 4);
-  const high = Math.max(HEIGHT * tall, lostAt + (both ? 60 : 26) * tall);
+  const high = Math.max(HEIGHT * tall, lostAt + (26 + 17 * parts.length) * tall);
   return (
     <div ref={box}>
       <svg class="flow" width={width} height={high} viewBox={`0 0 ${width} ${high}`} data-attention={of.attention} role="img"
-        aria-label={`Came in ${energyText(whole)}, delivered ${energyText(of.delivered_wh)}, lost ${lossWords(of)}${worth ? `, worth ${worth}` : ''}`}>
+        aria-label={`Came in ${energyText(whole)}, delivered ${energyText(of.delivered_wh)}, lost ${lossWords(of)}${parts.length ? `, of it ${parts.join(', ')}` : ''}${worth ? `, worth ${worth}` : ''}`}>
         <defs><pattern id="unsure" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect width="3" height="6" fill="var(--unknown)" /></pattern></defs>
         <rect class="in" x="0" y={top} width={split_at} height={full} />
         <path class="out" d={`M${split_at} ${top}H${end}v${kept}H${split_at}z`} />
@@ -59,8 +60,7 @@ export function Flow({ of, split, worth }: { of: Figures; split: Split | null; w
         <text x={end + 10} y={top + 32 * tall} class="big">{energyText(of.delivered_wh)}</text>
         <text x={end + 10} y={lostAt} class="soft">{of.loss_shown ? worth ? `Lost, worth ${worth}` : 'Lost' : 'Lost, between'}</text>
         <text x={end + 10} y={lostAt + 18 * tall} class="big">{lossWords(of)}</text>
-        {both && <text x={end + 10} y={lostAt + 35 * tall} class="soft">{`11 kV ${energyText(both.ht)}`}</text>}
-        {both && <text x={end + 10} y={lostAt + 51 * tall} class="soft">{`LT ${energyText(both.lt)}`}</text>}
+        {parts.map((part, at) => <text key={at} x={end + 10} y={lostAt + (35 + 16 * at) * tall} class="soft part">{part}</text>)}
       </svg>
     </div>
   );

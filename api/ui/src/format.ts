@@ -78,6 +78,8 @@ export const clockText = (at: Maybe<string>) => (at ? civil(at).slice(11, 19) : 
 export const minuteText = (at: Maybe<string>) => (at ? civil(at).slice(11, 16) : NONE);
 export const dayOf = (at: string | number) => civil(at).slice(0, 10);
 
+// Whether a text of the address is a civil day.
+export const isDay = (text: string) => /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(Date.parse(text + 'T00:00:00Z'));
 const WEEKDAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 export function dayText(day: string): string {

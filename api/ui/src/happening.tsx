@@ -3,16 +3,18 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 
 import { atNode, to } from './address';
-import { path, useAsk } from './api';
-import { band, clockText, count, many, minuteText, percent, SCOPES, WORDS, words } from './format';
+import { type Asked, path, useAsk } from './api';
+import { band, brief, clockText, count, many, percent, SCOPES, WORDS, words } from './format';
 import { live, on, useFacts } from './live';
-import { Mark } from './parts';
+import { Running } from './outages';
+import { Failed, Mark, Since } from './parts';
 import type { FeederEvent, Outage } from './types';
 
 const OUTAGES_MAX = 12;
 const CARDS_MAX = 24;
 
-export const useOpenOutages = () => useAsk<{ outages: Outage[]; next_cursor: string | null }>(path('outages', { status: 'open', limit: 500 }), 'outages');
+interface Open { outages: Outage[]; next_cursor: string | null }
+export const useOpenOutages = () => useAsk<Open>(path('outages', { status: 'open', limit: 500 }), 'outages');
 
 interface Card { id: string; feeder: FeederEvent; over: boolean }
 const WEIGHT: Record<string, number> = { investigate: 0, negative: 1, watch: 2, unknown: 3, normal: 4 };
@@ -61,8 +63,8 @@ export function OutageLine({ of: { outage, lines, out: all } }: { of: Together }
       <li data-attention="investigate" data-outage={outage.outage_id}>
         <Mark of="investigate" />
         <a href={to('outages', { node: outage.node_id, status: 'open' })}>{outage.node_name}</a>
-        <time dateTime={outage.started_at}>{minuteText(outage.started_at)}</time>
-        <p>{many(all, 'consumer')} without supply, {many(lines, 'service line')}</p>
+        <time dateTime={outage.started_at}>{brief(outage.started_at)}</time>
+        <p>{many(all, 'consumer')} without supply, {many(lines, 'service line')}, the newest for <Running outage={outage} /></p>
       </li>
     );
   }
@@ -71,12 +73,12 @@ export function OutageLine({ of: { outage, lines, out: all } }: { of: Together }
     <li data-attention="investigate" data-outage={outage.outage_id}>
       <Mark of="investigate" />
       <a href={to('outages', { outage: outage.outage_id })}>{outage.node_name}</a>
-      <time dateTime={outage.started_at}>{minuteText(outage.started_at)}</time>
+      <time dateTime={outage.started_at}>{brief(outage.started_at)}</time>
       <p>
-        {many(out, 'consumer')} without supply, {SCOPES[outage.scope] ?? outage.scope}
+        {many(out, 'consumer')} without supply, {SCOPES[outage.scope] ?? outage.scope}, for <Running outage={outage} />
         {outage.class === 'BREAKDOWN' ? '' : `, ${words(outage.class)}`}{outage.consumers_restored ? `, ${count(outage.consumers_restored)} back` : ''}
         {outage.cause ? ` · ${outage.cause}` : ''}
-        {outage.etr ? ` · back about ${minuteText(outage.etr)}${outage.etr_outages ? ` (estimate from ${many(outage.etr_outages, 'past outage')})` : ''}` : ''}
+        {outage.etr ? ` · back about ${brief(outage.etr)}${outage.etr_outages ? ` (estimate from ${many(outage.etr_outages, 'past outage')})` : ''}` : ''}
       </p>
     </li>
   );
@@ -87,7 +89,7 @@ function FeederLine({ card: { feeder, over } }: { card: Card }) {
     <li data-attention={feeder.attention}>
       <Mark of={feeder.attention} />
       <a href={atNode(feeder.node_id)}>{feeder.name}</a>
-      <time dateTime={feeder.interval_end}>{minuteText(feeder.interval_end)}</time>
+      <time dateTime={feeder.interval_end}>{brief(feeder.interval_end)}</time>
       <p>
         {over ? 'calm again: ' : ''}loss {feeder.loss_pct == null ? band(feeder.loss_low_pct, feeder.loss_high_pct) : percent(feeder.loss_pct)}, {WORDS[feeder.attention]}
         {feeder.dts_to_investigate ? ` · ${many(feeder.dts_to_investigate, 'DT')} to investigate` : ''}
@@ -97,7 +99,8 @@ function FeederLine({ card: { feeder, over } }: { card: Card }) {
   );
 }
 
-export function Happening({ outages }: { outages: Outage[] }) {
+export function Happening({ asked }: { asked: Asked<Open> }) {
+  const outages = asked.data?.outages ?? [];
   const cards = useCards();
   const facts = useFacts();
   const [pulse, setPulse] = useState('');
@@ -109,10 +112,11 @@ export function Happening({ outages }: { outages: Outage[] }) {
     return () => stop.forEach((end) => end());
   }, []);
   const lines = together(outages);
-  const quiet = !cards.length && !outages.length;
+  const quiet = asked.data != null && !cards.length && !outages.length;
   return (
     <section aria-labelledby="happening-title">
       <header><h2 id="happening-title">Happening now</h2><span id="pulse">{pulse}</span></header>
+      {asked.problem && !asked.data ? <Failed problem={asked.problem} again={asked.again} /> : <Since of={asked} />}
       <ol id="happening">
         {lines.slice(0, OUTAGES_MAX).map((line) => <OutageLine key={line.outage.outage_id} of={line} />)}
         {lines.length > OUTAGES_MAX && <li class="calm"><span /><a href={to('outages', { status: 'open', node: null })}>{count(lines.length - OUTAGES_MAX)} more places are without supply</a></li>}

@@ -5,7 +5,7 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { atNode } from './address';
 import { path, useAsk } from './api';
 import { count, many, percent, WORDS } from './format';
-import { Failed, Ghost, wall } from './parts';
+import { Failed, Ghost, Since, wall } from './parts';
 import type { Place, Places } from './types';
 
 interface Point extends Place { x: number; y: number }
@@ -104,7 +104,7 @@ export function NetworkMap({ under, day, high: asked, out, selected }: { under: 
   };
   const worse = dts.filter(({ attention }) => attention === 'investigate' || attention === 'watch').length;
   return (
-    <div class="map" ref={frame} style={{ height: `${high}px` }}>
+    <><Since of={found} /><div class="map" ref={frame} style={{ height: `${high}px` }}>
       <svg width={wide} height={high} viewBox={`${box.x} ${box.y} ${box.width} ${box.height}`} role="img" data-zoomed={zoom.by > 1 ? '' : undefined}
         aria-label={`Map of ${many(points.length, 'node')}, of which ${many(worse, 'DT asks', 'DTs ask')} for attention. The tree lists the same nodes.`}
         onPointerDown={(event) => { if (zoom.by > 1) drag.current = { x: event.clientX, y: event.clientY, from: { x: zoom.x, y: zoom.y }, moved: false }; }}
@@ -121,14 +121,15 @@ export function NetworkMap({ under, day, high: asked, out, selected }: { under: 
           return (
             <g key={point.node_id} transform={`translate(${point.x} ${point.y})`}>
               {out?.has(point.node_id) && <circle class="dark" r={size(point) + 5 * pixel} stroke-width={2 * pixel} />}
-              {point.node_id === selected && <circle class="here" r={size(point) + 5 * pixel} stroke-width={1.5 * pixel} />}
+              {point.node_id === selected && <circle class="here" r={size(point) + 8 * pixel} stroke-width={1.5 * pixel} />}
               {shape ? <path {...common} d={shape} /> : <circle {...common} r={size(point)} stroke-width={pixel * 1.4} />}
             </g>
           );
         })}
-        {[...feeders.filter(({ node_id }) => out?.has(node_id)), ...stations].map((point) => (
+        {[...feeders.filter(({ node_id }) => out?.has(node_id) || node_id === selected), ...stations].map((point) => (
           <g key={point.node_id} transform={`translate(${point.x} ${point.y})`}>
             {out?.has(point.node_id) && <circle class="dark" r={11 * pixel} stroke-width={2 * pixel} />}
+            {point.node_id === selected && <circle class="here" r={14 * pixel} stroke-width={1.5 * pixel} />}
             <rect class="station" x={-5 * pixel} y={-5 * pixel} width={10 * pixel} height={10 * pixel} stroke-width={1.5 * pixel} onPointerEnter={() => setPointed(point)} onClick={() => { location.hash = atNode(point.node_id); }} />
             {point.kind === 'substation' && stations.length <= 24 && <text x={9 * pixel} y={4 * pixel} font-size={11 * wall() * pixel} stroke-width={3 * pixel}>{point.name.replace(/ 33\/11 kV substation$/, '')}</text>}
           </g>
@@ -139,6 +140,6 @@ export function NetworkMap({ under, day, high: asked, out, selected }: { under: 
         {pointed ? `${pointed.name}: loss ${percent(pointed.loss_pct)}, ${WORDS[pointed.attention]}${out?.get(pointed.node_id) ? `, ${many(out.get(pointed.node_id)!, 'consumer')} without supply` : ''}`
           : `Lines join what hangs on one feeder; they are not the wires.${found.data.left_out ? ` ${count(found.data.left_out)} nodes are left out: choose a node below.` : ''}${found.data.dts_not_placed ? ` ${many(found.data.dts_not_placed, 'DT has', 'DTs have')} no coordinates.` : ''}`}
       </p>
-    </div>
+    </div></>
   );
 }

@@ -1,20 +1,23 @@
 // The view of one node: where does the energy go?
 
 import { go, href, to } from './address';
-import { nodePath, path, useAsk, useSql, type Row } from './api';
+import { type Asked, nodePath, path, useAsk, useSql, type Row } from './api';
 import { dailyQuery, dailyRow, intervalQuery, intervalRow, publishes, versionsQuery } from './asof';
 import { Chart } from './chart';
 import { Flow } from './flow';
 import { band, count, dayOf, dayPlus, dayText, decimal, energyText, hundredths, kindName, lasting, lossText, minuteText, percent, plural, uncertain, when, withOffset } from './format';
 import { NetworkMap } from './map';
 import { basis, type Rate, useRate, worthText } from './money';
-import { Block, Choice, Coverage, Facts, Failed, Ghost, Glyph, Loss, LossBar, Notice, State, Trust, useOrder } from './parts';
+import { Block, Choice, Coverage, Facts, Failed, Since, Ghost, Glyph, Loss, LossBar, Notice, State, Trust, useOrder } from './parts';
 import type { Balance, BalanceRow, Figures, NodeDetail, NodeRow, Resolution, Summary } from './types';
 
 // Name, days, and length of a row.
 const RANGES: Record<string, [string, number, Resolution]> = {
   '24h': ['24 h', 1, 'interval'], '48h': ['48 h', 2, 'interval'], '7d': ['7 days', 7, 'interval'], '31d': ['31 days', 31, 'day'], '12m': ['12 months', 366, 'month'],
 };
+
+// Longest span of which the API gives intervals.
+const INTERVAL_DAYS_MAX = 62;
 
 export interface Place {
   node: string;
@@ -27,7 +30,11 @@ function spanOf(at: URLSearchParams, { facts, asOf }: Place): { from: string; to
   const range = RANGES[at.get('range') ?? ''] ? at.get('range')! : '48h';
   const [, days, resolution] = RANGES[range]!;
   const [from, until] = [at.get('from'), at.get('to')];
-  if (from && until) return { from, to: until, resolution: 'interval', range };
+  if (from && until) {
+    // Intervals are given for 62 days at most; of more, days. The end is left out.
+    const zoomed = Date.parse(until) - Date.parse(from);
+    return zoomed > INTERVAL_DAYS_MAX * 864e5 ? { from: dayOf(from), to: dayOf(until), resolution: 'day', range } : { from, to: until, resolution: 'interval', range };
+  }
   const end = asOf ?? facts.now;
   if (resolution === 'interval') {
     // To the quarter, so that the question stays the same for a while.
@@ -46,7 +53,7 @@ function useBalance(at: URLSearchParams, place: Place, detail: NodeDetail | null
   const kind = detail?.kind ?? null;
   const byInterval = span.resolution === 'interval' && publishes(kind);
   const query = !asOf || !detail ? null
-    : byInterval && publishes(kind) ? intervalQuery(kind, node, span, asOf) : dailyQuery([node], { from: dayOf(span.from), to: dayOf(span.to) }, asOf);
+    : byInterval && publishes(kind) ? intervalQuery(kind, node, span, asOf) : dailyQuery([node], { from: dayOf(span.from), to: dayOf(Date.parse(span.to) - 1) }, asOf);
   const stood = useSql(query);
   if (!asOf) return { ...live, span };
   const rows = (stood.data ?? []).map((row) => (byInterval && publishes(kind) ? intervalRow(kind, row) : dailyRow(row)));
@@ -54,7 +61,7 @@ function useBalance(at: URLSearchParams, place: Place, detail: NodeDetail | null
     node: detail, resolution: byInterval ? 'interval' : 'day', from: span.from, to: span.to, zone: place.facts.zone,
     coverage_threshold_pct: place.facts.coverage_threshold_pct, total: totalOf(rows, detail), rows,
   } : null;
-  return { data, old: stood.old, problem: stood.problem, again: stood.again, span };
+  return { ...stood, data, span };
 }
 
 function totalOf(rows: BalanceRow[], like: Figures): Figures {
@@ -64,7 +71,7 @@ function totalOf(rows: BalanceRow[], like: Figures): Figures {
   return { ...like, input_wh: sum((row) => row.input_wh), loss_wh: loss, loss_pct: whole ? (100 * loss) / injected : null, loss_shown: whole, loss_low_pct: null, loss_high_pct: null };
 }
 
-export function NodeView({ at, place, detail, ask }: { at: URLSearchParams; place: Place; detail: NodeDetail | null; ask: { problem: Parameters<typeof Failed>[0]['problem'] | null; again: () => void } }) {
+export function NodeView({ at, place, detail, ask }: { at: URLSearchParams; place: Place; detail: NodeDetail | null; ask: Asked<NodeDetail> }) {
   const balance = useBalance(at, place, detail);
   const day = detail?.day ?? null;
   const split = useAsk<Balance>(!place.asOf && day ? nodePath(place.node, '/balance', { resolution: 'day', from: day, to: dayPlus(day, 1) }) : null, 'tick');
@@ -96,9 +103,9 @@ export function NodeView({ at, place, detail, ask }: { at: URLSearchParams; plac
           {zoomed && <button type="button" aria-pressed="true" onClick={() => go({ from: null, to: null })}>zoomed ×</button>}
         </div>
       </>}>
-        {balance.problem && !balance.data ? <Failed problem={balance.problem} again={balance.again} />
+        <Since of={balance} />{balance.problem && !balance.data ? <Failed problem={balance.problem} again={balance.again} />
           : balance.data ? <Chart balance={balance.data} chosen={at.get('at')} choose={(chosen) => go({ at: chosen }, true)}
-            zoom={(span) => go(span ? { from: withOffset(span[0] * 1000), to: withOffset(span[1] * 1000) } : { from: null, to: null })} /> : <Ghost high={330} />}
+            zoom={(span) => go({ from: span?.[0] ?? null, to: span?.[1] ?? null, at: null })} /> : <Ghost high={330} />}
         <Keys />
       </Block>
       {at.get('at') && <Interval node={detail} end={at.get('at')!} rows={balance.data?.rows ?? []} threshold={threshold} />}
@@ -109,7 +116,7 @@ export function NodeView({ at, place, detail, ask }: { at: URLSearchParams; plac
   );
 }
 
-const Trusted = ({ of, row, threshold }: { of: Figures; row: BalanceRow | null; threshold: number }) => (
+export const Trusted = ({ of, row, threshold }: { of: Figures; row: BalanceRow | null; threshold: number }) => (
   <p>
     <Trust pct={of.coverage_pct} threshold={threshold} />{' '}
     {of.coverage_pct == null ? '' : `${percent(of.coverage_pct)} of reads here`}
@@ -147,6 +154,7 @@ function Interval({ node, end, rows, threshold }: { node: NodeDetail; end: strin
     <Block id="interval" class="close" title={`Interval to ${when(end)}`} aside={<button type="button" onClick={() => go({ at: null }, true)} aria-label="Close this interval">×</button>}>
       {row && <Facts of={[
         ['Loss', <><Loss of={row} /> <State of={row.attention} /></>], ['Lost', energyText(row.loss_wh)], ['Came in', energyText(row.injected_wh ?? row.input_wh)], ['Delivered', energyText(row.delivered_wh)],
+        ...(row.ht_loss_wh != null ? [['11 kV loss', energyText(row.ht_loss_wh)] as [string, string]] : []), ...(row.lt_loss_wh != null ? [['LT loss', energyText(row.lt_loss_wh)] as [string, string]] : []),
         ['Meters', <>{count(row.meters_reported)} of {count(row.meters_expected)}{row.meters_estimated ? `, ${count(row.meters_estimated)} estimated` : ''}</>], ['Coverage', <Coverage of={row} threshold={threshold} />],
         ...(row.dt_total != null ? [['DTs metered', `${count(row.dt_metered)} of ${count(row.dt_total)}`] as [string, string]] : []),
         ['Status', row.version ? `${row.status}, version ${row.version}` : `${row.status}, not published yet`],
@@ -194,7 +202,7 @@ function Below({ at, place, detail, rate }: { at: URLSearchParams; place: Place;
       {deep && <Choice label="Which nodes" now={which} of={Object.entries(BELOW)} pick={(below) => go({ below: below === 'children' ? null : below }, true)} />}
       <button type="button" onClick={again}>Worst first</button>
     </div>}>
-      {found.problem && !found.data ? <Failed problem={found.problem} again={found.again} /> : found.data ? <NodeTable rows={ordered.slice(0, 500)} threshold={threshold} rate={rate} /> : <Ghost lines={6} />}
+      <Since of={found} />{found.problem && !found.data ? <Failed problem={found.problem} again={found.again} /> : found.data ? <NodeTable rows={ordered.slice(0, 500)} threshold={threshold} rate={rate} /> : <Ghost lines={6} />}
       {rows.length > 500 && <p class="facts">The 500 worst are shown; /api/v1/nodes gives all.</p>}
       {found.data?.not_ranked ? <p class="facts">{count(found.data.not_ranked)} more have no loss to show (coverage or a missing meter) and are not ranked.</p> : null}
     </Block>
@@ -229,10 +237,12 @@ interface Indices { month: string; basis: string; med: string; consumers_served:
 function Supply({ node }: { node: string }) {
   const found = useAsk<{ months: Indices[] }>(nodePath(node, '/reliability', { med: 'included' }), 'slow');
   const months = [...new Set((found.data?.months ?? []).map((row) => row.month))].sort().reverse().slice(0, 6);
+  if (found.problem && !found.data) return <Block title="Supply by month"><Failed problem={found.problem} again={found.again} /></Block>;
   if (!months.length) return null;
   const of = (month: string, basis: string) => found.data?.months.find((row) => row.month === month && row.basis === basis);
   return (
-    <Block title="Supply by month" aside={<a href={href({ view: 'outages' })}>Outages here</a>}>
+    <Block title="Supply by month" aside={<a href={to('outages')}>Outages here</a>}>
+      <Since of={found} />
       <div class="scroll"><table>
         <thead><tr><th scope="col">Month</th><th scope="col" class="number">SAIDI, minutes</th><th scope="col" class="number">SAIFI</th><th scope="col" class="number less">CAIDI</th><th scope="col" class="number less">MAIFI</th><th scope="col" class="number">SAIDI by feeder</th><th scope="col" class="number less">Consumers</th></tr></thead>
         <tbody>{months.map((month) => {

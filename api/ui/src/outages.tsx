@@ -5,9 +5,9 @@ import { useEffect } from 'preact/hooks';
 import { atNode, go, href, to } from './address';
 import { path, useAsk } from './api';
 import { fields, given, useEntry } from './entry';
-import { brief, civil, count, dayPlus, exact, instantOf, lasting, many, minutesBetween, minuteText, percent, rupees, SCOPES, text, when, words } from './format';
+import { brief, civil, count, dayPlus, exact, instantOf, isDay, lasting, many, minutesBetween, percent, rupees, SCOPES, text, when, words } from './format';
 import { useFacts, useSummary } from './live';
-import { Block, Choice, Facts, Failed, Ghost, Glyph } from './parts';
+import { Block, Choice, Facts, Failed, Since, Ghost, Glyph } from './parts';
 import type { Interruption, Outage, OutageDetail } from './types';
 
 const STATUSES: [string, string][] = [['open', 'On now'], ['RESTORED', 'Over'], ['SCHEDULED', 'Planned'], ['CANCELLED', 'Cancelled'], ['any', 'All']];
@@ -25,7 +25,7 @@ function basisText(outage: Outage): string {
 }
 
 // Minutes that an outage has run, by the configured clock, or lasted.
-function Running({ outage }: { outage: Outage }) {
+export function Running({ outage }: { outage: Outage }) {
   const summary = useSummary();
   const end = outage.ended_at ?? (isOn(outage) ? summary?.now : null);
   return <>{end ? lasting(minutesBetween(outage.started_at, end)) : '–'}</>;
@@ -40,7 +40,8 @@ export const Status = ({ outage }: { outage: Outage }) => (
 export function Outages({ at, node }: { at: URLSearchParams; node: string | null }) {
   const facts = useFacts();
   const status = at.get('status') ?? 'open';
-  const [from, until] = [at.get('from'), at.get('to')];
+  // A chart's zoom stands in the same places of an address, as instants: those are no days.
+  const [from, until] = [at.get('from'), at.get('to')].map((day) => (day && isDay(day) ? day : null)) as [string | null, string | null];
   // To the end of the last day asked for.
   const query = { status: status === 'any' ? null : status, node, from, to: until ? dayPlus(until, 1) : null, limit: 200, cursor: at.get('cursor') };
   const found = useAsk<{ outages: Outage[]; next_cursor: string | null }>(path('outages', query), 'outages');
@@ -53,7 +54,7 @@ export function Outages({ at, node }: { at: URLSearchParams; node: string | null
         <label>From <input type="date" value={from ?? ''} max={facts?.day} onChange={(event) => go({ from: event.currentTarget.value || null, cursor: null })} /></label>
         <label>to <input type="date" value={until ?? ''} max={facts?.day} onChange={(event) => go({ to: event.currentTarget.value || null, cursor: null })} /></label>
       </div>
-      {found.problem && !found.data ? <Failed problem={found.problem} again={found.again} /> : !found.data ? <Ghost lines={8} /> : rows.length === 0 ? (
+      <Since of={found} />{found.problem && !found.data ? <Failed problem={found.problem} again={found.again} /> : !found.data ? <Ghost lines={8} /> : rows.length === 0 ? (
         <p class="notice"><b>{status === 'open' ? 'No outage is on here.' : 'No such outage here.'}</b>Outages come from meters' power-fail and restoration events, from intervals without voltage or energy, and from planned_outages.csv.</p>
       ) : (
         <div class="scroll"><table class="outages">
@@ -89,6 +90,7 @@ export function OutageView({ asked }: { asked: ReturnType<typeof useOutage> }) {
   return (
     <>
       <p class="back"><a href={href({ outage: null })}>← All outages</a></p>
+      <Since of={asked} />
       <div class="title"><Glyph kind={GLYPHS[outage.scope] ?? null} /><h1>{outage.node_name}</h1><span class="id">{outage.outage_id}</span><Status outage={outage} /></div>
       <p class="facts"><span>{SCOPES[outage.scope] ?? outage.scope}</span><span>{words(outage.class)}</span><span><a href={to('network', { node: outage.node_id })}>energy of this node</a></span>{outage.force_majeure && <span>force majeure</span>}{outage.version === 0 && <span>not published yet</span>}</p>
       {outage.continued_as && <p class="notice">It goes on as <a href={href({ outage: outage.continued_as })}>{outage.continued_as}</a>.</p>}
@@ -205,7 +207,7 @@ function eventDots(interruptions: Interruption[]): Dot[] {
 
 function dotsOf(outage: OutageDetail): Dot[] {
   const { failed, restored, steps } = outage.evidence;
-  const span = (edge: { earliest: string; latest: string }) => (edge.earliest === edge.latest ? '' : `between ${minuteText(edge.earliest)} and ${minuteText(edge.latest)}`);
+  const span = (edge: { earliest: string; latest: string }) => (edge.earliest === edge.latest ? '' : `between ${brief(edge.earliest)} and ${brief(edge.latest)}`);
   const dots: Dot[] = [...eventDots(outage.interruptions)];
   if (failed) dots.push({ at: failed.at, kind: 'fail', says: `${outage.node_name} lost supply`, more: [`from ${plain(failed.from)}`, span(failed)].filter(Boolean).join(', ') });
   for (const step of steps ?? []) dots.push({ at: step.at, kind: 'back', says: `${many(step.consumers, 'consumer')} back` });

@@ -9,8 +9,8 @@ import { Flow } from './flow';
 import { count, dayText, energyText, lossText, percent, withOffset } from './format';
 import { NetworkMap } from './map';
 import { basis, useRate, useRates, worthText } from './money';
-import { Keys } from './node';
-import { Block, Coverage, Failed, Ghost, Glyph, Loss, LossBar, Spark, State, Trust, useOrder } from './parts';
+import { Keys, Trusted } from './node';
+import { Block, Coverage, Failed, Since, Ghost, Glyph, Loss, LossBar, Spark, State, useOrder } from './parts';
 import type { Balance, NodeDetail, NodeRow, Summary } from './types';
 
 const FEEDERS = 12;
@@ -50,7 +50,7 @@ export function Overview({ at, facts, root, day, out }: { at: URLSearchParams; f
       <div class="title"><Glyph kind={root.kind} /><h1>{root.name}</h1><State of={root.attention} /></div>
       <div class="pair">
         <Block title="Network, by loss today"><NetworkMap under={null} day={day} high={300} out={out} /></Block>
-        <Block title={`Energy, ${dayText(root.day)}`} aside={<p><Trust pct={root.coverage_pct} threshold={facts.coverage_threshold_pct} /> {root.coverage_pct == null ? '' : `${percent(root.coverage_pct)} of reads here`}</p>}>
+        <Block title={`Energy, ${dayText(root.day)}`} aside={<Trusted of={root} row={ofDay} threshold={facts.coverage_threshold_pct} />}>
           <Flow of={root} split={ofDay ? { ht: ofDay.ht_loss_wh, lt: ofDay.lt_loss_wh } : null} worth={worthText(root.loss_wh, rate)} />
           {rate && root.loss_wh != null && <p class="facts">{basis(rate)}</p>}
           {!root.loss_shown && root.coverage_pct != null && <p class="notice">The loss is not shown as one number: {root.not_shown_because}.</p>}
@@ -60,9 +60,9 @@ export function Overview({ at, facts, root, day, out }: { at: URLSearchParams; f
         <p>{balance.data?.rows.length ? `over the span: loss ${lossText(balance.data.total)}, input ${energyText(balance.data.total.input_wh)}` : ''}</p>
         {from && until && <button type="button" aria-pressed="true" onClick={() => go({ from: null, to: null })}>zoomed ×</button>}
       </>}>
-        {balance.problem && !balance.data ? <Failed problem={balance.problem} again={balance.again} /> : balance.data ? (
+        <Since of={balance} />{balance.problem && !balance.data ? <Failed problem={balance.problem} again={balance.again} /> : balance.data ? (
           <Chart balance={balance.data} chosen={at.get('at')} choose={(chosen) => go({ node: root.node_id, at: chosen })}
-            zoom={(to) => go(to ? { from: withOffset(to[0] * 1000), to: withOffset(to[1] * 1000) } : { from: null, to: null })} />
+            zoom={(to) => go({ from: to?.[0] ?? null, to: to?.[1] ?? null })} />
         ) : <Ghost high={330} />}
         <Keys />
       </Block>
@@ -81,7 +81,7 @@ function Ranked({ facts, day }: { facts: Summary; day: string | null }) {
   if (found.problem && !found.data) return <Failed problem={found.problem} again={found.again} />;
   return (
     <Block title="Feeders, worst loss first" aside={<button type="button" onClick={again}>Worst first</button>}>
-      {!found.data ? <Ghost lines={6} /> : shown.length === 0 ? <p class="notice">No feeder has a loss to show yet: it appears with the first interval that its meter reports.</p> : (
+      <Since of={found} />{!found.data ? <Ghost lines={6} /> : shown.length === 0 ? <p class="notice">No feeder has a loss to show yet: it appears with the first interval that its meter reports.</p> : (
         <div class="scroll"><table class="nodes">
           <thead><tr><th scope="col">Feeder</th><th scope="col" class="number">Loss</th><th scope="col" class="less"><span class="hidden">Loss as a bar</span></th><th scope="col" class="less">48 hours</th><th scope="col" class="number optional">Lost</th><th scope="col" class="number optional">Input</th><th scope="col" class="number optional">Target</th><th scope="col" class="number">Coverage</th><th scope="col">State</th></tr></thead>
           <tbody>{shown.map((row) => (

@@ -1,10 +1,10 @@
 // The small parts that look the same everywhere: glyph of a kind, mark and word of a state, bar of a loss, bar of coverage, notices.
 
-import type { ComponentChildren } from 'preact';
+import { Component, type ComponentChildren } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 
-import type { Problem } from './api';
-import { kindName, lossText, monthText, NONE, percent, type Quantity, WORDS } from './format';
+import type { Asked, Problem } from './api';
+import { brief, kindName, lossText, monthText, NONE, percent, type Quantity, WORDS } from './format';
 import type { Attention, Figures } from './types';
 
 export function Glyph({ kind }: { kind: string | null }) {
@@ -88,6 +88,31 @@ export function Failed({ problem, again }: { problem: Problem; again?: () => voi
       {again && <div><button type="button" onClick={again}>Try again</button></div>}
     </div>
   );
+}
+// Figures that stand although asking for newer ones failed: since when they are so.
+export function Since({ of }: { of: Pick<Asked<unknown>, 'data' | 'problem' | 'since' | 'again'> }) {
+  if (!of.problem || of.data == null) return null;
+  return <p class="notice since" role="status"><b>Not refreshed since {brief(of.since)}</b>{of.problem.title}: {of.problem.message} <button type="button" onClick={of.again}>Try again</button></p>;
+}
+// What is shown here failed to be drawn: that is said, and the rest of the page goes on. Another place is tried anew.
+export class Guard extends Component<{ place: string; children: ComponentChildren }, { failed: string | null }> {
+  override state = { failed: null as string | null };
+  override componentDidCatch(error: unknown): void {
+    console.error(error);
+    this.setState({ failed: error instanceof Error ? error.message : String(error) });
+  }
+  override componentDidUpdate(before: { place: string }): void {
+    if (before.place !== this.props.place && this.state.failed != null) this.setState({ failed: null });
+  }
+  override render() {
+    if (this.state.failed == null) return this.props.children;
+    return (
+      <div class="notice failed" role="alert">
+        <b>This view failed</b>{this.state.failed}. What gridtally keeps is not touched by it.
+        <div><button type="button" onClick={() => location.reload()}>Load again</button> <button type="button" onClick={() => { location.hash = ''; location.reload(); }}>Load the overview</button></div>
+      </div>
+    );
+  }
 }
 // Lines where something will stand; shown only when it takes longer than one notices.
 export function Ghost({ lines = 3, high }: { lines?: number; high?: number }) {

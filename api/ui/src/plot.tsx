@@ -7,7 +7,8 @@ import { civil, dayOf, dayText, minuteText, monthText, zoneName } from './format
 
 export interface Series {
   name: string;
-  values: (number | null)[];
+  // Null: a gap. Undefined: nothing is said of this time, and the line goes on.
+  values: (number | null | undefined)[];
   columns?: boolean;
 }
 
@@ -18,7 +19,16 @@ function around(u: uPlot, from: number, to: number): [number, number] {
   return [from - half, to + half];
 }
 
-const COLOURS = ['accent', 'watch-fill', 'negative-fill', 'faint'];
+// Colours of states say states: series have their own, and after these a dash.
+const COLOURS = ['accent', 'series-2', 'series-3', 'series-4'];
+const DASHES = [[], [6, 3], [2, 2]];
+const colourOf = (index: number) => COLOURS[index % COLOURS.length]!;
+const dashOf = (index: number) => DASHES[Math.floor(index / COLOURS.length) % DASHES.length]!;
+export const SERIES_MAX = COLOURS.length * DASHES.length;
+
+function Swatch({ of, columns }: { of: number; columns: boolean | undefined }) {
+  return <svg class="swatch" width="18" height="10" aria-hidden="true"><path d="M0 5H18" stroke={`var(--${colourOf(of)})`} stroke-width={columns ? 10 : 2} stroke-dasharray={dashOf(of).join(' ') || undefined} /></svg>;
+}
 
 // `x`: seconds since 1970, in order. `text` says a value with its unit. `civilDays`: they are days, the same in every zone; `months`: the first of each.
 export function Plot({ x, series, text, label, civilDays = false, months = false, high = 220 }: { x: number[]; series: Series[]; text: (value: number) => string; label: string; civilDays?: boolean; months?: boolean; high?: number }) {
@@ -50,8 +60,8 @@ export function Plot({ x, series, text, label, civilDays = false, months = false
       scales: { ...(series.some(({ columns }) => columns) ? { x: { range: around } } : {}), y: { range: (_, least, most) => [Math.min(0, least ?? 0), Math.max(1e-9, (most ?? 1) * 1.06)] } },
       axes: [{ ...axis, size: 28, space: 60, grid: { show: false }, values: times }, { ...axis, size: 76, values: (_, splits) => splits.map(text) }],
       series: [{}, ...series.map(({ columns }, index): uPlot.Series => ({
-        stroke: colour(COLOURS[index % COLOURS.length]!), width: columns ? 0 : 1.5, points: { show: false },
-        ...(columns && bars ? { paths: bars, fill: colour(COLOURS[index % COLOURS.length]!) } : {}),
+        stroke: colour(colourOf(index)), dash: dashOf(index), width: columns ? 0 : 1.5, points: { show: false },
+        ...(columns && bars ? { paths: bars, fill: colour(colourOf(index)) } : {}),
       }))],
       hooks: { setCursor: [(u) => setAt(u.cursor.idx ?? null)] },
     }, data(), element);
@@ -82,10 +92,11 @@ export function Plot({ x, series, text, label, civilDays = false, months = false
   return (
     <div class="chart">
       <div class="readout" aria-live="polite">
-        {here == null ? <span>{series.map(({ name }) => name).join(' · ')}</span>
-          : <><b>{time(here)}</b>{series.map(({ name, values }) => <span key={name}>{name} <b>{at == null || values[at] == null ? '–' : text(values[at]!)}</b></span>)}</>}
+        {here == null ? <span>{series.length > 1 ? '\u00a0' : series[0]?.name}</span>
+          : <><b>{time(here)}</b>{series.map(({ name, values, columns }, index) => <span key={name}>{series.length > 1 && <Swatch of={index} columns={columns} />}{name} <b>{at == null || values[at] == null ? '–' : text(values[at]!)}</b></span>)}</>}
       </div>
       <div class="plain-plot" style={{ height: `${high}px` }} ref={place} tabIndex={0} role="group" aria-label={`${label}. Arrow keys step through it.`} onKeyDown={keys} />
+      {series.length > 1 && <div class="keys">{series.map(({ name, columns }, index) => <span key={name}><Swatch of={index} columns={columns} />{name}</span>)}</div>}
     </div>
   );
 }

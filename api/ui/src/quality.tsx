@@ -7,7 +7,7 @@ import { ask, nodePath, path, post, Problem, quote, useAsk, useAsked, useFork, u
 import { below } from './compensation';
 import { count, dayPlus, dayText, hundredths, many, percent, when, words } from './format';
 import { useFacts } from './live';
-import { Block, Choice, Failed, Ghost, Trust } from './parts';
+import { Block, Choice, Failed, Since, Ghost, Trust } from './parts';
 import type { Balance, Held, NodeDetail, NodeRow, Quality } from './types';
 
 const DAYS = 14;
@@ -47,6 +47,9 @@ function useCells(scope: string, fork: string | null, days: string[]) {
 // A cell says its number; only what is below the threshold has a colour.
 const tone = (pct: number | null, threshold: number) => (pct == null ? 'none' : pct < 80 ? 'bad' : pct < threshold ? 'low' : pct < 99 ? 'good' : 'full');
 
+// The last days stand at the right.
+const toTheEnd = (box: HTMLElement | null) => { if (box) box.scrollLeft = box.scrollWidth; };
+
 function Heat({ scope, last, threshold }: { scope: string; last: string; threshold: number }) {
   const below = useFork<NodeRow>(scope, last);
   const own = useAsk<NodeDetail>(nodePath(scope, '', { day: last }));
@@ -58,8 +61,8 @@ function Heat({ scope, last, threshold }: { scope: string; last: string; thresho
   const rows = [...(own.data ? [{ node_id: scope, name: own.data.name, all: true }] : []), ...nodes.map((row) => ({ node_id: row.node_id, name: row.name, all: false }))];
   return (
     <Block title={`Completeness, ${DAYS} days to ${dayText(last)}`} aside={<p>share of expected interval reads that came; below {hundredths(threshold).replace(/\.00$/, '')} % in colour</p>}>
-      {cells.problem && !cells.data ? <Failed problem={cells.problem} again={cells.again} /> : !cells.data ? <Ghost high={180} /> : (
-        <div class="scroll" tabIndex={0} role="region" aria-label="Completeness by node and day"><table class="heat">
+      <Since of={cells} />{below.problem && !below.data ? <Failed problem={below.problem} again={below.again} /> : cells.problem && !cells.data ? <Failed problem={cells.problem} again={cells.again} /> : !cells.data ? <Ghost high={180} /> : (
+        <div class="scroll" tabIndex={0} role="region" aria-label="Completeness by node and day" ref={toTheEnd}><table class="heat">
           <thead><tr><th scope="col">Node</th>{days.map((one) => <th key={one} scope="col" class={one === last ? 'today' : undefined}>{Number(one.slice(8))}<small>{dayText(one).slice(0, 2)}</small></th>)}</tr></thead>
           <tbody>{rows.map((row) => (
             <tr key={row.node_id} class={row.all ? 'all' : undefined}>
@@ -93,13 +96,13 @@ LEFT JOIN (SELECT meter_id, MAX(node_id) AS node_id FROM meters WHERE valid_to I
   const rows = useSql<Exception>(`${head} SELECT e.meter_id, c.consumer_id, COALESCE(c.node_id, m.node_id) AS node_id, e.interval_end, e.rule, e.value, e.detail, e.at, e.resolved_at FROM ${from} ${where ? `WHERE ${where}` : ''} ORDER BY e.at DESC, e.exception_id LIMIT ${PAGE}`, 'slow');
   return (
     <Block title="Objections of validation" aside={<Choice label="Which objections" now={shown} of={[['open', 'Open'], ['all', 'Resolved too']]} pick={(next) => go({ resolved: next === 'all' ? '1' : null })} />}>
-      {rules.problem && !rules.data ? <Failed problem={rules.problem} again={rules.again} /> : !rules.data ? <Ghost lines={2} /> : (
+      <Since of={rules} />{rules.problem && !rules.data ? <Failed problem={rules.problem} again={rules.again} /> : !rules.data ? <Ghost lines={2} /> : (
         <div class="chips" role="group" aria-label="Rules">
           <button type="button" aria-pressed={!rule} onClick={() => go({ rule: null })}>All rules</button>
           {rules.data.map((one) => <button key={one.rule} type="button" aria-pressed={rule === one.rule} onClick={() => go({ rule: one.rule })}>{words(one.rule)} <b>{count(one.open)}</b></button>)}
         </div>
       )}
-      {rows.problem && !rows.data ? <Failed problem={rows.problem} again={rows.again} /> : !rows.data ? <Ghost lines={6} /> : rows.data.length === 0 ? <p class="facts">No objection is open here. Each closed day of each meter is judged; what is wrong stands here until its cause goes away.</p> : (
+      <Since of={rows} />{rows.problem && !rows.data ? <Failed problem={rows.problem} again={rows.again} /> : !rows.data ? <Ghost lines={6} /> : rows.data.length === 0 ? <p class="facts">No objection is open here. Each closed day of each meter is judged; what is wrong stands here until its cause goes away.</p> : (
         <div class="scroll tall" tabIndex={0} role="region" aria-label="Objections of validation"><table>
           <thead><tr><th scope="col">Meter</th><th scope="col">Interval to</th><th scope="col">Rule</th><th scope="col">What</th><th scope="col" class="less">Node</th><th scope="col" class="less">Raised</th>{shown === 'all' && <th scope="col">Resolved</th>}</tr></thead>
           <tbody>{rows.data.map((row) => (
@@ -137,7 +140,7 @@ function Quarantine({ at }: { at: URLSearchParams }) {
         <button type="button" aria-pressed={!reason} onClick={() => go({ reason: null, cursor: null })}>All reasons</button>
         {reasons.map(([name, number]) => <button key={name} type="button" aria-pressed={reason === name} onClick={() => go({ reason: name, cursor: null })}>{words(name)} <b>{count(number)}</b></button>)}
       </div>}
-      {found.problem && !found.data ? <Failed problem={found.problem} again={found.again} /> : !found.data ? <Ghost lines={3} /> : found.data.rows.length === 0 ? <p class="facts">Nothing waits. What cannot be decoded, is from an unknown meter, or breaks a hard rule is kept here whole, and counts as soon as it can.</p> : (
+      <Since of={found} />{found.problem && !found.data ? <Failed problem={found.problem} again={found.again} /> : !found.data ? <Ghost lines={3} /> : found.data.rows.length === 0 ? <p class="facts">Nothing waits. What cannot be decoded, is from an unknown meter, or breaks a hard rule is kept here whole, and counts as soon as it can.</p> : (
         <div class="scroll tall" tabIndex={0} role="region" aria-label="What waits in quarantine"><table>
           <thead><tr><th scope="col">Received</th><th scope="col">Reason</th><th scope="col">Meter</th><th scope="col" class="less">From</th><th scope="col">Payload</th></tr></thead>
           <tbody>{found.data.rows.map((row) => (
@@ -155,7 +158,8 @@ function Quarantine({ at }: { at: URLSearchParams }) {
 }
 
 // At the right of a node: how complete its day is.
-export function QualityCard({ node, day, threshold }: { node: string | null; day: string | null; threshold: number }) {
+// `isThen`: the figures beside it are as they stood; these are as they are.
+export function QualityCard({ node, day, threshold, isThen }: { node: string | null; day: string | null; threshold: number; isThen: boolean }) {
   const found = useAsk<Quality>(path('data-quality', { node, day }), 'tick');
   const quality = found.data;
   const rows: [string, string][] = quality ? [
@@ -166,9 +170,9 @@ export function QualityCard({ node, day, threshold }: { node: string | null; day
   ] : [];
   return (
     <section aria-labelledby="quality-title">
-      <header><h2 id="quality-title"><a href={href({ view: 'quality', at: null, from: null, to: null })}>Data quality</a></h2><span id="quality-day">{quality ? dayText(quality.day) : ''}</span></header>
+      <header><h2 id="quality-title"><a href={href({ view: 'quality', at: null, from: null, to: null })}>Data quality</a></h2><span id="quality-day">{quality ? `${dayText(quality.day)}${isThen ? ', as known now' : ''}` : ''}</span></header>
       <div id="quality">
-        {found.problem && !quality ? <Failed problem={found.problem} again={found.again} /> : !quality ? <Ghost lines={6} /> : (
+        <Since of={found} />{found.problem && !quality ? <Failed problem={found.problem} again={found.again} /> : !quality ? <Ghost lines={6} /> : (
           <><Trust pct={quality.completeness_pct} threshold={threshold} /><dl>{rows.map(([name, value]) => <div key={name}><dt>{name}</dt><dd>{value}</dd></div>)}</dl></>
         )}
       </div>

@@ -6,8 +6,8 @@ import { go } from './address';
 import { ask, Problem, response, sql, useSql } from './api';
 import { GUIDE, useExamples } from './examples';
 import { clockText, count, hundredths, many } from './format';
-import { Choice, Failed, Ghost } from './parts';
-import { Plot } from './plot';
+import { Choice, Failed, Since, Ghost } from './parts';
+import { Plot, type Series, SERIES_MAX } from './plot';
 import type { Cell, SqlResult } from './types';
 
 const ROWS_SHOWN = 500;
@@ -92,7 +92,7 @@ export function SqlConsole({ at }: { at: URLSearchParams }) {
         </form>
         {problem && <Failed problem={problem} />}
         <div id="answer" tabIndex={0} role="region" aria-label="Result of the query">
-          {result ? shape === 'chart' ? <AsChart data={result.data} /> : <AsTable data={result.data} /> : !problem && <p class="facts">Rows appear here. Each query runs in a process of its own with limits of memory, rows and time.</p>}
+          {result ? shape === 'chart' ? <AsChart data={result.data} asked={at.get('y')} /> : <AsTable data={result.data} /> : !problem && <p class="facts">Rows appear here. Each query runs in a process of its own with limits of memory, rows and time.</p>}
         </div>
       </section>
     </div>
@@ -111,7 +111,7 @@ function Schema({ insert }: { insert: (word: string) => void }) {
   return (
     <aside class="schema" aria-label="Tables and columns">
       <header><h2>Tables</h2><input type="search" placeholder="Filter" aria-label="Filter tables and columns" value={filter} onInput={(event) => setFilter(event.currentTarget.value)} /></header>
-      {columns.problem && !columns.data ? <Failed problem={columns.problem} again={columns.again} /> : !columns.data ? <Ghost lines={10} /> : tables.map(([name, all]) => (
+      <Since of={columns} />{columns.problem && !columns.data ? <Failed problem={columns.problem} again={columns.again} /> : !columns.data ? <Ghost lines={10} /> : tables.map(([name, all]) => (
         <details key={name} open={filter.length > 2}>
           <summary>{name} <span>{count(all.length)}</span></summary>
           <ul>
@@ -132,6 +132,7 @@ function Schema({ insert }: { insert: (word: string) => void }) {
 const short = (type: string) => ({ Utf8: 'text', Int64: 'whole', Int32: 'whole', Int16: 'whole', Float64: 'number', Float32: 'number', Boolean: 'yes or no', Date32: 'day', Binary: 'bytes' })[type] ?? (type.startsWith('Timestamp') ? 'time' : type.startsWith('Decimal') ? 'decimal' : type.toLowerCase());
 
 const isNumber = (type: string) => /int|float|double|decimal|numeric|real/i.test(type);
+const isText = (type: string) => /utf8|varchar|text|string/i.test(type);
 const isTime = (type: string) => /timestamp|date/i.test(type);
 function shown(value: Cell): string {
   if (value == null) return 'null';
@@ -152,26 +153,56 @@ function AsTable({ data: { columns, rows, truncated, rows_max } }: { data: SqlRe
   );
 }
 
-// Numbers over the first time or day; else the first number by the first text.
-function AsChart({ data: { columns, rows } }: { data: SqlResult }) {
-  const [time, text] = [columns.findIndex(({ type }) => isTime(type)), columns.findIndex(({ type }) => !isNumber(type) && !isTime(type))];
-  const numbers = columns.flatMap(({ type }, place) => (isNumber(type) ? [place] : []));
-  const first = numbers[0];
+// Values of one column over time, a line for each value of a text column. What is not in the answer is a gap: no line goes over a missing
+// interval, an interval being the least step of that line.
+export function linesOf(rows: { at: number; name: string; value: number | null }[]): { x: number[]; series: Series[]; twice: number } {
+  const byName = new Map<string, Map<number, number | null>>();
+  let twice = 0;
+  for (const { at, name, value } of rows) {
+    const line = byName.get(name) ?? new Map<number, number | null>();
+    byName.set(name, line);
+    if (line.has(at)) twice += 1;
+    line.set(at, value);
+  }
+  for (const line of byName.values()) {
+    const times = [...line.keys()].sort((a, b) => a - b);
+    const step = Math.min(...times.slice(1).map((time, at) => time - times[at]!));
+    times.slice(1).forEach((time, at) => { if (time - times[at]! > 1.5 * step) line.set(times[at]! + step, null); });
+  }
+  const x = [...new Set([...byName.values()].flatMap((line) => [...line.keys()]))].sort((a, b) => a - b);
+  return { x, twice, series: [...byName].map(([name, line]) => ({ name, values: x.map((time) => line.get(time)) })) };
+}
+
+// A number over the first time or day, by the first text; else the number by the first text.
+function AsChart({ data: { columns, rows }, asked }: { data: SqlResult; asked: string | null }) {
+  const [time, text] = [columns.findIndex(({ type }) => isTime(type)), columns.findIndex(({ type }) => isText(type))];
+  const numbers = columns.flatMap(({ name, type }, place) => (isNumber(type) ? [{ name, place }] : []));
+  const chosen = numbers.find(({ name }) => name === asked) ?? numbers[0];
   const number = (value: Cell | undefined) => (value == null ? null : Number(value));
-  if (first == null || !rows.length) return <p class="notice">A chart needs rows with a number, over a time or by a name.</p>;
-  if (time >= 0) {
-    const sorted = [...rows].filter((row) => row[time] != null).sort((a, b) => Date.parse(String(a[time])) - Date.parse(String(b[time])));
-    const civilDays = /date/i.test(columns[time]?.type ?? '');
-    return <Plot high={320} label="Result of the query" civilDays={civilDays} x={sorted.map((row) => Date.parse(String(row[time])) / 1000)} text={(value) => hundredths(value).replace(/\.00$/, '')}
-      series={numbers.slice(0, 4).map((place) => ({ name: columns[place]?.name ?? '', values: sorted.map((row) => number(row[place])) }))} />;
+  const lines = useMemo(() => {
+    if (time < 0 || !chosen) return null;
+    return linesOf(rows.flatMap((row) => (row[time] == null ? [] : [{ at: Date.parse(String(row[time])) / 1000, name: text >= 0 ? shown(row[text] ?? null) : chosen.name, value: number(row[chosen.place]) }])));
+  }, [rows, chosen?.place]);
+  if (!chosen || !rows.length) return <p class="notice">A chart needs rows with a number, over a time or by a name.</p>;
+  const first = chosen.place;
+  const pick = numbers.length > 1 && <p class="facts"><label>Number <select id="y" onChange={(event) => go({ y: event.currentTarget.value }, true)}>{numbers.map(({ name, place }) => <option key={place} value={name} selected={place === first}>{name}</option>)}</select></label></p>;
+  if (lines) {
+    return (
+      <>
+        {pick}
+        <Plot high={320} label={`${chosen.name} over time`} civilDays={/date/i.test(columns[time]?.type ?? '')} x={lines.x} text={(value) => hundredths(value).replace(/\.00$/, '')} series={lines.series.slice(0, SERIES_MAX)} />
+        {lines.series.length > SERIES_MAX && <p class="notice">{many(lines.series.length, 'line')} by {columns[text]?.name}; the first {SERIES_MAX} are drawn.</p>}
+        {lines.twice > 0 && <p class="notice">{many(lines.twice, 'row has', 'rows have')} the time of another on the same line; the last is drawn.</p>}
+      </>
+    );
   }
   const most = Math.max(...rows.slice(0, BARS_SHOWN).map((row) => Math.abs(number(row[first]) ?? 0)), 1e-9);
   return (
-    <table class="bars">
+    <>{pick}<table class="bars">
       <caption>{columns[first]?.name} by {text >= 0 ? columns[text]?.name : 'row'}</caption>
       <tbody>{rows.slice(0, BARS_SHOWN).map((row, index) => (
         <tr key={index}><th scope="row">{text >= 0 ? shown(row[text] ?? null) : index + 1}</th><td><i style={{ width: `${(100 * Math.abs(number(row[first]) ?? 0)) / most}%` }} /></td><td class="number">{shown(row[first] ?? null)}</td></tr>
       ))}</tbody>
-    </table>
+    </table></>
   );
 }

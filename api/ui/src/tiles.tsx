@@ -7,26 +7,40 @@ import { age, band, count, decimal, hundredths, many, percent, plural, type Quan
 import { useSummary } from './live';
 import { basis, type Rate, useRate, worthText } from './money';
 import { Measure, Trust } from './parts';
-import type { Summary } from './types';
+import type { Attention, Figures, Summary } from './types';
 
-interface Tile { key: string; name: string; value: Quantity; note: ComponentChildren; link?: string }
+interface Tile { key: string; name: string; value: Quantity; note: ComponentChildren; title?: string; link?: string }
 
 const pct = (text: string): Quantity => (text.endsWith('%') ? { value: text.replace(/\s%$/, ''), unit: '%' } : { value: text, unit: '' });
 
+// Where the loss, or the band in which it lies, stands to the target, in percentage points.
+function againstTarget(loss: Figures, target: number): { tone: Attention; words: string } | null {
+  const [low, high] = loss.loss_shown ? [loss.loss_pct, loss.loss_pct] : [loss.loss_low_pct, loss.loss_high_pct];
+  if (low == null || high == null) return null;
+  if (low > target) return { tone: 'watch', words: `${decimal(low - target)} above target` };
+  if (high <= target) return { tone: 'normal', words: `${decimal(target - high)} below target` };
+  return { tone: 'unknown', words: `target ${decimal(target)} within` };
+}
+
 function lossTile({ loss_today: loss, coverage_threshold_pct: threshold }: Summary, target: number | null, rate: Rate | null): Tile {
-  const about = target != null ? `target ${decimal(target).replace(/\.0$/, '')}\u00a0%` : loss.loss_shown ? (uncertain(loss) ? band(loss.loss_low_pct, loss.loss_high_pct) : 'nothing missing') : loss.not_shown_because;
+  const against = target == null ? null : againstTarget(loss, target);
+  const about = loss.loss_shown ? (uncertain(loss) ? band(loss.loss_low_pct, loss.loss_high_pct) : against ? '' : 'nothing missing') : loss.not_shown_because ?? '';
   const rupees = loss.loss_shown && (loss.loss_wh ?? 0) > 0 ? worthText(loss.loss_wh, rate) : '';
   return {
     key: 'loss', name: 'Loss today', value: pct(loss.loss_shown ? percent(loss.loss_pct) : band(loss.loss_low_pct, loss.loss_high_pct)),
-    note: loss.coverage_pct == null ? loss.not_shown_because ?? '' : <><Trust pct={loss.coverage_pct} threshold={threshold} /> {rupees && rate && <span title={basis(rate)}>{rupees} · </span>}{about}</>,
+    note: loss.coverage_pct == null ? loss.not_shown_because ?? '' : <>
+      {against ? <span class="state" data-attention={against.tone} id="against-target"><svg key={against.tone} class="mark" data-attention={against.tone} aria-hidden="true"><use href={`#mark-${against.tone}`} /></svg>{against.words}</span> : <Trust pct={loss.coverage_pct} threshold={threshold} />}
+      {about && ` ${against ? '· ' : ''}${about}`}{rupees && rate && <span title={basis(rate)}>{against || about ? ' · ' : ' '}{rupees}</span>}
+    </>,
+    title: [against ? `${against.words} the target of ${percent(target)}` : '', about, rupees, `${percent(loss.coverage_pct)} of reads are here`].filter(Boolean).join('; '),
   };
 }
 
-// How far figures are behind what was acknowledged: the age of what SQL shows, and what is not applied yet.
+// How far figures are behind what was acknowledged: records that are not applied yet; and the age of what SQL shows.
 function lagTile({ lag, published_at, feeder_days_owed: owed }: Summary): Tile {
   return {
-    key: 'lag', name: 'Behind', value: lag.records ? { value: count(lag.records), unit: lag.records === 1 ? 'record' : 'records' } : { value: decimal(lag.tick_ms), unit: 'ms' },
-    note: owed ? `${many(owed, 'feeder day')} to compute anew` : published_at ? `tables ${age(lag.published_seconds)} old` : 'nothing in the tables yet',
+    key: 'lag', name: 'Behind', value: { value: count(lag.records), unit: lag.records === 1 ? 'record' : 'records' },
+    note: `${published_at ? `tables ${age(lag.published_seconds)} old` : 'nothing in the tables yet'}${owed ? `, ${many(owed, 'feeder day')} to compute anew` : ''}`,
   };
 }
 
@@ -58,7 +72,7 @@ export function Tiles({ target, root }: { target: number | null; root: string | 
           <div key={name} class="tile" data-key={tile.key}>
             <h2>{tile.link ? <a href={tile.link}>{name}</a> : name}</h2>
             <strong class={tile.value.value.length > 7 ? 'long' : undefined}><Measure of={tile.value} glow={tile.key !== 'lag' && tile.key !== 'reads'} /></strong>
-            <p title={typeof tile.note === 'string' ? tile.note : undefined}>{tile.note}</p>
+            <p title={tile.title ?? (typeof tile.note === 'string' ? tile.note : undefined)}>{tile.note}</p>
           </div>
         );
       })}

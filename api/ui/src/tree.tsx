@@ -2,11 +2,11 @@
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 
-import { ask, nodePath, Problem } from './api';
+import { ask, nodePath, nowText, Problem } from './api';
 import { atNode, open } from './address';
 import { lossText } from './format';
 import { on } from './live';
-import { Failed, Glyph, LossBar, Mark } from './parts';
+import { Failed, Glyph, LossBar, Mark, Since } from './parts';
 import type { NodeRow } from './types';
 
 const TOP = '-';
@@ -16,11 +16,14 @@ const GROUPS_MAX = 8;
 interface Held {
   rows: Map<string, NodeRow[]>;
   problems: Map<string, Problem>;
+  // When rows were last answered, and why not since.
+  since: string | null;
+  late: Problem | null;
 }
 
 // `selected`: a node, with the nodes above it; `out`: nodes of outages that are on.
 export function Tree({ selected, above, day, out }: { selected: string | null; above: string[]; day: string | null; out: Set<string> }) {
-  const held = useRef<Held>({ rows: new Map(), problems: new Map() });
+  const held = useRef<Held>({ rows: new Map(), problems: new Map(), since: null, late: null });
   const [expanded, setExpanded] = useState<Set<string>>(new Set());
   const [focused, setFocused] = useState<string | null>(null);
   const [, redraw] = useState(0);
@@ -40,10 +43,12 @@ export function Tree({ selected, above, day, out }: { selected: string | null; a
       const rows = order.size ? [...nodes].sort((a, b) => (order.get(a.node_id) ?? 1e9) - (order.get(b.node_id) ?? 1e9)) : nodes;
       held.current.rows.set(id, rows);
       held.current.problems.delete(id);
+      held.current.since = nowText();
+      held.current.late = null;
       const only = rows.length === 1 ? rows[0] : undefined;
       if (!before && only?.children) expand(only.node_id);
     } catch (error) {
-      if (error instanceof Problem && !held.current.rows.has(id)) held.current.problems.set(id, error);
+      if (error instanceof Problem) { if (held.current.rows.has(id)) held.current.late = error; else held.current.problems.set(id, error); }
     }
     asking.current.delete(id);
     redraw((now) => now + 1);
@@ -54,7 +59,7 @@ export function Tree({ selected, above, day, out }: { selected: string | null; a
   };
   const collapse = (id: string) => setExpanded((now) => new Set([...now].filter((other) => other !== id)));
   const refresh = async (sort: boolean) => {
-    const groups = [TOP, ...[...seen.current].filter((id) => held.current.rows.has(id))].slice(0, sort ? undefined : GROUPS_MAX);
+    const groups = [TOP, ...[...seen.current].filter((id) => held.current.rows.has(id) || held.current.problems.has(id))].slice(0, sort ? undefined : GROUPS_MAX);
     for (const id of groups) await load(id, sort);
   };
 
@@ -132,17 +137,18 @@ export function Tree({ selected, above, day, out }: { selected: string | null; a
     );
   };
 
-  const problem = held.current.problems.get(TOP);
+  // Groups that are open and could not be had; within a tree only its nodes may stand.
+  const problems = [...held.current.problems].filter(([id]) => id === TOP || expanded.has(id));
   return (
     <>
       <header><h2 id="network-title">Network</h2><button id="resort" type="button" title="Order siblings by their loss as it is now" onClick={() => void refresh(true)}>Worst first</button></header>
-      {problem && <Failed problem={problem} again={() => void load(TOP)} />}
+      {problems.map(([id, problem]) => <Failed key={id} problem={problem} again={() => void load(id)} />)}
+      <Since of={{ data: held.current, problem: held.current.late, since: held.current.since, again: () => void refresh(false) }} />
       <ul id="tree" ref={root} role="tree" aria-labelledby="network-title" onKeyDown={keys}>
         {visible.flatMap((item) => {
           const below = expanded.has(item.row.node_id) && item.row.children > 0;
-          const failed = below ? held.current.problems.get(item.row.node_id) : undefined;
-          const waits = below && !failed && !held.current.rows.has(item.row.node_id);
-          return [line(item), failed && <li key={`problem ${item.row.node_id}`} class="more" role="none"><Failed problem={failed} again={() => void load(item.row.node_id)} /></li>, waits && <li key={`wait ${item.row.node_id}`} class="more" role="none">…</li>];
+          const waits = below && !held.current.problems.has(item.row.node_id) && !held.current.rows.has(item.row.node_id);
+          return [line(item), waits && <li key={`wait ${item.row.node_id}`} class="more" role="none">…</li>];
         })}
       </ul>
     </>
