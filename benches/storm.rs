@@ -235,12 +235,6 @@ fn under_load(product: &Product, fleet: &Fleet, arguments: &Arguments) {
             None => println!("| {node} was told as another node's outage, or not at all | | |"),
         }
     }
-    assert!(
-        delays.len() as usize >= arguments.dts.min(SAMPLES_MIN),
-        "only {} of {} outages were told at their DT",
-        delays.len(),
-        struck.len()
-    );
     let applied = Instant::now();
     product.wait_applied();
     let seconds = |micros: u64| micros as f64 / 1e6;
@@ -254,6 +248,12 @@ fn under_load(product: &Product, fleet: &Fleet, arguments: &Arguments) {
         seconds(delays.value_at_quantile(0.5)),
         seconds(delays.value_at_quantile(0.99)),
         seconds(delays.max())
+    );
+    assert!(
+        delays.len() as usize >= arguments.dts.min(SAMPLES_MIN),
+        "only {} of {} outages were told at their DT",
+        delays.len(),
+        struck.len()
     );
     println!(
         "| from the last of these DTs until every read was in the balances | {:.1} s | |",
