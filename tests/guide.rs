@@ -237,6 +237,7 @@ fn jdbc_takes_parameters_of_every_type() {
             .to_owned(),
         count("nodes WHERE kind IN ('dt', 'feeder')"),
         "nothing".to_owned(),
+        "logical_plan".to_owned(),
     ];
     assert_eq!(lines.len(), 3 * expected.len());
     let mut problems = Vec::new();

@@ -119,6 +119,7 @@ def jdbc_parameters():
         ("SELECT node_id FROM nodes ORDER BY node_id LIMIT ?", "setInt", jpype.JInt(1)),
         ("SELECT count(*) FROM nodes WHERE kind = ANY(?)", "setArray", connection.createArrayOf("text", ["dt", "feeder"])),
         ("SELECT coalesce(?, 'nothing')", "setString", None),
+        ("EXPLAIN SELECT name FROM nodes WHERE node_id = ?", "setString", "F1"),
     ]:
         statement = connection.prepareStatement(question)
         for _ in range(3):

@@ -132,7 +132,8 @@ fn action(statement: &TopStatement) -> Result<(Action, usize), Problem> {
         }
         TopStatement::Explain(_) | TopStatement::CreateExternalTable(_) | TopStatement::CopyTo(_) => {
             check_statement_of_postgres(statement)?;
-            return plain(Action::Rows("EXPLAIN"));
+            let count = postgres::innermost(statement).map_or(0, parameters::count);
+            return Ok((Action::Rows("EXPLAIN"), count));
         }
     };
     if let Some(action) = of_session(statement)? {

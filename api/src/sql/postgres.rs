@@ -177,7 +177,7 @@ async fn plan_with(context: &SessionContext, statement: TopStatement, values: Va
 }
 
 /// What is explained, or the statement itself.
-fn innermost(statement: &TopStatement) -> Option<&Statement> {
+pub(crate) fn innermost(statement: &TopStatement) -> Option<&Statement> {
     if let TopStatement::Explain(explain) = statement {
         return innermost(&explain.statement);
     }
