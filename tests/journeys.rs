@@ -573,12 +573,14 @@ fn a_connection_that_is_lost_is_said_and_comes_back_with_what_was_missed() {
     // What cannot be decoded waits in quarantine; judged again, it stays, and that is said.
     let nonsense = ("ami/v1/gateways/hes/reads".to_owned(), b"nonsense".to_vec());
     publish_all(product.mqtt, "hes", vec![nonsense]);
+    product.wait("what is kept", |summary| summary["quarantined"] == 1);
+    product.checkpoint();
     browser.go(&format!("http://{}/#view=quality", relay.address));
     browser.until_says("#quarantine tbody", "undecodable");
     browser.click("#quarantine header button");
     browser.until_says(
         "#quarantine header",
-        "1 row judged, 0 released; 1 stay: undecodable",
+        "1 row judged, 0 released; 1 stay: payload is not",
     );
     browser.shot("quarantine");
 }
