@@ -376,7 +376,7 @@ impl Sql {
         let config = &self.inner.config;
         let begun = async {
             allow::check(statement)?;
-            let beyond = (!parameters.is_empty()).then(|| Beyond {
+            let beyond = (!parameters.is_empty()).then_some(Beyond {
                 describe: false,
                 parameters,
                 piece_bytes: worker::PIECE_BYTES,
