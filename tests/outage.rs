@@ -566,6 +566,6 @@ fn emergency_rostering_and_an_outage_below_the_threshold_are_told_in_the_indices
         "SELECT consumers_served, customer_interruptions, momentary, saidi_minutes FROM reliability_monthly \
          WHERE node_id = 'D' AND basis = 'consumer' AND med = 'included'",
     );
-    assert_eq!(published, [vec![json!(25), json!(10), json!(5), json!(12.0)]]);
+    assert_eq!(published, [vec![json!(25), json!(10), json!(5), json!(12)]]);
     assert!(product.interrupt().0 == Some(0));
 }
