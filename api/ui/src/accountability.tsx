@@ -5,7 +5,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { path, useAsk } from './api';
 import { fields, given, useEntry } from './entry';
 import { dateText, dayOf, instantOf, monthsBefore, monthText, when, words } from './format';
-import { Block, Failed, Since, Ghost, wall } from './parts';
+import { Block, Failed, Ghost, Since, wall } from './parts';
 import type { Attention } from './types';
 
 interface Version {

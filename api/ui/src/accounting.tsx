@@ -3,7 +3,7 @@
 import { go } from './address';
 import { nodePath, useAsk } from './api';
 import { count, monthText, percent, words } from './format';
-import { Block, Choice, Failed, Since, Ghost, useShown } from './parts';
+import { Block, Choice, Ghost, Trouble, useShown } from './parts';
 import { money, units } from './target';
 import type { SqlResult } from './types';
 
@@ -38,7 +38,7 @@ export function Accounting({ node, at, start, end }: { node: string; at: URLSear
   const periods = found.data?.periods ?? [];
   return (
     <Block title="AT&C loss: billing and collection" id="accounting" aside={<Choice label="Periods of AT&C loss" now={each} of={[['month', 'By month'], ['quarter', 'By quarter']]} pick={(next) => go({ each: next === 'quarter' ? 'quarter' : null })} />}>
-      <Since of={found} />{found.problem && !found.data ? <Failed problem={found.problem} again={found.again} /> : !found.data ? <Ghost lines={4} /> : !periods.length ? <p class="facts">Nothing is known of this year: it needs balances and bills.</p> : (
+      <Trouble of={found} />{!found.data ? !found.problem && <Ghost lines={4} /> : !periods.length ? <p class="facts">Nothing is known of this year: it needs balances and bills.</p> : (
         <div class="scroll" tabIndex={0} role="region" aria-label="AT&C loss by period"><table>
           <thead><tr>
             <th scope="col">{each === 'month' ? 'Month' : 'Quarter'}</th><th scope="col" class="number less">Input</th><th scope="col" class="number less">Energy billed</th><th scope="col" class="number optional">Money billed</th><th scope="col" class="number optional">Collected</th>
@@ -70,7 +70,7 @@ export function Bands({ node, month }: { node: string; month: string }) {
   const row = (id: string, band: string) => data?.rows.find((one) => one.node_id === id && one.band === band);
   return (
     <Block title={`Consumption in ${monthText(shown)}, by subdivision`} id="bands">
-      <Since of={found} />{found.problem && !data ? <Failed problem={found.problem} again={found.again} /> : !data ? <Ghost lines={3} /> : !nodes.length ? <p class="facts">No consumer of a subdivision here is billed in {monthText(shown)}.</p> : (
+      <Trouble of={found} />{!data ? !found.problem && <Ghost lines={3} /> : !nodes.length ? <p class="facts">No consumer of a subdivision here is billed in {monthText(shown)}.</p> : (
         <>
           <div class="scroll" tabIndex={0} role="region" aria-label="Consumers by consumption"><table>
             <thead><tr><th scope="col">Subdivision</th>{ORDER.map((band) => <th key={band} scope="col" class="number">{band}</th>)}</tr></thead>
@@ -94,7 +94,7 @@ export function Prosumers({ node, month }: { node: string; month: string }) {
   const kwh = (row: unknown[], name: string) => units(cell(row, name) == null ? null : Number(cell(row, name)) / 1000);
   return (
     <Block title={`Prosumers in ${monthText(shown)}`} id="prosumers">
-      <Since of={found} />{found.problem && !found.data ? <Failed problem={found.problem} again={found.again} /> : !found.data ? <Ghost lines={3} /> : !found.data.rows.length ? <p class="facts">No prosumer here, or nothing is published of {monthText(shown)}.</p> : (
+      <Trouble of={found} />{!found.data ? !found.problem && <Ghost lines={3} /> : !found.data.rows.length ? <p class="facts">No prosumer here, or nothing is published of {monthText(shown)}.</p> : (
         <div class="scroll" tabIndex={0} role="region" aria-label="Prosumers by scheme"><table>
           <thead><tr><th scope="col">Scheme</th><th scope="col" class="number">Consumers</th><th scope="col" class="number">Drawn</th><th scope="col" class="number">Given</th><th scope="col" class="number less">Bought</th><th scope="col" class="number less">Carried on</th></tr></thead>
           <tbody>{found.data.rows.map((row) => <tr key={String(cell(row, 'scheme'))}><td>{words(String(cell(row, 'scheme')))}</td><td class="number">{count(Number(cell(row, 'consumers')))}</td><td class="number">{kwh(row, 'import_wh')}</td><td class="number">{kwh(row, 'export_wh')}</td><td class="number less">{kwh(row, 'bought_wh')}</td><td class="number less">{kwh(row, 'carried_forward_wh')}</td></tr>)}</tbody>

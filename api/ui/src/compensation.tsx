@@ -4,7 +4,7 @@ import { atNode, go, href, to } from './address';
 import { path, quote, useAsk, useFork, useSql } from './api';
 import { count, dayText, exact, many, rupees, text, when, words } from './format';
 import { useFacts } from './live';
-import { Block, Choice, Failed, Since, Ghost, Notice } from './parts';
+import { Block, Choice, Failed, Ghost, Notice, Since, Trouble } from './parts';
 import type { Entry, NodeRow } from './types';
 
 const STATUSES: [string, string][] = [['any', 'All'], ['accruing', 'Running'], ['due', 'Due'], ['exported', 'With billing'], ['credited', 'Credited']];
@@ -69,7 +69,7 @@ GROUP BY 1 ORDER BY inr DESC LIMIT 50` : null, 'slow');
         </Block>
       </div>
       <Block title="Entries, newest first" aside={<Choice label="Which entries" now={status} of={STATUSES} pick={(next) => go({ status: next === 'any' ? null : next, page: null })} />}>
-        <Since of={entries} />{entries.problem && !entries.data ? <Failed problem={entries.problem} again={entries.again} /> : !entries.data ? <Ghost lines={8} /> : <Entries rows={entries.data.slice(0, PAGE)} />}
+        <Trouble of={entries} />{!entries.data ? !entries.problem && <Ghost lines={8} /> : <Entries rows={entries.data.slice(0, PAGE)} />}
         <div class="pages">
           {page > 0 && <a href={href({ page: page > 1 ? String(page - 1) : null })}>Newer</a>}
           {(entries.data?.length ?? 0) > PAGE && <a href={href({ page: String(page + 1) })}>Older</a>}

@@ -7,7 +7,7 @@ import { path, useAsk } from './api';
 import { Entries } from './compensation';
 import { count, dayPlus, dayText, decimal, energyText, exact, lasting, many, monthText, percent, when, words } from './format';
 import { useFacts } from './live';
-import { Block, Choice, Facts, Failed, Since, Ghost, Glyph } from './parts';
+import { Block, Choice, Facts, Failed, Ghost, Glyph, Since, Trouble } from './parts';
 import { Plot } from './plot';
 import type { ConsumerRow, Entry, Interruption, Resolution, Usage as UsageData, UsageRow } from './types';
 
@@ -125,7 +125,7 @@ function Interruptions({ id }: { id: string }) {
   const minutes = counted.reduce((sum, row) => sum + (row.minutes ?? 0), 0);
   return (
     <Block title="Interruptions" aside={<p>{counted.length ? `${many(counted.length, 'interruption')}, ${lasting(minutes)} in all` : ''}</p>}>
-      <Since of={found} />{found.problem && !found.data ? <Failed problem={found.problem} again={found.again} /> : !found.data ? <Ghost lines={3} /> : rows.length === 0 ? <p class="facts">This consumer's supply was never interrupted, as far as is known.</p> : (
+      <Trouble of={found} />{!found.data ? !found.problem && <Ghost lines={3} /> : rows.length === 0 ? <p class="facts">This consumer's supply was never interrupted, as far as is known.</p> : (
         <div class="scroll tall" tabIndex={0} role="region" aria-label="Interruptions"><table>
           <thead><tr><th scope="col">Began</th><th scope="col">Back</th><th scope="col" class="number">Lasted</th><th scope="col" class="less">Class</th><th scope="col">Known from</th><th scope="col">Outage</th></tr></thead>
           <tbody>{rows.slice(0, 200).map((row) => (
@@ -143,7 +143,7 @@ function Owed({ id }: { id: string }) {
   const owed = found.data;
   return (
     <Block title="Compensation" aside={<p>{owed?.entries.length ? `${exact(owed.total_inr)} in all, ${exact(owed.credited_inr)} credited` : ''}</p>}>
-      <Since of={found} />{found.problem && !owed ? <Failed problem={found.problem} again={found.again} /> : !owed ? <Ghost lines={2} /> : owed.not_accrued_because ? <p class="notice">{owed.not_accrued_because}</p> : owed.entries.length === 0 ? <p class="facts">Nothing is owed: no interruption lasted beyond the limit of a standard.</p> : <Entries rows={owed.entries} consumer={false} />}
+      <Trouble of={found} />{!owed ? !found.problem && <Ghost lines={2} /> : owed.not_accrued_because ? <p class="notice">{owed.not_accrued_because}</p> : owed.entries.length === 0 ? <p class="facts">Nothing is owed: no interruption lasted beyond the limit of a standard.</p> : <Entries rows={owed.entries} consumer={false} />}
     </Block>
   );
 }

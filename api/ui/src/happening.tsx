@@ -7,7 +7,7 @@ import { type Asked, path, useAsk } from './api';
 import { band, brief, clockText, count, many, percent, SCOPES, WORDS, words } from './format';
 import { live, on, useFacts } from './live';
 import { Running } from './outages';
-import { Failed, Mark, Since } from './parts';
+import { Mark, Trouble } from './parts';
 import type { FeederEvent, Outage } from './types';
 
 const OUTAGES_MAX = 12;
@@ -116,7 +116,7 @@ export function Happening({ asked }: { asked: Asked<Open> }) {
   return (
     <section aria-labelledby="happening-title">
       <header><h2 id="happening-title">Happening now</h2><span id="pulse">{pulse}</span></header>
-      {asked.problem && !asked.data ? <Failed problem={asked.problem} again={asked.again} /> : <Since of={asked} />}
+      <Trouble of={asked} />
       <ol id="happening">
         {lines.slice(0, OUTAGES_MAX).map((line) => <OutageLine key={line.outage.outage_id} of={line} />)}
         {lines.length > OUTAGES_MAX && <li class="calm"><span /><a href={to('outages', { status: 'open', node: null })}>{count(lines.length - OUTAGES_MAX)} more places are without supply</a></li>}

@@ -8,7 +8,7 @@ import { Flow } from './flow';
 import { band, count, dayOf, dayPlus, dayText, decimal, energyText, hundredths, kindName, lasting, lossText, minuteText, percent, plural, uncertain, when, withOffset } from './format';
 import { NetworkMap } from './map';
 import { basis, type Rate, useRate, worthText } from './money';
-import { Block, Choice, Coverage, Facts, Failed, Since, Ghost, Glyph, Loss, LossBar, Notice, State, Trust, useOrder } from './parts';
+import { Block, Choice, Coverage, Facts, Failed, Ghost, Glyph, Loss, LossBar, Notice, Since, State, Trouble, Trust, useOrder } from './parts';
 import type { Balance, BalanceRow, Figures, NodeDetail, NodeRow, Resolution, Summary } from './types';
 
 // Name, days, and length of a row.
@@ -103,9 +103,8 @@ export function NodeView({ at, place, detail, ask }: { at: URLSearchParams; plac
           {zoomed && <button type="button" aria-pressed="true" onClick={() => go({ from: null, to: null })}>zoomed ×</button>}
         </div>
       </>}>
-        <Since of={balance} />{balance.problem && !balance.data ? <Failed problem={balance.problem} again={balance.again} />
-          : balance.data ? <Chart balance={balance.data} chosen={at.get('at')} choose={(chosen) => go({ at: chosen }, true)}
-            zoom={(span) => go({ from: span?.[0] ?? null, to: span?.[1] ?? null, at: null })} /> : <Ghost high={330} />}
+        <Trouble of={balance} />{balance.data ? <Chart balance={balance.data} chosen={at.get('at')} choose={(chosen) => go({ at: chosen }, true)}
+            zoom={(span) => go({ from: span?.[0] ?? null, to: span?.[1] ?? null, at: null })} /> : !balance.problem && <Ghost high={330} />}
         <Keys />
       </Block>
       {at.get('at') && <Interval node={detail} end={at.get('at')!} rows={balance.data?.rows ?? []} threshold={threshold} />}
@@ -202,7 +201,7 @@ function Below({ at, place, detail, rate }: { at: URLSearchParams; place: Place;
       {deep && <Choice label="Which nodes" now={which} of={Object.entries(BELOW)} pick={(below) => go({ below: below === 'children' ? null : below }, true)} />}
       <button type="button" onClick={again}>Worst first</button>
     </div>}>
-      <Since of={found} />{found.problem && !found.data ? <Failed problem={found.problem} again={found.again} /> : found.data ? <NodeTable rows={ordered.slice(0, 500)} threshold={threshold} rate={rate} /> : <Ghost lines={6} />}
+      <Trouble of={found} />{found.data ? <NodeTable rows={ordered.slice(0, 500)} threshold={threshold} rate={rate} /> : !found.problem && <Ghost lines={6} />}
       {rows.length > 500 && <p class="facts">The 500 worst are shown; /api/v1/nodes gives all.</p>}
       {found.data?.not_ranked ? <p class="facts">{count(found.data.not_ranked)} more have no loss to show (coverage or a missing meter) and are not ranked.</p> : null}
     </Block>

@@ -7,7 +7,7 @@ import { path, useAsk } from './api';
 import { fields, given, useEntry } from './entry';
 import { brief, civil, count, dayPlus, exact, instantOf, isDay, lasting, many, minutesBetween, percent, rupees, SCOPES, text, when, words } from './format';
 import { useFacts, useSummary } from './live';
-import { Block, Choice, Facts, Failed, Since, Ghost, Glyph } from './parts';
+import { Block, Choice, Facts, Failed, Ghost, Glyph, Since, Trouble } from './parts';
 import type { Interruption, Outage, OutageDetail } from './types';
 
 const STATUSES: [string, string][] = [['open', 'On now'], ['RESTORED', 'Over'], ['SCHEDULED', 'Planned'], ['CANCELLED', 'Cancelled'], ['any', 'All']];
@@ -54,7 +54,7 @@ export function Outages({ at, node }: { at: URLSearchParams; node: string | null
         <label>From <input type="date" value={from ?? ''} max={facts?.day} onChange={(event) => go({ from: event.currentTarget.value || null, cursor: null })} /></label>
         <label>to <input type="date" value={until ?? ''} max={facts?.day} onChange={(event) => go({ to: event.currentTarget.value || null, cursor: null })} /></label>
       </div>
-      <Since of={found} />{found.problem && !found.data ? <Failed problem={found.problem} again={found.again} /> : !found.data ? <Ghost lines={8} /> : rows.length === 0 ? (
+      <Trouble of={found} />{!found.data ? !found.problem && <Ghost lines={8} /> : rows.length === 0 ? (
         <p class="notice"><b>{status === 'open' ? 'No outage is on here.' : 'No such outage here.'}</b>Outages come from meters' power-fail and restoration events, from intervals without voltage or energy, and from planned_outages.csv.</p>
       ) : (
         <div class="scroll"><table class="outages">

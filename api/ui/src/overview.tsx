@@ -10,7 +10,7 @@ import { count, dayText, energyText, lossText, percent, withOffset } from './for
 import { NetworkMap } from './map';
 import { basis, useRate, useRates, worthText } from './money';
 import { Keys, Trusted } from './node';
-import { Block, Coverage, Failed, Since, Ghost, Glyph, Loss, LossBar, Spark, State, useOrder } from './parts';
+import { Block, Coverage, Failed, Ghost, Glyph, Loss, LossBar, Since, Spark, State, Trouble, useOrder } from './parts';
 import type { Balance, NodeDetail, NodeRow, Summary } from './types';
 
 const FEEDERS = 12;
@@ -60,10 +60,10 @@ export function Overview({ at, facts, root, day, out }: { at: URLSearchParams; f
         <p>{balance.data?.rows.length ? `over the span: loss ${lossText(balance.data.total)}, input ${energyText(balance.data.total.input_wh)}` : ''}</p>
         {from && until && <button type="button" aria-pressed="true" onClick={() => go({ from: null, to: null })}>zoomed ×</button>}
       </>}>
-        <Since of={balance} />{balance.problem && !balance.data ? <Failed problem={balance.problem} again={balance.again} /> : balance.data ? (
+        <Trouble of={balance} />{balance.data ? (
           <Chart balance={balance.data} chosen={at.get('at')} choose={(chosen) => go({ node: root.node_id, at: chosen })}
             zoom={(to) => go({ from: to?.[0] ?? null, to: to?.[1] ?? null })} />
-        ) : <Ghost high={330} />}
+        ) : !balance.problem && <Ghost high={330} />}
         <Keys />
       </Block>
       <Ranked facts={facts} day={day} />

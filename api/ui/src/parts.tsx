@@ -94,6 +94,8 @@ export function Since({ of }: { of: Pick<Asked<unknown>, 'data' | 'problem' | 's
   if (!of.problem || of.data == null) return null;
   return <p class="notice since" role="status"><b>Not refreshed since {brief(of.since)}</b>{of.problem.title}: {of.problem.message} <button type="button" onClick={of.again}>Try again</button></p>;
 }
+// What went wrong with asking: instead of figures that there are none of, or above those that stand.
+export const Trouble = ({ of }: { of: Pick<Asked<unknown>, 'data' | 'problem' | 'since' | 'again'> }) => (of.problem && of.data == null ? <Failed problem={of.problem} again={of.again} /> : <Since of={of} />);
 // What is shown here failed to be drawn: that is said, and the rest of the page goes on. Another place is tried anew.
 export class Guard extends Component<{ place: string; children: ComponentChildren }, { failed: string | null }> {
   override state = { failed: null as string | null };

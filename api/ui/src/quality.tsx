@@ -7,7 +7,7 @@ import { ask, nodePath, path, post, Problem, quote, useAsk, useAsked, useFork, u
 import { below } from './compensation';
 import { count, dayPlus, dayText, hundredths, many, percent, when, words } from './format';
 import { useFacts } from './live';
-import { Block, Choice, Failed, Since, Ghost, Trust } from './parts';
+import { Block, Choice, Failed, Ghost, Since, Trouble, Trust } from './parts';
 import type { Balance, Held, NodeDetail, NodeRow, Quality } from './types';
 
 const DAYS = 14;
@@ -96,13 +96,13 @@ LEFT JOIN (SELECT meter_id, MAX(node_id) AS node_id FROM meters WHERE valid_to I
   const rows = useSql<Exception>(`${head} SELECT e.meter_id, c.consumer_id, COALESCE(c.node_id, m.node_id) AS node_id, e.interval_end, e.rule, e.value, e.detail, e.at, e.resolved_at FROM ${from} ${where ? `WHERE ${where}` : ''} ORDER BY e.at DESC, e.exception_id LIMIT ${PAGE}`, 'slow');
   return (
     <Block title="Objections of validation" aside={<Choice label="Which objections" now={shown} of={[['open', 'Open'], ['all', 'Resolved too']]} pick={(next) => go({ resolved: next === 'all' ? '1' : null })} />}>
-      <Since of={rules} />{rules.problem && !rules.data ? <Failed problem={rules.problem} again={rules.again} /> : !rules.data ? <Ghost lines={2} /> : (
+      <Trouble of={rules} />{!rules.data ? !rules.problem && <Ghost lines={2} /> : (
         <div class="chips" role="group" aria-label="Rules">
           <button type="button" aria-pressed={!rule} onClick={() => go({ rule: null })}>All rules</button>
           {rules.data.map((one) => <button key={one.rule} type="button" aria-pressed={rule === one.rule} onClick={() => go({ rule: one.rule })}>{words(one.rule)} <b>{count(one.open)}</b></button>)}
         </div>
       )}
-      <Since of={rows} />{rows.problem && !rows.data ? <Failed problem={rows.problem} again={rows.again} /> : !rows.data ? <Ghost lines={6} /> : rows.data.length === 0 ? <p class="facts">No objection is open here. Each closed day of each meter is judged; what is wrong stands here until its cause goes away.</p> : (
+      <Trouble of={rows} />{!rows.data ? !rows.problem && <Ghost lines={6} /> : rows.data.length === 0 ? <p class="facts">No objection is open here. Each closed day of each meter is judged; what is wrong stands here until its cause goes away.</p> : (
         <div class="scroll tall" tabIndex={0} role="region" aria-label="Objections of validation"><table>
           <thead><tr><th scope="col">Meter</th><th scope="col">Interval to</th><th scope="col">Rule</th><th scope="col">What</th><th scope="col" class="less">Node</th><th scope="col" class="less">Raised</th>{shown === 'all' && <th scope="col">Resolved</th>}</tr></thead>
           <tbody>{rows.data.map((row) => (
@@ -140,7 +140,7 @@ function Quarantine({ at }: { at: URLSearchParams }) {
         <button type="button" aria-pressed={!reason} onClick={() => go({ reason: null, cursor: null })}>All reasons</button>
         {reasons.map(([name, number]) => <button key={name} type="button" aria-pressed={reason === name} onClick={() => go({ reason: name, cursor: null })}>{words(name)} <b>{count(number)}</b></button>)}
       </div>}
-      <Since of={found} />{found.problem && !found.data ? <Failed problem={found.problem} again={found.again} /> : !found.data ? <Ghost lines={3} /> : found.data.rows.length === 0 ? <p class="facts">Nothing waits. What cannot be decoded, is from an unknown meter, or breaks a hard rule is kept here whole, and counts as soon as it can.</p> : (
+      <Trouble of={found} />{!found.data ? !found.problem && <Ghost lines={3} /> : found.data.rows.length === 0 ? <p class="facts">Nothing waits. What cannot be decoded, is from an unknown meter, or breaks a hard rule is kept here whole, and counts as soon as it can.</p> : (
         <div class="scroll tall" tabIndex={0} role="region" aria-label="What waits in quarantine"><table>
           <thead><tr><th scope="col">Received</th><th scope="col">Reason</th><th scope="col">Meter</th><th scope="col" class="less">From</th><th scope="col">Payload</th></tr></thead>
           <tbody>{found.data.rows.map((row) => (
@@ -172,7 +172,7 @@ export function QualityCard({ node, day, threshold, isThen }: { node: string | n
     <section aria-labelledby="quality-title">
       <header><h2 id="quality-title"><a href={href({ view: 'quality', at: null, from: null, to: null })}>Data quality</a></h2><span id="quality-day">{quality ? `${dayText(quality.day)}${isThen ? ', as known now' : ''}` : ''}</span></header>
       <div id="quality">
-        <Since of={found} />{found.problem && !quality ? <Failed problem={found.problem} again={found.again} /> : !quality ? <Ghost lines={6} /> : (
+        <Trouble of={found} />{!quality ? !found.problem && <Ghost lines={6} /> : (
           <><Trust pct={quality.completeness_pct} threshold={threshold} /><dl>{rows.map(([name, value]) => <div key={name}><dt>{name}</dt><dd>{value}</dd></div>)}</dl></>
         )}
       </div>

@@ -4,7 +4,7 @@ import { go, href } from './address';
 import { nodePath, path, useAsk } from './api';
 import { capital, count, many, monthsBefore, monthText, NONE, percent, plural } from './format';
 import { type FeederRevenue, yearStart } from './money';
-import { Block, Choice, Failed, Since, Ghost, Glyph, MonthChoice, useShown } from './parts';
+import { Block, Choice, Failed, Ghost, Glyph, MonthChoice, Trouble, useShown } from './parts';
 import { money, ofFeeder, rate, Small, Standing, yearOf } from './target';
 
 interface Deviation {
@@ -82,7 +82,7 @@ export function Ranked({ under, kind, at, day }: { under: string; kind: string |
         <Choice label="Ranked by" now={asked} of={[['inr', 'Rupees'], ['unit', 'A kWh of input']]} pick={(next) => go({ by: next === 'unit' ? 'unit' : null })} />
       </div>
     )}>
-      <Since of={found} />{found.problem && !found.data ? <Failed problem={found.problem} again={found.again} /> : !found.data ? <Ghost lines={6} /> : !rows.length ? (
+      <Trouble of={found} />{!found.data ? !found.problem && <Ghost lines={6} /> : !rows.length ? (
         <p class="facts">No {plural(of, 1)} here has a deviation in {monthText(shown)}: it needs a month that is over, its bills, and bills and accounts of the year before.</p>
       ) : (
         <div class="scroll"><table class="nodes">

@@ -6,7 +6,7 @@ import { go } from './address';
 import { ask, Problem, response, sql, useSql } from './api';
 import { GUIDE, useExamples } from './examples';
 import { clockText, count, hundredths, many } from './format';
-import { Choice, Failed, Since, Ghost } from './parts';
+import { Choice, Failed, Ghost, Trouble } from './parts';
 import { Plot, type Series, SERIES_MAX } from './plot';
 import type { Cell, SqlResult } from './types';
 
@@ -111,7 +111,7 @@ function Schema({ insert }: { insert: (word: string) => void }) {
   return (
     <aside class="schema" aria-label="Tables and columns">
       <header><h2>Tables</h2><input type="search" placeholder="Filter" aria-label="Filter tables and columns" value={filter} onInput={(event) => setFilter(event.currentTarget.value)} /></header>
-      <Since of={columns} />{columns.problem && !columns.data ? <Failed problem={columns.problem} again={columns.again} /> : !columns.data ? <Ghost lines={10} /> : tables.map(([name, all]) => (
+      <Trouble of={columns} />{!columns.data ? !columns.problem && <Ghost lines={10} /> : tables.map(([name, all]) => (
         <details key={name} open={filter.length > 2}>
           <summary>{name} <span>{count(all.length)}</span></summary>
           <ul>
