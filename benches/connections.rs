@@ -24,6 +24,8 @@
     reason = "a bench fails by panicking, and is an edge"
 )]
 
+#[path = "e2e/load.rs"]
+mod load;
 #[path = "connections/meter.rs"]
 mod meter;
 #[path = "../tests/product/mod.rs"]
@@ -115,6 +117,10 @@ async fn measure(connections: usize, with_tls: bool) -> Vec<(&'static str, Strin
     } else {
         Door::plain(product.mqtt)
     });
+    let each_micros = |since: Duration, count: usize| {
+        let micros = (watch::cpu_time(product.pid()) - since).as_micros();
+        format!("{:.0}", micros as f64 / count as f64)
+    };
     let mut figures = Vec::new();
     let mut tell = |what, figure: String| figures.push((what, figure));
     let meters: Vec<Meter> = ids
@@ -140,10 +146,7 @@ async fn measure(connections: usize, with_tls: bool) -> Vec<(&'static str, Strin
     tell("tries that failed", tries(&meters, rest));
     tell(
         "processor time of the server for each, microseconds",
-        format!(
-            "{:.0}",
-            (watch::cpu_time(product.pid()) - cpu).as_micros() as f64 / rest as f64
-        ),
+        each_micros(cpu, rest),
     );
     tell(
         "resident memory for each, bytes",
@@ -194,10 +197,7 @@ async fn measure(connections: usize, with_tls: bool) -> Vec<(&'static str, Strin
     tell("tries that failed then", tries(&meters, connections));
     tell(
         "processor time of the server then, for each, microseconds",
-        format!(
-            "{:.0}",
-            (watch::cpu_time(product.pid()) - cpu).as_micros() as f64 / connections as f64
-        ),
+        each_micros(cpu, connections),
     );
     product.wait_applied();
     product.checkpoint();

@@ -22,6 +22,8 @@
     reason = "a bench fails by panicking, and is an edge"
 )]
 
+#[path = "e2e/files.rs"]
+mod files;
 #[path = "e2e/load.rs"]
 mod load;
 #[path = "../tests/product/mod.rs"]
@@ -35,11 +37,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use files::parquet_bytes;
 use gridtally_fleet::{Fleet, FleetConfig, Imperfections};
 use load::{Frames, Gateway};
 use product::Product;
 use rounds::Rounds;
-use watch::{Applied, Tiles};
+use watch::{Applied, Tiles, milliseconds};
 
 /// Gateways that publish at full load.
 const GATEWAYS: usize = 4;
@@ -211,24 +214,6 @@ fn half_load(product: &Product, frames: &Frames, run: &mut Run) {
     run.live_p50_s = delays.value_at_quantile(0.5) as f64 / 1e6;
     run.live_p99_s = delays.value_at_quantile(0.99) as f64 / 1e6;
     run.half_tile_p99_ms = milliseconds(&tiles.end(), 0.99);
-}
-
-fn milliseconds(histogram: &hdrhistogram::Histogram<u64>, quantile: f64) -> f64 {
-    histogram.value_at_quantile(quantile) as f64 / 1e3
-}
-
-fn parquet_bytes(folder: &Path) -> u64 {
-    let mut bytes = 0;
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let entry = entry.unwrap();
-        let path = entry.path();
-        if path.is_dir() {
-            bytes += parquet_bytes(&path);
-        } else if path.extension().is_some_and(|extension| extension == "parquet") {
-            bytes += entry.metadata().unwrap().len();
-        }
-    }
-    bytes
 }
 
 /// Resident memory of the process for each MQTT connection that says nothing; the kernel's socket buffers are not in it.

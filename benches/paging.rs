@@ -20,6 +20,9 @@
 mod backfill;
 #[path = "paging/bed.rs"]
 mod bed;
+#[path = "e2e/files.rs"]
+#[allow(dead_code, reason = "each bench uses its own part of it")]
+mod files;
 #[path = "paging/late.rs"]
 mod late;
 #[path = "paging/million.rs"]

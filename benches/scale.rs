@@ -24,6 +24,8 @@
     reason = "a bench fails by panicking, and is an edge"
 )]
 
+#[path = "e2e/files.rs"]
+mod files;
 #[path = "e2e/load.rs"]
 mod load;
 #[path = "../tests/product/mod.rs"]
@@ -46,7 +48,7 @@ use product::{
     browser::{Browser, FILLED},
 };
 use serde_json::Value;
-use watch::Tiles;
+use watch::{Tiles, milliseconds};
 
 /// Connections that publish, each with a thread of its own that computes what it sends.
 const GATEWAYS: usize = 2;
@@ -125,8 +127,8 @@ fn main() {
     let tiles = tiles.end();
     println!(
         "tiles meanwhile: p50 {:.1} ms, p99 {:.1} ms (target 50)",
-        tiles.value_at_quantile(0.5) as f64 / 1e3,
-        tiles.value_at_quantile(0.99) as f64 / 1e3
+        milliseconds(&tiles, 0.5),
+        milliseconds(&tiles, 0.99)
     );
     checkpoint(&product);
     let held = product.sql("SELECT COUNT(*), SUM(import_wh) FROM interval_reads");
@@ -148,7 +150,7 @@ fn main() {
     ] {
         println!(
             "{table}: {:.0} MB",
-            truth::parquet_bytes(&data_dir.join("tables").join(table)) as f64 / MEGA
+            files::parquet_bytes(&data_dir.join("tables").join(table)) as f64 / MEGA
         );
     }
     look(&product);
@@ -336,8 +338,8 @@ fn tiles_live(product: &Product, fleet: &Fleet, consumers: u64, quarter: Quarter
     println!(
         "tiles while {:.0} reads/s come: p50 {:.1} ms, p99 {:.1} ms (target 50), of {}",
         frames.reads() as f64 / LIVE.as_secs_f64(),
-        tiles.value_at_quantile(0.5) as f64 / 1e3,
-        tiles.value_at_quantile(0.99) as f64 / 1e3,
+        milliseconds(&tiles, 0.5),
+        milliseconds(&tiles, 0.99),
         tiles.len()
     );
 }

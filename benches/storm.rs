@@ -45,7 +45,7 @@ use gridtally_schemas::{PowerEvent, UtcMicros, network::MeterRole};
 use hdrhistogram::Histogram;
 use load::{Frames, Gateway};
 use product::Product;
-use watch::{Outages, Tiles};
+use watch::{Outages, Tiles, milliseconds};
 
 const QUARTER: i64 = 900_000_000;
 const POWER_FAILED: i32 = 101;
@@ -313,8 +313,8 @@ fn storm(product: &Product, feeders: &[Node], (arguments, at): (&Arguments, UtcM
     println!("| processor time of the server meanwhile | {cpu:.1} s | |");
     println!(
         "| tiles meanwhile, p50 / p99 | {:.1} / {:.1} ms | 50 ms |",
-        tiles.value_at_quantile(0.5) as f64 / 1e3,
-        tiles.value_at_quantile(0.99) as f64 / 1e3
+        milliseconds(&tiles, 0.5),
+        milliseconds(&tiles, 0.99)
     );
     // Feeders that fail together are one outage of the node above them; nobody is out alone.
     let page = product.get("/api/v1/outages?status=open");

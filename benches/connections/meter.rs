@@ -17,6 +17,8 @@ use tokio_rustls::{
     },
 };
 
+use crate::load::put_publish;
+
 /// Meters that share a source address.
 const OF_ADDRESS: usize = 10_000;
 const QUARTER: i64 = 900_000_000;
@@ -154,19 +156,9 @@ impl Meter {
         let mut payload = Vec::new();
         wire::encode_protobuf(&publish, &mut payload);
         let topic = format!("ami/v1/meters/{}/reads", self.id);
-        let rest = 2 + topic.len() + 2 + payload.len();
-        let mut packet = vec![if again { 0x3a } else { 0x32 }];
-        assert!(rest < 128 * 128);
-        if rest >= 128 {
-            packet.push((rest % 128) as u8 | 0x80);
-            packet.push((rest / 128) as u8);
-        } else {
-            packet.push(rest as u8);
-        }
-        packet.extend_from_slice(&(topic.len() as u16).to_be_bytes());
-        packet.extend_from_slice(topic.as_bytes());
-        packet.extend_from_slice(&[0, 1]);
-        packet.extend_from_slice(&payload);
+        let mut packet = Vec::new();
+        let first = if again { 0x3a } else { 0x32 };
+        put_publish(&mut packet, first, topic.as_bytes(), (1, &payload));
         packet
     }
 

@@ -115,17 +115,7 @@ impl Frames {
 
     fn push(&mut self, topic: &[u8], payload: &[u8]) {
         let packet_id = u16::try_from((self.bounds.len() - 1) % 50_000 + 1).unwrap();
-        self.bytes.push(0x32);
-        let mut length = 2 + topic.len() + 2 + payload.len();
-        while length >= 128 {
-            self.bytes.push((length % 128) as u8 | 0x80);
-            length /= 128;
-        }
-        self.bytes.push(length as u8);
-        self.bytes.extend_from_slice(&(topic.len() as u16).to_be_bytes());
-        self.bytes.extend_from_slice(topic);
-        self.bytes.extend_from_slice(&packet_id.to_be_bytes());
-        self.bytes.extend_from_slice(payload);
+        put_publish(&mut self.bytes, 0x32, topic, (packet_id, payload));
         self.bounds.push(self.bytes.len());
     }
 
@@ -169,6 +159,21 @@ impl Part<'_> {
     fn of(&self, first: usize, last: usize) -> &[u8] {
         &self.bytes[self.bounds[first]..self.bounds[last]]
     }
+}
+
+/// Appends a PUBLISH packet at QoS 1, whose first byte says whether it is sent again.
+pub fn put_publish(bytes: &mut Vec<u8>, first: u8, topic: &[u8], (packet_id, payload): (u16, &[u8])) {
+    bytes.push(first);
+    let mut length = 2 + topic.len() + 2 + payload.len();
+    while length >= 128 {
+        bytes.push((length % 128) as u8 | 0x80);
+        length /= 128;
+    }
+    bytes.push(length as u8);
+    bytes.extend_from_slice(&(topic.len() as u16).to_be_bytes());
+    bytes.extend_from_slice(topic);
+    bytes.extend_from_slice(&packet_id.to_be_bytes());
+    bytes.extend_from_slice(payload);
 }
 
 /// One connection.

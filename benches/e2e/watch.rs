@@ -56,6 +56,11 @@ impl Tiles {
     }
 }
 
+/// A quantile of delays that were noted in microseconds.
+pub fn milliseconds(micros: &Histogram<u64>, quantile: f64) -> f64 {
+    micros.value_at_quantile(quantile) as f64 / 1e3
+}
+
 /// Listens to the stream: which position the balances had reached, and when one heard of it.
 pub struct Applied(mpsc::Receiver<(u64, Instant)>);
 

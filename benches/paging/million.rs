@@ -12,6 +12,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::{
     bed::{Bed, DAY},
+    files::each_parquet,
     rounds::Rounds,
     utility::{CONSUMERS, DTS, METERS, master_records, meter_id, quarter_end, resident_bytes},
 };
@@ -30,22 +31,11 @@ fn late_meter(feeders: usize, round: usize) -> usize {
     (round * feeders / ROUNDS) * METERS + 1 + DTS + 7 * CONSUMERS + 3
 }
 
-fn files(folder: &Path, into: &mut BTreeSet<PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files(&path, into);
-        } else if path.extension().is_some_and(|extension| extension == "parquet")
-            && !path.components().any(|part| part.as_os_str() == "_delta_log")
-        {
-            into.insert(path);
-        }
-    }
-}
-
 fn all_files(bed: &Bed) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
-    files(&bed.folder.join("tables"), &mut found);
+    each_parquet(&bed.folder.join("tables"), &mut |path| {
+        found.insert(path.to_owned());
+    });
     found
 }
 

@@ -10,6 +10,8 @@ use arrow::{
 use gridtally_fleet::{Fleet, Quarter};
 use parquet::arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder};
 
+use crate::files::each_parquet;
+
 /// Microseconds of a quarter hour.
 const QUARTER: i64 = 900_000_000;
 
@@ -18,28 +20,6 @@ type Key = (u32, u32, i64);
 
 /// Version, injected and delivered.
 type Figures = (i64, Option<i64>, Option<i64>);
-
-/// Bytes of the Parquet files under a folder.
-pub fn parquet_bytes(folder: &Path) -> u64 {
-    let mut bytes = 0;
-    each_file(folder, &mut |path| {
-        bytes += std::fs::metadata(path).unwrap().len()
-    });
-    bytes
-}
-
-fn each_file(folder: &Path, act: &mut dyn FnMut(&Path)) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            if path.file_name().is_some_and(|name| name != "_delta_log") {
-                each_file(&path, act);
-            }
-        } else if path.extension().is_some_and(|extension| extension == "parquet") {
-            act(&path);
-        }
-    }
-}
 
 /// `F000012-T03` as (12, 2).
 fn dt_of(id: &str) -> (u32, u32) {
@@ -74,7 +54,7 @@ fn take(batch: &RecordBatch, into: &mut HashMap<Key, Figures>) {
 /// Fails unless the newest version of every balance of every DT of these quarters is in the tables and is the truth; gives their number.
 pub fn compare(fleet: &Fleet, quarters: RangeInclusive<i64>, tables: &Path) -> usize {
     let mut published = HashMap::new();
-    each_file(&tables.join("dt_balance"), &mut |path| {
+    each_parquet(&tables.join("dt_balance"), &mut |path| {
         let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
         let names = ["dt_id", "interval_end", "version", "injected_wh", "delivered_wh"];
         let columns = ProjectionMask::columns(reader.parquet_schema(), names);
