@@ -50,10 +50,14 @@ async fn ready(sql: &Sql) {
     }
 }
 
-/// Waits until a process has ended; one that nobody has waited for yet has no command line.
+/// Waits until a process has ended, with its pipes closed; one that nobody has waited for yet is a zombie (`Z`, proc(5)).
 async fn ended(process: u32) {
     let begin = Instant::now();
-    while std::fs::read(format!("/proc/{process}/cmdline")).is_ok_and(|line| !line.is_empty()) {
+    let state = || {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        stat.rsplit_once(") ")?.1.chars().next()
+    };
+    while state().is_some_and(|state| state != 'Z') {
         assert!(begin.elapsed() < LONG, "process {process} still runs");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
