@@ -334,7 +334,7 @@ fn the_billing_feed_is_told_to_who_asks_for_it_and_an_upheld_claim_is_an_entry_m
     say(product.mqtt, all_of("T1"), "14:02", RESTORED);
     // Restorations that arrive apart may make an entry that is corrected at once, by another: what each is owed is their sum.
     let owed = |requests: &[Request]| {
-        let mut paise: std::collections::BTreeMap<String, i64> = std::collections::BTreeMap::new();
+        let mut paise: BTreeMap<String, i64> = BTreeMap::new();
         for request in requests {
             let data = &request.event()["data"];
             let consumer = data["consumer_id"].as_str().unwrap().to_owned();

@@ -23,17 +23,15 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use encode::{Encoder, Tail};
 use futures::{Stream, StreamExt, stream::BoxStream};
 use gridtally_schemas::{
     Clock, NodeId,
     time::{UtcMicros, Zone},
 };
-use tokio::sync::Semaphore;
-
-use encode::{Encoder, Tail};
 use process::{Frames, Worker};
 use protocol::{AreaOf, Failure, Frame, Request};
-use share::Shares;
+use share::{Share, Shares};
 use warm::{Keeper, Over, Warm};
 
 use crate::access::{Caller, Need};
@@ -76,11 +74,6 @@ pub const WAITING_PER_WORKER: usize = 8;
 
 /// A result as CSV or Arrow that is shorter is sent once it is whole, so that what goes wrong until then is said by a problem, bytes.
 const HELD_BYTES: usize = 256 << 10;
-
-/// Queries that may run or wait for so many workers.
-const fn admitted_max(workers: usize) -> usize {
-    workers.saturating_mul(WAITING_PER_WORKER.saturating_add(1))
-}
 
 /// Settings of ad-hoc SQL.
 #[derive(Debug, Clone)]
@@ -243,9 +236,8 @@ pub struct Sql {
 #[derive(Debug)]
 struct Inner {
     config: SqlConfig,
-    running: Arc<Semaphore>,
-    /// Those that run and those that wait.
-    admitted: Arc<Semaphore>,
+    /// The workers of all callers.
+    all: Arc<Share>,
     shares: Shares,
     warm: Arc<Warm>,
     keeper: OnceLock<Keeper>,
@@ -258,8 +250,7 @@ impl Sql {
         let workers = config.workers_max.max(1);
         Self {
             inner: Arc::new(Inner {
-                running: Arc::new(Semaphore::new(workers)),
-                admitted: Arc::new(Semaphore::new(admitted_max(workers))),
+                all: Arc::new(Share::new(workers)),
                 shares: Shares::new(config.workers_per_caller.clamp(1, workers)),
                 warm: Arc::new(Warm::new(config.workers_warm)),
                 keeper: OnceLock::new(),
@@ -277,7 +268,7 @@ impl Sql {
                 Keeper::start(
                     self.inner.config.clone(),
                     Arc::clone(&self.inner.warm),
-                    Arc::clone(&self.inner.running),
+                    Arc::clone(&self.inner.all),
                 )
             });
         }
@@ -331,17 +322,13 @@ impl Sql {
     /// Queries running now.
     #[must_use]
     pub fn running(&self) -> usize {
-        let workers = self.inner.config.workers_max.max(1);
-        workers.saturating_sub(self.inner.running.available_permits())
+        self.inner.all.running()
     }
 
     /// Queries that wait for a worker to come free.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        let workers = self.inner.config.workers_max.max(1);
-        admitted_max(workers)
-            .saturating_sub(self.inner.admitted.available_permits())
-            .saturating_sub(self.running())
+        self.inner.all.waiting()
     }
 
     /// Workers that were started ahead and wait for a question.
@@ -464,9 +451,6 @@ impl Sql {
     /// Has a worker answer as soon as one may run: one that was started ahead, or a new one.
     async fn start(&self, request: Request, deadline: Duration) -> Result<Frames, SqlError> {
         let config = &self.inner.config;
-        let busy = || SqlError::Busy {
-            workers_max: config.workers_max,
-        };
         let refused_at = tokio::time::Instant::now() + WAIT_MAX.min(deadline);
         let share = match self.inner.shares.of(&self.who) {
             Some(share) => Some(share.hold(refused_at).await.ok_or_else(|| SqlError::Share {
@@ -475,17 +459,13 @@ impl Sql {
             None => None,
         };
         // After the share: what waits for that one is not in the way of others.
-        let admission = Arc::clone(&self.inner.admitted)
-            .try_acquire_owned()
-            .map_err(|_| busy())?;
-        let running = Arc::clone(&self.inner.running);
-        let permit = tokio::time::timeout_at(refused_at, running.acquire_owned())
-            .await
-            .map_err(|_| busy())?
-            .map_err(|_| busy())?;
+        let of_all = Arc::clone(&self.inner.all).hold(refused_at).await;
+        let of_all = of_all.ok_or(SqlError::Busy {
+            workers_max: config.workers_max,
+        })?;
         let over = Over(Arc::clone(&self.inner.warm));
         let worker = Worker::start(config, request, deadline, self.inner.warm.take()).await?;
-        Ok(worker.pump((permit, share, admission, over)))
+        Ok(worker.pump((of_all, share, over)))
     }
 }
 

@@ -217,12 +217,10 @@ impl Network {
         for (node, id) in hangs_on.iter_mut().zip(named) {
             *node = id.as_mut().map(|id| self.share_node(id));
         }
-        if let Some(entry) = self.meters.get(meter.at()) {
-            new.row.meter_id = entry.id.clone();
-        }
         let Some(entry) = self.meters.get_mut(meter.at()) else {
             return;
         };
+        new.row.meter_id = entry.id.clone();
         let was_known = entry.history.newest().is_some();
         let replaced = match entry.history.merge(new) {
             Merged::Known => return,
@@ -249,14 +247,12 @@ impl Network {
     fn merge_connection(&mut self, mut new: Recorded<ConnectionRow>, touched: &mut Touched) {
         let node = self.share_node(&mut new.row.node_id);
         let connection = self.connection_named(&new.row);
-        if let Some(entry) = self.connections.get(connection.at()) {
-            new.row.consumer_id = entry.consumer_id.clone();
-            let meter = entry.meter.and_then(|meter| self.meters.get(meter.at()));
-            new.row.meter_id = meter.map(|meter| meter.id.clone());
-        }
         let Some(entry) = self.connections.get_mut(connection.at()) else {
             return;
         };
+        new.row.consumer_id = entry.consumer_id.clone();
+        let meter = entry.meter.and_then(|meter| self.meters.get(meter.at()));
+        new.row.meter_id = meter.map(|meter| meter.id.clone());
         let replaced = match entry.history.merge(new) {
             Merged::Known => return,
             Merged::Added => None,

@@ -1,4 +1,4 @@
-//! How many workers one caller may have at a time, so that whoever asks too much stands in his own way first.
+//! How many workers there are at a time, of all and of one caller, so that whoever asks too much stands in his own way first.
 
 use std::{
     collections::HashMap,
@@ -10,7 +10,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::admitted_max;
+use super::WAITING_PER_WORKER;
 
 /// The shares of all callers that ask at present.
 #[derive(Debug)]
@@ -19,15 +19,16 @@ pub(super) struct Shares {
     held: Mutex<HashMap<Arc<str>, Weak<Share>>>,
 }
 
-/// What one caller may have.
+/// So many workers at a time, and for each some queries that wait: those of all callers, or of one.
 #[derive(Debug)]
 pub(super) struct Share {
+    workers: usize,
     running: Arc<Semaphore>,
     /// Those that run and those that wait.
     admitted: Arc<Semaphore>,
 }
 
-/// A worker of a caller's share, until it is dropped.
+/// A worker of a share, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Held {
     _share: Arc<Share>,
@@ -58,16 +59,37 @@ impl Shares {
         }
         // Those of callers that have no question any more.
         held.retain(|_, share| share.strong_count() > 0);
-        let share = Arc::new(Share {
-            running: Arc::new(Semaphore::new(self.workers)),
-            admitted: Arc::new(Semaphore::new(admitted_max(self.workers))),
-        });
+        let share = Arc::new(Share::new(self.workers));
         held.insert(Arc::clone(who), Arc::downgrade(&share));
         Some(share)
     }
 }
 
+const fn admitted_max(workers: usize) -> usize {
+    workers.saturating_mul(WAITING_PER_WORKER.saturating_add(1))
+}
+
 impl Share {
+    pub(super) fn new(workers: usize) -> Self {
+        Self {
+            workers,
+            running: Arc::new(Semaphore::new(workers)),
+            admitted: Arc::new(Semaphore::new(admitted_max(workers))),
+        }
+    }
+
+    /// Workers that are held.
+    pub(super) fn running(&self) -> usize {
+        self.workers.saturating_sub(self.running.available_permits())
+    }
+
+    /// Queries that wait for one.
+    pub(super) fn waiting(&self) -> usize {
+        admitted_max(self.workers)
+            .saturating_sub(self.admitted.available_permits())
+            .saturating_sub(self.running())
+    }
+
     /// Waits for a worker of the share; `None`: none came free until then, or too many wait already.
     pub(super) async fn hold(self: Arc<Self>, until: Instant) -> Option<Held> {
         let admission = Arc::clone(&self.admitted).try_acquire_owned().ok()?;

@@ -140,7 +140,7 @@ async fn beyond_those_that_may_wait_queries_are_refused() {
             tokio::spawn(async move { sql.query("SELECT 1", Format::Json, None).await.map(drop) })
         })
         .collect();
-    while sql.inner.admitted.available_permits() > 0 {
+    while sql.running() + sql.waiting() < admitted {
         tokio::task::yield_now().await;
     }
     let error = error_of(&sql, "SELECT 1").await;

@@ -14,13 +14,9 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    sync::{Notify, Semaphore},
-    task::JoinHandle,
-    time::Instant,
-};
+use tokio::{sync::Notify, task::JoinHandle, time::Instant};
 
-use super::{SqlConfig, process::Started};
+use super::{SqlConfig, process::Started, share::Share};
 
 /// Workers wait for so long after the last question.
 pub(super) const KEPT_FOR: Duration = Duration::from_secs(600);
@@ -146,17 +142,15 @@ impl Drop for Keeper {
 }
 
 impl Keeper {
-    /// Begins, on the runtime of the caller. `running` has a permit for each question that may run and does not.
-    pub(super) fn start(config: SqlConfig, warm: Arc<Warm>, running: Arc<Semaphore>) -> Self {
-        Self(tokio::spawn(keep(config, warm, running)))
+    /// Begins, on the runtime of the caller. `all`: the workers of all callers.
+    pub(super) fn start(config: SqlConfig, warm: Arc<Warm>, all: Arc<Share>) -> Self {
+        Self(tokio::spawn(keep(config, warm, all)))
     }
 }
 
-async fn keep(config: SqlConfig, warm: Arc<Warm>, running: Arc<Semaphore>) {
-    let workers_max = config.workers_max.max(1);
+async fn keep(config: SqlConfig, warm: Arc<Warm>, all: Arc<Share>) {
     loop {
-        let running = workers_max.saturating_sub(running.available_permits());
-        let until = match warm.step(Instant::now(), running) {
+        let until = match warm.step(Instant::now(), all.running()) {
             Step::Start => match Started::prepared(&config).await {
                 Ok(started) => {
                     warm.add(started);

@@ -352,12 +352,11 @@ impl Scene<'_> {
             draft.restored.map_or(through, |restored| restored.at),
         );
         let reach = self.rules.hours_tolerance_micros;
-        let reached = Span::new(span.from.plus(-reach), span.to.max(span.from.plus(1)).plus(reach));
+        let held = Span::new(span.from, span.to.max(span.from.plus(1)));
+        let reached = Span::new(held.from.plus(-reach), held.to.plus(reach));
         let touching = |off: &&OffTime| match off.why {
             Excluded::OutsideSupplyHours => off.span.overlaps(reached),
-            Excluded::Disconnected | Excluded::PrepaidCutOff => off
-                .span
-                .overlaps(Span::new(span.from, span.to.max(span.from.plus(1)))),
+            Excluded::Disconnected | Excluded::PrepaidCutOff => off.span.overlaps(held),
         };
         let begun = off.iter().take_while(|off| off.span.from <= reached.to);
         let holes: Vec<OffTime> = begun.filter(touching).copied().collect();
@@ -387,11 +386,11 @@ impl Scene<'_> {
     /// after the hour, or a clock that is off, and no interruption.
     fn is_crumb(&self, piece: Span, holes: &[OffTime]) -> bool {
         let reach = self.rules.hours_tolerance_micros;
-        let near = |hole: &&OffTime| {
-            let wide = Span::new(hole.span.from.plus(-reach), hole.span.to.plus(reach));
-            hole.why == Excluded::OutsideSupplyHours && wide.from <= piece.from && piece.to <= wide.to
-        };
-        holes.iter().any(|hole| near(&hole))
+        holes.iter().any(|hole| {
+            hole.why == Excluded::OutsideSupplyHours
+                && hole.span.from.plus(-reach) <= piece.from
+                && piece.to <= hole.span.to.plus(reach)
+        })
     }
 }
 

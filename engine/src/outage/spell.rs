@@ -172,9 +172,7 @@ impl Spell {
             ..*self
         })
     }
-}
 
-impl Spell {
     /// It in parts, where the hours of supply part it: blocks without voltage before and after hours in which supply was due say nothing of
     /// these, if the meter tells of no dark block in them.
     pub(super) fn parted_by_hours(

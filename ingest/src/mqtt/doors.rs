@@ -40,12 +40,12 @@ pub(super) enum Cause {
 pub(super) struct Control {
     cause: OnceLock<Cause>,
     notify: Notify,
-    /// Its peer has sent something.
+    /// Its peer has begun to agree on TLS. Without TLS its first word is its CONNECT.
     has_spoken: AtomicBool,
 }
 
 impl Control {
-    /// Its peer has sent something.
+    /// Its peer has begun to agree on TLS.
     pub(super) fn note_spoken(&self) {
         self.has_spoken.store(true, Ordering::Relaxed);
     }
@@ -213,13 +213,17 @@ impl Place {
         self.number
     }
 
+    fn leave_half_open(&self, inside: &mut Inside) {
+        if inside.half_open.remove(&self.number).is_some() {
+            self.doors.fewer_half_open.notify_one();
+        }
+    }
+
     /// The connection has sent its CONNECT; one that was in under the same client id is told to end.
     pub(super) fn open_session(&mut self, client_id: &str) {
         let client_id: Arc<str> = Arc::from(client_id);
         let mut inside = self.doors.lock();
-        if inside.half_open.remove(&self.number).is_some() {
-            self.doors.fewer_half_open.notify_one();
-        }
+        self.leave_half_open(&mut inside);
         let before = inside.sessions.insert(Arc::clone(&client_id), self.number);
         let before = before.and_then(|number| inside.open.get(&number));
         if let Some(control) = before {
@@ -233,9 +237,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut inside = self.doors.lock();
         inside.open.remove(&self.number);
-        if inside.half_open.remove(&self.number).is_some() {
-            self.doors.fewer_half_open.notify_one();
-        }
+        self.leave_half_open(&mut inside);
         if let Some(client_id) = &self.client_id
             && inside.sessions.get(client_id) == Some(&self.number)
         {

@@ -24,13 +24,8 @@ pub(super) fn name_beside_wildcards(statement: &mut Statement) {
                 return;
             }
             for (at, item) in items.iter_mut().enumerate() {
-                let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else {
-                    continue;
-                };
-                let is_column = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
-                let name = of(expr);
-                if is_column
-                    && !matches!(item, SelectItem::ExprWithAlias { alias, .. } if alias.value != name)
+                if let Some((Expr::Identifier(_) | Expr::CompoundIdentifier(_), name)) =
+                    under_its_own_name(item)
                 {
                     set_apart(item, &name, at);
                 }
@@ -41,6 +36,21 @@ pub(super) fn name_beside_wildcards(statement: &mut Statement) {
 
 const fn is_wildcard(item: &SelectItem) -> bool {
     matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))
+}
+
+/// The expression of an item that is shown under the name that it has anyway, and that name.
+fn under_its_own_name(item: &SelectItem) -> Option<(&Expr, String)> {
+    let (expr, alias) = match item {
+        SelectItem::UnnamedExpr(expr) => (expr, None),
+        SelectItem::ExprWithAlias { expr, alias } => (expr, Some(alias)),
+        SelectItem::ExprWithAliases { .. } | SelectItem::QualifiedWildcard(..) | SelectItem::Wildcard(_) => {
+            return None;
+        }
+    };
+    let name = of(expr);
+    alias
+        .is_none_or(|alias| alias.value == name)
+        .then_some((expr, name))
 }
 
 /// Gives an item a name that no other has.
@@ -86,17 +96,11 @@ pub(super) fn tell_apart(items: &mut [SelectItem]) {
     let mut taken = BTreeSet::new();
     let wildcard = items.iter().any(is_wildcard);
     for (at, item) in items.iter_mut().enumerate() {
+        if let Some((_, name)) = under_its_own_name(item).filter(|_| wildcard) {
+            set_apart(item, &name, at);
+            continue;
+        }
         let (expr, name) = match item {
-            SelectItem::UnnamedExpr(expr) if wildcard => {
-                let name = of(expr);
-                set_apart(item, &name, at);
-                continue;
-            }
-            SelectItem::ExprWithAlias { expr, alias } if wildcard && of(expr) == alias.value => {
-                let name = of(expr);
-                set_apart(item, &name, at);
-                continue;
-            }
             SelectItem::UnnamedExpr(expr) => {
                 // A column keeps its table's name before it: two tables may have one.
                 let plain = matches!(expr, Expr::CompoundIdentifier(_))
