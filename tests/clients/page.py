@@ -190,6 +190,33 @@ axe.run(document, { resultTypes: ['violations'] }).then((found) => found.violati
   .map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.slice(0, 4).map(({ html, any }) => html.slice(0, 160) + ' ' + (any[0]?.message ?? '')).join(' | ')}`))
 """
 
+# The middle of an element, once it rests for two frames; and a guard for the click that follows.
+AIM = """
+async (css) => {
+  const box = () => { const element = document.querySelector(css); element?.scrollIntoView({ block: 'center' }); return element?.getBoundingClientRect(); };
+  const frame = () => new Promise((next) => requestAnimationFrame(next));
+  let was = box();
+  for (let frames = 0; frames < 60; frames++) {
+    await frame();
+    const now = box();
+    if (was && now && was.x === now.x && was.y === now.y && was.width === now.width && was.height === now.height) break;
+    was = now;
+  }
+  if (!was) return null;
+  const kinds = ['pointerdown', 'mousedown', 'pointerup', 'mouseup', 'click'];
+  globalThis.gridtallyAim?.stop();
+  const aim = { beside: null, stop: () => kinds.forEach((kind) => removeEventListener(kind, guard, true)) };
+  const guard = (event) => {
+    if (event.type === 'pointerdown') aim.beside = event.target.closest?.(css) ? null : event.target.outerHTML.slice(0, 160);
+    if (aim.beside !== null) { event.preventDefault(); event.stopImmediatePropagation(); }
+    if (event.type === 'click' || (event.type === 'mouseup' && aim.beside !== null)) aim.stop();
+  };
+  kinds.forEach((kind) => addEventListener(kind, guard, true));
+  globalThis.gridtallyAim = aim;
+  return [was.x + was.width / 2, was.y + was.height / 2];
+}
+"""
+
 
 class Led:
     """One page, led step by step."""
@@ -233,14 +260,23 @@ class Led:
         return value(self.browser, self.session, expression)
 
     def step_click(self, css):
-        """A real click of the mouse on the middle of an element."""
+        """A real click of the mouse on the middle of an element. What loads meanwhile may move the element away between the look and the press: a press
+        that would land beside it is swallowed by the page's guard, and tried again where the element is then."""
         if self.step_until(f"!!document.querySelector({json.dumps(css)})") is not True:
             return f"nothing is {css}"
-        place = self.step_value(f"""(() => {{ const element = document.querySelector({json.dumps(css)}); element.scrollIntoView({{ block: 'center' }});
-            const box = element.getBoundingClientRect(); return [box.left + box.width / 2, box.top + box.height / 2]; }})()""")
-        for kind, held in (("mouseMoved", 0), ("mousePressed", 1), ("mouseReleased", 0)):
-            self.browser.call("Input.dispatchMouseEvent", self.session, type=kind, x=place[0], y=place[1], button="left" if kind != "mouseMoved" else "none", buttons=held, clickCount=1)
-        return None
+        end = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            place = self.step_value(f"({AIM})({json.dumps(css)})")
+            beside = "nothing: it is gone"
+            if place is not None:
+                for kind, held in (("mouseMoved", 0), ("mousePressed", 1), ("mouseReleased", 0)):
+                    self.browser.call("Input.dispatchMouseEvent", self.session, type=kind, x=place[0], y=place[1], button="left" if kind != "mouseMoved" else "none", buttons=held, clickCount=1)
+                beside = self.step_value("globalThis.gridtallyAim?.beside ?? null")
+            if beside is None:
+                return None
+            if time.monotonic() > end:
+                return f"{css} is under {beside}"
+            self.browser.watch(0.1)
 
     def step_drag(self, where):
         """[css, from, to]: drags along an element, shares of its width."""
