@@ -84,7 +84,6 @@ fn look(server: &str, views: &[View<'_>]) -> Option<Vec<Value>> {
     let folder = tempfile::tempdir().unwrap();
     let plan = json!({
         "chromium": "chromium",
-        "profile": folder.path().join("profile"),
         "views": views.iter().map(|view| view.plan(server)).collect::<Vec<_>>(),
     });
     let file = folder.path().join("plan.json");

@@ -49,6 +49,11 @@ impl DemoArgs {
     }
 }
 
+/// What is published.
+const fn span() -> Span {
+    Span::between(START, START.plus(SPAN_QUARTERS * QUARTER_MICROS))
+}
+
 /// Runs until interrupted.
 pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
     let config = serve::load(&args.config)?;
@@ -70,6 +75,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
     let network = plan.data_dir.join("network");
     fleet
         .write_files(&network)
+        .and_then(|()| fleet.write_supply_hours(&network, span()))
         .map_err(|source| Failure::work("the discom cannot be written", source))?;
     bills::write(&network).map_err(|source| Failure::work("the discom's bills cannot be written", source))?;
     serve::runtime()?.block_on(play(plan, fleet, network, time))
@@ -104,10 +110,9 @@ async fn play(plan: Plan, fleet: Fleet, network: PathBuf, time: TimeLapse) -> Re
     let imported = tokio::task::spawn_blocking(move || import::all(&[network], &server)).await;
     imported.map_err(|source| Failure::work("the import was given up", source))??;
     greet(&instance, &fleet);
-    let span = Span::between(START, START.plus(SPAN_QUARTERS * QUARTER_MICROS));
     let config = PublishConfig {
         pace: Pace::TimeLapse(time),
-        ..PublishConfig::new(&endpoints.mqtt.ip().to_string(), endpoints.mqtt.port(), span)
+        ..PublishConfig::new(&endpoints.mqtt.ip().to_string(), endpoints.mqtt.port(), span())
     };
     let publishing = tokio::spawn(Box::pin(publish::run(fleet, config, std::future::pending())));
     let ended = serve::until(instance, serve::interrupted()).await;

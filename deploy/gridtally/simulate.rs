@@ -18,6 +18,7 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<(), Failure> {
     if let Some(folder) = &args.write {
         let written = fleet
             .write_files(folder)
+            .and_then(|()| fleet.write_supply_hours(folder, span))
             .and_then(|()| fleet.write_truth(folder, span));
         written.map_err(|source| Failure::work(format!("{} cannot be written", folder.display()), source))?;
         println!(

@@ -1,4 +1,4 @@
-//! A page in Debian's chromium, led step by step (`tests/clients/page.py`).
+//! A page in Debian's chromium, led step by step by Playwright (`tests/clients/page.py`).
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -7,7 +7,6 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use super::{have, python_command};
 
@@ -49,7 +48,6 @@ pub struct Browser {
     child: Child,
     to: ChildStdin,
     from: BufReader<ChildStdout>,
-    _profile: TempDir,
 }
 
 impl Browser {
@@ -58,8 +56,7 @@ impl Browser {
         if !have("chromium") {
             return None;
         }
-        let profile = tempfile::tempdir().unwrap();
-        let mut child = python_command("page.py", &["chromium", profile.path().to_str().unwrap()])?
+        let mut child = python_command("page.py", &["chromium"])?
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -68,7 +65,6 @@ impl Browser {
             to: child.stdin.take().unwrap(),
             from: BufReader::new(child.stdout.take().unwrap()),
             child,
-            _profile: profile,
         };
         browser.size(1_440, "light");
         Some(browser)

@@ -16,6 +16,7 @@ use arrow::{
 use gridtally_schemas::{
     UtcMicros, Zone,
     network::{ConnectionRow, MeterRow, NodeRow},
+    outage::SupplyHoursRow,
 };
 use parquet::{
     arrow::ArrowWriter, basic::Compression, errors::ParquetError, file::properties::WriterProperties,
@@ -76,6 +77,19 @@ impl Fleet {
         nodes.finish()?;
         meters.finish()?;
         connections.finish()
+    }
+
+    /// Writes `supply_hours.csv` into `directory`: when supply is due to pump sets, in the weeks of `span`. Without it each of their nights is an outage.
+    ///
+    /// # Errors
+    /// [`FleetError::Write`] names the file.
+    pub fn write_supply_hours(&self, directory: &Path, span: Span) -> Result<(), FleetError> {
+        let mut hours = CsvFile::create(directory, "supply_hours.csv", SUPPLY_HOURS_COLUMNS)?;
+        let (from, to) = (span.first.plus(-1).end(), span.last.end());
+        for row in self.feeders().flat_map(|feeder| feeder.supply_hours(from, to)) {
+            hours.line(&supply_hours_line(&row, &self.config().zone))?;
+        }
+        hours.finish()
     }
 
     /// Writes `reads.csv` into `directory`: every version of every read of `span` that is ever sent, in the order of feeders and
@@ -171,6 +185,7 @@ const NODE_COLUMNS: &str = "node_id,kind,parent_id,name,area_class,lat,lon,capac
 const METER_COLUMNS: &str =
     "meter_id,role,node_id,boundary_to,interval_minutes,multiplier,valid_from,valid_to";
 const CONNECTION_COLUMNS: &str = "consumer_id,meter_id,node_id,category,supply,phases,sanctioned_load_kw,metering,prosumer,assessed_kwh_month,valid_from,valid_to";
+const SUPPLY_HOURS_COLUMNS: &str = "node_id,category,weekdays,from,to,valid_from,valid_to";
 const READ_COLUMNS: &str =
     "meter_id,interval_end,import_wh,export_wh,import_vah,voltage_v,current_a,captured_at,revision";
 
@@ -229,6 +244,18 @@ fn connection_line(row: &ConnectionRow, zone: &Zone) -> String {
         row.metering.to_string(),
         row.prosumer.to_string(),
         cell(row.assessed_kwh_month),
+        validity(row.valid_from, row.valid_to, zone),
+    ]
+    .join(",")
+}
+
+fn supply_hours_line(row: &SupplyHoursRow, zone: &Zone) -> String {
+    [
+        cell(row.node_id.as_ref()),
+        cell(row.category.as_ref()),
+        row.weekdays.to_string(),
+        row.from.to_string(),
+        row.to.to_string(),
         validity(row.valid_from, row.valid_to, zone),
     ]
     .join(",")
