@@ -149,22 +149,33 @@ fn it_accrues_while_the_outage_lasts_and_is_due_when_it_ends() {
 }
 
 #[test]
-fn who_is_not_heard_when_a_dt_comes_back_in_part_owes_nothing_to_billing_until_he_is() {
+fn of_who_is_not_heard_when_a_dt_comes_back_in_part_nothing_is_due_yet() {
     let mut town = Town::with(regulated(DERC));
     town.draws(1..=40).process.set_now(minute(600));
     town.dt_says("T1", minute(0), POWER_FAILED).apply();
     for consumer in 0..3 {
-        town.says(&format!("T1-{consumer}"), minute(150), POWER_RESTORED).apply();
+        town.says(&format!("T1-{consumer}"), minute(150), POWER_RESTORED)
+            .apply();
         town.checkpoint();
-        // By the clock of now the others have been without supply for ten hours; that accrues, and nobody is to pay it.
-        assert!(entries(&town, "T1-3").iter().all(|entry| entry.ends_with(" accruing")), "{consumer}");
+        // By the clock the others have been without supply for ten hours; that accrues, and is not to be paid yet.
+        assert!(
+            entries(&town, "T1-3")
+                .iter()
+                .all(|entry| entry.ends_with(" accruing")),
+            "{consumer}"
+        );
     }
     town.says("T1-3", minute(150), POWER_RESTORED).apply();
     town.checkpoint();
     // What is due is due with its correction, in one step.
-    assert_eq!(entries(&town, "T1-3"), ["accrual 450.00 due", "adjustment -350.00 due"]);
+    assert_eq!(
+        entries(&town, "T1-3"),
+        ["accrual 800.00 due", "adjustment -700.00 due"]
+    );
     let of_last = feed(&town, Some(Status::Due), 0);
-    let of_last = of_last.iter().filter(|held| held.entry.content.consumer_id.as_str() == "T1-3");
+    let of_last = of_last
+        .iter()
+        .filter(|held| held.entry.content.consumer_id.as_str() == "T1-3");
     assert_eq!(of_last.count(), 2);
 }
 
