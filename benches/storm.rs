@@ -279,7 +279,9 @@ fn storm(product: &Product, feeders: &[Node], (arguments, at): (&Arguments, UtcM
     };
     let count = |product: &Product| product.sql_number("SELECT COUNT(*) FROM meter_events");
     let noise = |product: &Product| {
-        product.sql_number("SELECT COUNT(*) FROM vee_exceptions WHERE rule IN ('gap', 'spike', 'long_zero', 'stuck')")
+        product.sql_number(
+            "SELECT COUNT(*) FROM vee_exceptions WHERE rule IN ('gap', 'spike', 'long_zero', 'stuck')",
+        )
     };
     product.checkpoint();
     let (before, events_before, noise_before) = (out(product), count(product), noise(product));
@@ -334,5 +336,9 @@ fn storm(product: &Product, feeders: &[Node], (arguments, at): (&Arguments, UtcM
             .contains("service")
     };
     assert!(!outages.is_empty() && outages.iter().all(is_wide), "{page}");
-    assert_eq!((lost, noise), (0, 0), "events lost, and exceptions that are the outage's");
+    assert_eq!(
+        (lost, noise),
+        (0, 0),
+        "events lost, and exceptions that are the outage's"
+    );
 }
