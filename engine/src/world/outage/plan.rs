@@ -7,23 +7,45 @@ use gridtally_schemas::{
     outage::{PlannedClass, PlannedOutageRow, SupplyHoursRow},
 };
 
+use hashbrown::HashMap;
+
 use crate::outage::{
     Class, FOREVER, Outage, OutageId, Planned, Span,
     hours::{Hours, without_supply},
     planned_id,
 };
 
-/// What tells rows of hours apart.
-type HoursKey = (Option<NodeId>, Option<String>, String, String, UtcMicros);
-
 /// A row with when it was recorded.
 type Said<R> = (UtcMicros, R);
+
+/// Rows of hours of one node and category, by weekdays, begin and validity.
+type HoursRows = BTreeMap<(String, String, UtcMicros), Said<SupplyHoursRow>>;
+
+/// Hours at one place.
+#[derive(Debug, Default)]
+struct HoursAt {
+    /// Of everybody.
+    all: HoursRows,
+    by_category: HashMap<String, HoursRows>,
+}
+
+impl HoursAt {
+    fn of(&self, category: Option<&str>) -> Option<&HoursRows> {
+        let rows = match category {
+            None => Some(&self.all),
+            Some(category) => self.by_category.get(category),
+        };
+        rows.filter(|rows| !rows.is_empty())
+    }
+}
 
 /// All that is planned.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     planned: BTreeMap<(NodeId, UtcMicros), Said<PlannedOutageRow>>,
-    hours: BTreeMap<HoursKey, Said<SupplyHoursRow>>,
+    /// Hours by node: each consumer is asked for at every node above it, and a utility says hours of thousands of DTs.
+    hours: HashMap<NodeId, HoursAt>,
+    hours_everywhere: HoursAt,
 }
 
 /// Which rows of hours hold for a consumer: those of a node, of a category, or of a category under a node.
@@ -64,14 +86,16 @@ impl Plan {
 
     /// Merges hours of supply; true when they changed something.
     pub(super) fn merge_hours(&mut self, recorded_at: UtcMicros, row: SupplyHoursRow) -> bool {
-        let key = (
-            row.node_id.clone(),
-            row.category.clone(),
-            row.weekdays.to_string(),
-            row.from.to_string(),
-            row.valid_from,
-        );
-        merge(&mut self.hours, key, (recorded_at, row))
+        let place = match &row.node_id {
+            Some(node) => self.hours.entry(node.clone()).or_default(),
+            None => &mut self.hours_everywhere,
+        };
+        let rows = match &row.category {
+            Some(category) => place.by_category.entry(category.clone()).or_default(),
+            None => &mut place.all,
+        };
+        let key = (row.weekdays.to_string(), row.from.to_string(), row.valid_from);
+        merge(rows, key, (recorded_at, row))
     }
 
     /// The planned outages of these nodes, by node and begin.
@@ -108,30 +132,30 @@ impl Plan {
     /// The rows of hours that hold for consumers of a category at a place, `places` nearest first: those of the category at the nearest
     /// node that has some, else those of the nearest node, else those of the category everywhere. `None`: supply is always due.
     pub(super) fn hours_of(&self, places: &[&NodeId], category: Option<&str>) -> Option<HoursOf> {
-        if self.hours.is_empty() {
-            return None;
-        }
-        let is_said = |wanted: &HoursOf| {
-            let mut keys = self.hours.keys();
-            keys.any(|(node, category, ..)| (node, category) == (&wanted.0, &wanted.1))
+        let at_node = |category: Option<&str>| {
+            let is_said =
+                |node: &&&NodeId| self.hours.get(**node).is_some_and(|at| at.of(category).is_some());
+            let node = places.iter().find(is_said)?;
+            Some((Some((*node).clone()), category.map(str::to_owned)))
         };
-        let category = category.map(str::to_owned);
-        let at_nodes = |category: Option<String>| {
-            let of = move |node: &&NodeId| (Some((*node).clone()), category.clone());
-            places.iter().map(of).find(|wanted| is_said(wanted))
+        let everywhere = |category: &str| {
+            let is_said = self.hours_everywhere.of(Some(category)).is_some();
+            is_said.then(|| (None, Some(category.to_owned())))
         };
-        let of_both = category.clone().and_then(|category| at_nodes(Some(category)));
+        let of_both = category.and_then(|category| at_node(Some(category)));
         of_both
-            .or_else(|| at_nodes(None))
-            .or_else(|| category.map(|category| (None, Some(category))).filter(is_said))
+            .or_else(|| at_node(None))
+            .or_else(|| category.and_then(everywhere))
     }
 
     /// The stretches of `within` without supply by these rows.
-    pub(super) fn without_supply(&self, wanted: &HoursOf, within: Span, zone: &Zone) -> Vec<Span> {
-        let held = self
-            .hours
-            .iter()
-            .filter(|((node, category, ..), _)| (node, category) == (&wanted.0, &wanted.1));
+    pub(super) fn without_supply(&self, (node, category): &HoursOf, within: Span, zone: &Zone) -> Vec<Span> {
+        let place = match node {
+            Some(node) => self.hours.get(node),
+            None => Some(&self.hours_everywhere),
+        };
+        let held = place.and_then(|place| place.of(category.as_deref()));
+        let held = held.into_iter().flatten();
         let rows = held.map(|(_, (_, row))| Hours {
             weekdays: row.weekdays,
             from_minute: row.from.minutes(),
