@@ -1,6 +1,6 @@
 // Where a node's energy goes: one band as wide as what came in, from which what is lost falls away, at 11 kV and below the DTs.
 
-import { band, energyText, percent } from './format';
+import { band, energyText, percent, tells } from './format';
 import { useWidth, wall } from './parts';
 import type { Figures } from './types';
 
@@ -58,7 +58,7 @@ export function Flow({ of, split, worth }: { of: Figures; split: Split | null; w
         <text x="10" y={top + full / 2 + 5} class="big">{energyText(whole)}</text>
         <text x={end + 10} y={top + 14 * tall} class="soft">Delivered</text>
         <text x={end + 10} y={top + 32 * tall} class="big">{energyText(of.delivered_wh)}</text>
-        <text x={end + 10} y={lostAt} class="soft">{of.loss_shown ? worth ? `Lost, worth ${worth}` : 'Lost' : 'Lost, between'}</text>
+        <text x={end + 10} y={lostAt} class="soft">{of.loss_shown ? worth ? `Lost, worth ${worth}` : 'Lost' : tells(of.loss_low_pct, of.loss_high_pct) ? 'Lost, between' : 'Lost'}</text>
         <text x={end + 10} y={lostAt + 18 * tall} class="big">{lossWords(of)}</text>
         {parts.map((part, at) => <text key={at} x={end + 10} y={lostAt + (35 + 16 * at) * tall} class="soft part">{part}</text>)}
       </svg>
