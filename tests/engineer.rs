@@ -331,6 +331,8 @@ fn a_day_that_is_corrected_after_it_settled_says_why_beside_its_figure() {
         "#subject .stands",
         "restated, version 3: inputs changed after settlement, 5 May 2026 10:00",
     );
+    // The chart is of the days to the one that is asked for, not of today.
+    browser.until_says("#subject .over-time .readout", "balances, ");
     browser.click("#subject .stands summary");
     for reason in ["first", "settled", "inputs changed after settlement"] {
         browser.until_says("#subject .stands tbody", reason);

@@ -36,7 +36,9 @@ function optionsOf(element: HTMLElement, wiring: { current: Wiring }, resolution
     return text.slice(11, 16) === '00:00' ? dayText(text.slice(0, 10)) : narrow ? '' : text.slice(11, 16);
   });
   const civilDays = (_: uPlot, splits: number[]) => splits.map((at) => {
-    const iso = new Date(at * 1000).toISOString().slice(0, 10);
+    const [iso = '', time = ''] = new Date(at * 1000).toISOString().split('T');
+    // Within a day, or a month, there is nothing to name.
+    if (!time.startsWith('00:00') || (resolution === 'month' && iso.slice(8) !== '01')) return '';
     return resolution === 'month' ? monthText(iso) : iso.slice(8) === '01' ? monthText(iso) : dayText(iso).slice(4);
   });
   return {
@@ -51,7 +53,7 @@ function optionsOf(element: HTMLElement, wiring: { current: Wiring }, resolution
     axes: [
       { ...axis, size: pixels + 22, gap: STRIP * wall() + 6, space: pixels * 5.3, grid: { show: false }, values: resolution === 'interval' ? hours : civilDays, ...(resolution === 'month' ? { space: pixels * 6.6 } : {}) },
       { ...axis, scale: 'pct', size: pixels * 4, space: pixels * 2.8, values: (_, splits) => splits.map((value) => `${value} %`.replace('-', '−')) },
-      { ...axis, scale: 'wh', side: 1, size: pixels * 5.8, grid: { show: false }, values: (_, splits) => splits.map((value) => (value === 0 ? '0' : energyText(value).replace(/\.0+(?=\D)/, ''))), space: pixels * 5.8 },
+      { ...axis, scale: 'wh', side: 1, size: pixels * 5.8, grid: { show: false }, values: (_, splits) => splits.map((value) => (most() === 1 ? '' : value === 0 ? '0' : energyText(value).replace(/\.0+(?=\D)/, ''))), space: pixels * 5.8 },
     ],
     series: [
       {},

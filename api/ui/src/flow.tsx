@@ -24,8 +24,10 @@ export function Flow({ of, split, worth }: { of: Figures; split: Split | null; w
   const [full, top, drop] = [84 * tall, 26 * tall, 18 * tall];
   const width = Math.max(300, Math.min(900 * tall, wide));
   const whole = of.injected_wh;
+  // As tall while nothing came in.
+  const least = HEIGHT * tall;
   if (!whole || whole <= 0) {
-    return <div ref={box}><p class="notice">Nothing came in yet, or the meter at the head did not report. A balance appears with the first interval that it reports.</p></div>;
+    return <div ref={box} style={{ minHeight: `${least}px` }}><p class="notice">Nothing came in yet, or the meter at the head did not report. A balance appears with the first interval that it reports.</p></div>;
   }
   const share = (part: number) => Math.max(0, Math.min(1, part));
   const [low, most] = [share((of.loss_low_pct ?? 0) / 100), share((of.loss_high_pct ?? 0) / 100)];
@@ -41,7 +43,7 @@ export function Flow({ of, split, worth }: { of: Figures; split: Split | null; w
   const lostAt = Math.max(top + 64 * tall, top + kept + drop + lost / 2 - 4);
   const high = Math.max(HEIGHT * tall, lostAt + (26 + 17 * parts.length) * tall);
   return (
-    <div ref={box}>
+    <div ref={box} style={{ minHeight: `${least}px` }}>
       <svg class="flow" width={width} height={high} viewBox={`0 0 ${width} ${high}`} data-attention={of.attention} role="img"
         aria-label={`Came in ${energyText(whole)}, delivered ${energyText(of.delivered_wh)}, lost ${lossWords(of)}${parts.length ? `, of it ${parts.join(', ')}` : ''}${worth ? `, worth ${worth}` : ''}`}>
         <defs><pattern id="unsure" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect width="3" height="6" fill="var(--unknown)" /></pattern></defs>

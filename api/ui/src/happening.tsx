@@ -6,8 +6,8 @@ import { atNode, to } from './address';
 import { type Asked, path, useAsk } from './api';
 import { band, brief, clockText, count, many, percent, SCOPES, WORDS, words } from './format';
 import { live, on, useFacts } from './live';
-import { Running } from './outages';
-import { Ghost, Mark, Trouble } from './parts';
+import { GLYPHS, Running } from './outages';
+import { Ghost, Glyph, Mark, Trouble } from './parts';
 import type { FeederEvent, Outage } from './types';
 
 const OUTAGES_MAX = 12;
@@ -62,7 +62,7 @@ export function OutageLine({ of: { outage, lines, out: all } }: { of: Together }
     return (
       <li data-attention="investigate" data-outage={outage.outage_id}>
         <Mark of="investigate" />
-        <a href={to('outages', { node: outage.node_id, status: 'open' })}>{outage.node_name}</a>
+        <a href={to('outages', { node: outage.node_id, status: 'open' })}><Glyph kind={GLYPHS[outage.scope] ?? null} />{outage.node_name}</a>
         <time dateTime={outage.started_at}>{brief(outage.started_at)}</time>
         <p>{many(all, 'consumer')} without supply, {many(lines, 'service line')}, the newest for <Running outage={outage} /></p>
       </li>
@@ -72,7 +72,7 @@ export function OutageLine({ of: { outage, lines, out: all } }: { of: Together }
   return (
     <li data-attention="investigate" data-outage={outage.outage_id}>
       <Mark of="investigate" />
-      <a href={to('outages', { outage: outage.outage_id })}>{outage.node_name}</a>
+      <a href={to('outages', { outage: outage.outage_id })}><Glyph kind={GLYPHS[outage.scope] ?? null} />{outage.node_name}</a>
       <time dateTime={outage.started_at}>{brief(outage.started_at)}</time>
       <p>
         {many(out, 'consumer')} without supply, {SCOPES[outage.scope] ?? outage.scope}, for <Running outage={outage} />
@@ -88,7 +88,7 @@ function FeederLine({ card: { feeder, over } }: { card: Card }) {
   return (
     <li data-attention={feeder.attention}>
       <Mark of={feeder.attention} />
-      <a href={atNode(feeder.node_id)}>{feeder.name}</a>
+      <a href={atNode(feeder.node_id)}><Glyph kind="feeder" />{feeder.name}</a>
       <time dateTime={feeder.interval_end}>{brief(feeder.interval_end)}</time>
       <p>
         {over ? 'calm again: ' : ''}{feeder.loss_pct == null && feeder.loss_low_pct == null ? 'no loss to show' : `loss ${feeder.loss_pct == null ? band(feeder.loss_low_pct, feeder.loss_high_pct) : percent(feeder.loss_pct)}, ${WORDS[feeder.attention]}`}

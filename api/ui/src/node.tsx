@@ -1,5 +1,7 @@
 // The view of one node: where does the energy go?
 
+import type { ComponentChildren } from 'preact';
+
 import { go, href, to } from './address';
 import { type Asked, nodePath, path, useAsk, useSql, type Row } from './api';
 import { dailyQuery, dailyRow, intervalQuery, intervalRow, publishes, versionsQuery } from './asof';
@@ -28,11 +30,14 @@ export interface Place {
   facts: Summary;
 }
 
+// Until when one looks: the instant of which figures are shown, the end of a day that is asked for, or now.
+export const endOf = (day: string | null, asOf: string | null, facts: Summary): string => asOf ?? (day && day < facts.day ? instantOf(`${dayPlus(day, 1)}T00:00`) : facts.now);
+
 interface Span { from: string; to: string; resolution: Resolution; range: string }
 
 // The span of the range that was chosen, whether or not a part of it is looked at.
 const wholeOf = (at: URLSearchParams, place: Place): Span => spanOf(new URLSearchParams({ range: at.get('range') ?? '' }), place);
-function spanOf(at: URLSearchParams, { facts, asOf }: Place): Span {
+function spanOf(at: URLSearchParams, { facts, asOf, day }: Place): Span {
   const range = RANGES[at.get('range') ?? ''] ? at.get('range')! : '48h';
   const [, days, resolution] = RANGES[range]!;
   const [from, until] = [at.get('from'), at.get('to')];
@@ -41,13 +46,13 @@ function spanOf(at: URLSearchParams, { facts, asOf }: Place): Span {
     const zoomed = Date.parse(until) - Date.parse(from);
     return zoomed > INTERVAL_DAYS_MAX * 864e5 ? { from: dayOf(from), to: dayOf(until), resolution: 'day', range } : { from, to: until, resolution: 'interval', range };
   }
-  const end = asOf ?? facts.now;
+  const end = endOf(day, asOf, facts);
   if (resolution === 'interval') {
     // To the quarter, so that the question stays the same for a while.
     const now = Math.ceil(Date.parse(end) / 9e5) * 9e5;
     return { from: withOffset(now - days * 864e5), to: withOffset(now), resolution, range };
   }
-  const last = dayPlus(dayOf(end), 1);
+  const last = dayPlus(dayOf(Date.parse(end) - 1), 1);
   return { from: dayPlus(last, -days), to: last, resolution, range };
 }
 
@@ -98,9 +103,8 @@ export function NodeView({ at, place, detail, ask }: { at: URLSearchParams; plac
       <div class="pair">
         <Block title={`Energy, ${dayText(detail.day)}`} aside={<Trusted of={figures} threshold={threshold} />}>
           <DayVersions node={place.node} day={detail.day} row={ofDay} until={place.asOf} />
-          <Flow of={figures} split={ofDay ? { ht: ofDay.ht_loss_wh, lt: ofDay.lt_loss_wh } : null} worth={worthText(figures.loss_wh, rate)} />
-          <p class="facts">{rate && figures.loss_wh != null && `${basis(rate)} `}{rate && detail.kind !== 'dt' ? <a href={to('revenue')}>Revenue</a> : '\u00a0'}</p>
-          {!figures.loss_shown && figures.coverage_pct != null && <p class="notice">The loss is not shown as one number: {figures.not_shown_because}.</p>}
+          {place.asOf && !stood.data && !stood.problem ? <Ghost lines={8} /> : <Flow of={figures} split={ofDay ? { ht: ofDay.ht_loss_wh, lt: ofDay.lt_loss_wh } : null} worth={worthText(figures.loss_wh, rate)} />}
+          <Basis of={figures} rate={rate}>{rate && detail.kind !== 'dt' && <a href={to('revenue')}>Revenue</a>}</Basis>
         </Block>
       </div>
       <Block title="Loss over time" class="over-time" aside={<>
@@ -129,6 +133,11 @@ export const Trusted = ({ of, threshold }: { of: Figures; threshold: number }) =
     {of.coverage_pct == null ? '' : `${percent(of.coverage_pct)} of reads here`}
     {of.loss_shown && uncertain(of) && of.loss_low_pct != null ? `, ${band(of.loss_low_pct, of.loss_high_pct)} whatever the missing meters carried` : ''}
   </p>
+);
+
+// What the figure rests on, or why there is none: one line, whichever it is.
+export const Basis = ({ of, rate, children }: { of: Figures; rate: Rate | null; children?: ComponentChildren }) => (
+  <p class="facts basis">{!of.loss_shown && of.coverage_pct != null ? <b>The loss is not shown as one number: {of.not_shown_because}. </b> : rate && of.loss_wh != null ? `${basis(rate)} ` : '\u00a0'}{children}</p>
 );
 
 function Head({ detail, figures }: { detail: NodeDetail; figures: Figures }) {
@@ -186,7 +195,7 @@ function matrixSpan(at: URLSearchParams, place: Place): [number, number] {
   const [from, to] = [Date.parse(span.from) / 1000, Date.parse(span.to) / 1000];
   const whole = (seconds: number) => Math.round(seconds / 900) * 900;
   if (at.get('from') && span.resolution === 'interval' && to - from <= MATRIX_DAYS * 86400) return [whole(from), whole(to)];
-  const tomorrow = dayPlus(dayOf(place.asOf ?? place.facts.now), 1);
+  const tomorrow = dayPlus(dayOf(Date.parse(endOf(place.day, place.asOf, place.facts)) - 1), 1);
   const days = Math.min(MATRIX_DAYS, span.resolution === 'interval' ? Math.ceil((to - from) / 86400) : MATRIX_DAYS);
   return [dayPlus(tomorrow, -days), tomorrow].map((day) => Date.parse(instantOf(`${day}T00:00`)) / 1000) as [number, number];
 }

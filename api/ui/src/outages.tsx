@@ -11,7 +11,8 @@ import { Block, Choice, Facts, Failed, Ghost, Glyph, Since, Trouble } from './pa
 import type { Interruption, Outage, OutageDetail } from './types';
 
 const STATUSES: [string, string][] = [['open', 'On now'], ['RESTORED', 'Over'], ['SCHEDULED', 'Planned'], ['CANCELLED', 'Cancelled'], ['any', 'All']];
-const GLYPHS: Record<string, string> = { service_line: 'consumer', dt: 'dt', feeder: 'feeder', substation: 'substation' };
+// The kind of node that an outage is of.
+export const GLYPHS: Record<string, string> = { service_line: 'consumer', dt: 'dt', feeder: 'feeder', substation: 'substation' };
 // Names of fault types that regulations use; which one counts decides the limit.
 const FAULTS: [string, string][] = [
   ['', 'not known: the scope decides'], ['fuse', 'fuse'], ['overhead_line', 'overhead line'], ['underground_cable', 'underground cable'], ['dt_failure', 'DT failure'], ['consumer_fault', "consumer's own fault"],

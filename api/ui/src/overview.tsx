@@ -8,8 +8,8 @@ import { Chart } from './chart';
 import { Flow } from './flow';
 import { count, dayText, energyText, lossText, percent, when, withOffset } from './format';
 import { NetworkMap } from './map';
-import { basis, useRate, useRates, worthText } from './money';
-import { Keys, Trusted } from './node';
+import { useRate, useRates, worthText } from './money';
+import { Basis, endOf, Keys, Trusted } from './node';
 import { Block, ChartGhost, Coverage, Failed, Ghost, Glyph, Loss, LossBar, Since, Spark, State, Trouble, useOrder } from './parts';
 import type { Balance, NodeDetail, NodeRow, Summary } from './types';
 import { DayVersions } from './versions';
@@ -39,7 +39,7 @@ function useSparks(ids: string[], now: string): Map<string, (number | null)[]> {
 }
 
 export function Overview({ at, facts, root, day, out }: { at: URLSearchParams; facts: Summary; root: NodeDetail; day: string | null; out: Map<string, number> }) {
-  const now = Math.ceil(Date.parse(facts.now) / 9e5) * 9e5;
+  const now = Math.ceil(Date.parse(endOf(day, null, facts)) / 9e5) * 9e5;
   const [from, until] = [at.get('from'), at.get('to')];
   const span = from && until ? { from, to: until } : { from: withOffset(now - 2 * 864e5), to: withOffset(now) };
   const balance = useAsk<Balance>(nodePath(root.node_id, '/balance', span), 'tick');
@@ -54,11 +54,10 @@ export function Overview({ at, facts, root, day, out }: { at: URLSearchParams; f
         <Block title={`Energy, ${dayText(root.day)}`} aside={<Trusted of={root} threshold={facts.coverage_threshold_pct} />}>
           <DayVersions node={root.node_id} day={root.day} row={ofDay} until={null} />
           <Flow of={root} split={ofDay ? { ht: ofDay.ht_loss_wh, lt: ofDay.lt_loss_wh } : null} worth={worthText(root.loss_wh, rate)} />
-          <p class="facts">{rate && root.loss_wh != null ? basis(rate) : '\u00a0'}</p>
-          {!root.loss_shown && root.coverage_pct != null && <p class="notice">The loss is not shown as one number: {root.not_shown_because}.</p>}
+          <Basis of={root} rate={rate} />
         </Block>
       </div>
-      <Block title={from && until ? `Loss, ${when(from)} to ${when(until)}` : 'Loss, last 48 hours'} class="over-time" aside={<>
+      <Block title={from && until ? `Loss, ${when(from)} to ${when(until)}` : day ? `Loss, 48 hours to the end of ${dayText(day)}` : 'Loss, last 48 hours'} class="over-time" aside={<>
         <p>{balance.data?.rows.length ? `over the span: loss ${lossText(balance.data.total)}, input ${energyText(balance.data.total.input_wh)}` : '\u00a0'}</p>
         {from && until && <button type="button" aria-pressed="true" onClick={() => go({ from: null, to: null })}>zoomed ×</button>}
       </>}>

@@ -119,7 +119,7 @@ export function Tree({ selected, above, day, out }: { selected: string | null; a
 
   const line = ({ row, level }: { row: NodeRow; level: number }) => {
     const isOpen = expanded.has(row.node_id);
-    const value = row.loss_shown ? shortLoss(row.loss_pct ?? 0) : row.loss_high_pct == null || row.loss_high_pct > 100 ? '–' : `≤ ${Math.round(row.loss_high_pct)} %`;
+    const value = row.loss_shown ? shortLoss(row.loss_pct ?? 0) : row.loss_high_pct == null || row.loss_high_pct > 100 ? '–' : `≤ ${count(Math.round(row.loss_high_pct))} %`;
     return (
       <li key={row.node_id} role="treeitem" aria-level={level} aria-expanded={row.children ? isOpen : undefined} aria-selected={row.node_id === selected}
         tabIndex={row.node_id === stop ? 0 : -1} data-id={row.node_id}>
