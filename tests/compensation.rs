@@ -328,6 +328,35 @@ fn acknowledgements(product: &Product, due: &[Value]) {
 }
 
 fn explanations(product: &Product, due: &[Value]) {
+    // Whichever entry of a chain is opened, the heading is what is owed after its corrections.
+    let outage = product.get("/api/v1/outages")["outages"][0]["outage_id"].clone();
+    let outage = product.get(&format!("/api/v1/outages/{}", outage.as_str().unwrap()));
+    let most = &outage["compensation"]["largest_entry_id"];
+    let opened: Vec<&Value> = due
+        .iter()
+        .filter(|entry| entry["consumer_id"] == "T1-2" || entry["entry_id"] == *most)
+        .collect();
+    assert!(opened.len() > 1 && opened.iter().any(|entry| entry["entry_id"] == *most));
+    for entry in opened {
+        let path = format!(
+            "/api/v1/compensation/entries/{}/explanation",
+            entry["entry_id"].as_str().unwrap()
+        );
+        let (_, _, page) = product.get_as(&path, "text/html");
+        let heading = page.split_once("<h1>").unwrap().1.split_once("</h1>").unwrap().0;
+        let amount = entry["amount_inr"].as_str().unwrap();
+        let part = match (entry["kind"].as_str().unwrap(), amount.strip_prefix('-')) {
+            ("adjustment", Some(amount)) => format!("takes Rs {amount} off"),
+            ("adjustment", None) => format!("adds Rs {amount}"),
+            _ => format!("is of Rs {amount}"),
+        };
+        assert!(
+            heading.starts_with("Rs 200.00 is owed to T")
+                && heading.contains(" for outage F1.")
+                && heading.ends_with(&format!(" entries: this one {part}")),
+            "{entry}: {heading}"
+        );
+    }
     let entry = due
         .iter()
         .find(|entry| entry["consumer_id"] == "T1-2" && entry["kind"] == "adjustment");
@@ -386,7 +415,7 @@ fn explanations(product: &Product, due: &[Value]) {
     for wanted in [
         "Annexure II",
         "fuse blown",
-        "M-T1-2 at 2026-04-01T10:02:00+05:30",
+        "M-T1-2 at <time datetime=\"2026-04-01T10:02:00+05:30\">1 Apr 2026, 10:02</time>",
         "received at",
     ] {
         assert!(page.contains(wanted), "{wanted} in {page}");

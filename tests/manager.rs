@@ -1,5 +1,6 @@
 //! What a manager does on the page, in Debian's chromium on the real binary: the ranking of feeders, who answers for one and what is planned
-//! against its deviation, what was billed and collected, who is to be audited and why, and the reports that are signed.
+//! against its deviation, target against revenue through the year and what loss costs, who is to be audited and why, and the reports that are
+//! signed.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,7 +22,11 @@
 
 mod product;
 
-use std::time::{Duration, Instant};
+use std::{
+    fmt::Write as _,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use product::{
     PATIENCE, Product, accounts,
@@ -100,7 +105,7 @@ fn a_manager_finds_the_worst_feeder_says_why_and_what_is_done_and_opens_the_repo
     }
     // In March 3.81 for each kWh were missing: 2,976 kWh at 6.16 less 7,000.
     assert!(first.contains("₹ 11,332") && first.contains("better"), "{first}");
-    browser.until_says("#ranking tbody tr:last-child", "₹ −4,838");
+    browser.until_says("#ranking tbody tr:last-child", "−₹ 4,838");
     // Of the discom: 8,640 kWh in, 7,596 billed; of 61,920 demanded 61,320 came.
     let april = product.get("/api/v1/nodes/D/accounting?from=2026-04-01&to=2026-04-30");
     let atc = april["periods"][0]["atc_loss_pct"].as_f64().unwrap();
@@ -322,4 +327,167 @@ fn an_auditor_sees_whom_to_look_at_and_why_and_that_it_proves_nothing() {
         "view=audit&list=consumers",
     );
     at_every_size(&mut browser, &server, "audit-nobody", "view=audit&node=F2");
+}
+
+/// Two feeders of 1 and 2 MWh each quarter hour over April to June 2026, with consumers that are assessed; July runs. Last year is billed,
+/// so targets are known.
+fn revenue_files(folder: &Path) {
+    let since = "2020-01-01T00:00:00+05:30";
+    let mut reads = "meter_id,interval_end,import_wh\n".to_owned();
+    let start = gridtally_schemas::UtcMicros::parse("2026-04-01T00:00:00+05:30").unwrap();
+    for quarter in 1..=96 * 95 {
+        let end = start
+            .plus(quarter * 900_000_000)
+            .to_rfc3339(&gridtally_schemas::Zone::kolkata());
+        writeln!(reads, "MF1,{end},1000\nMF2,{end},2000").unwrap();
+    }
+    let nodes = format!(
+        "node_id,kind,parent_id,name,allowable_loss_pct,valid_from\nD,discom,,Konkan Vidyut,12,{since}\nS,substation,D,Ratnagiri,,{since}\n\
+         F1,feeder,S,Bazaar,,{since}\nF2,feeder,S,Harbour,,{since}\nT1,dt,F1,Bazaar 1,,{since}\nT2,dt,F2,Harbour 1,,{since}\n"
+    );
+    let meters = format!(
+        "meter_id,role,node_id,interval_minutes,multiplier,valid_from\nMF1,feeder,F1,15,1000,{since}\nMF2,feeder,F2,15,1000,{since}\n"
+    );
+    let connections = format!(
+        "consumer_id,meter_id,node_id,category,supply,phases,metering,assessed_kwh_month,valid_from\n\
+         CA,,T1,LT-domestic,LT,1,unmetered,2300000,{since}\nCB,,T2,LT-domestic,LT,1,unmetered,4600000,{since}\n"
+    );
+    // Thousands of kWh and of rupees.
+    let bills = [
+        ("CA,2026-02", 2_000, 14_000),
+        ("CA,2026-03", 2_000, 14_000),
+        ("CB,2026-03", 5_000, 30_000),
+        ("CA,2026-04", 2_400, 17_000),
+        ("CA,2026-05", 2_500, 18_200),
+        ("CA,2026-06", 2_500, 18_900),
+        ("CB,2026-04", 5_300, 32_000),
+        ("CB,2026-05", 3_900, 23_500),
+        ("CB,2026-06", 4_100, 25_100),
+    ];
+    let mut billing = "consumer_id,month,billed_kwh,billed_inr\n".to_owned();
+    for (bill, kwh, inr) in bills {
+        writeln!(billing, "{bill},{kwh}000,{inr}000").unwrap();
+    }
+    let accounts = "year,sales_kwh,power_purchase_inr,om_inr,depreciation_inr,interest_inr,revenue_inr,subsidy_inr\n\
+                    2025-26,1000,5000,700,300,300,6000,0\n2026-27,1000,5200,700,300,300,6120,0\n";
+    for (name, text) in [
+        ("nodes", nodes.as_str()),
+        ("meters", &meters),
+        ("connections", &connections),
+        ("billing", &billing),
+        ("discom_accounts", accounts),
+        ("reads", &reads),
+    ] {
+        std::fs::write(folder.join(format!("{name}.csv")), text).unwrap();
+    }
+}
+
+#[test]
+fn a_manager_sees_target_against_revenue_through_the_year_and_what_loss_costs() {
+    let folder = tempfile::tempdir().unwrap();
+    revenue_files(folder.path());
+    let product = Product::start(
+        &folder.path().join("data"),
+        &[
+            ("now", "2026-07-05T00:20:00+05:30"),
+            ("engine.checkpoint_seconds", "3600"),
+        ],
+    );
+    for kind in [
+        "nodes",
+        "meters",
+        "connections",
+        "billing",
+        "discom_accounts",
+        "reads",
+    ] {
+        product.import(&folder.path().join(format!("{kind}.csv")));
+    }
+    product.wait_applied();
+    let Some(mut browser) = Browser::open() else {
+        return;
+    };
+    let server = product.url("");
+    browser.go(&format!("{server}/#view=revenue"));
+    browser.until(&format!(
+        "{SETTLED} && document.querySelectorAll('svg.against .ari').length > 3"
+    ));
+    browser.shot("revenue-through-the-year");
+    // Harbour is furthest from its target: it comes first.
+    let feeders = browser.text("#subject table.nodes tbody");
+    assert!(
+        feeders.find("Harbour").unwrap() < feeders.find("Bazaar").unwrap(),
+        "{feeders}"
+    );
+    browser.click(FIRST_ROW);
+    browser.until_says("#subject h1", "Revenue of Harbour");
+    browser.until(&format!(
+        "{SETTLED} && document.querySelectorAll('#against .ari').length === 3"
+    ));
+    assert_eq!(
+        browser.value("document.querySelectorAll('#against .tri').length"),
+        4,
+        "July has a target and is not over"
+    );
+    browser.shot("revenue-of-a-feeder");
+    let months = product.get("/api/v1/feeders/F2/revenue");
+    for month in months["months"].as_array().unwrap() {
+        let row = browser.text(&format!("tr[data-month='{}']", month["month"].as_str().unwrap()));
+        for name in ["tri", "ari"] {
+            let expected = month[name]
+                .as_f64()
+                .map_or_else(|| "–".to_owned(), |inr| format!("₹ {inr:.2}"));
+            assert!(row.contains(&expected), "{name} {expected} in {row}");
+        }
+    }
+    browser.is_sound(&server);
+    browser.is_accessible();
+
+    // What is lost has a price beside its energy, in lakh.
+    browser.go(&format!("{server}/#node=F2&day=yesterday"));
+    browser.until(SETTLED);
+    let day = product.get("/api/v1/nodes/F2?day=2026-07-04");
+    let rate = product.get("/api/v1/nodes/F2/revenue")["years"][0]["abr"]
+        .as_f64()
+        .unwrap();
+    let worth = day["loss_wh"].as_f64().unwrap() / 1_000.0 * rate;
+    browser.until_says("#subject .pair .facts", &format!("{rate:.2} a kWh"));
+    let label = browser
+        .value("document.querySelector('svg.flow').getAttribute('aria-label').replaceAll('\\u00a0', ' ')");
+    let lakh = format!("worth ₹ {:.2} lakh", worth / 1e5);
+    assert!(label.as_str().unwrap().contains(&lakh), "{label} has not {lakh}");
+    browser.shot("loss-in-rupees");
+    twelve_months_open_into_days(&mut browser, &server);
+}
+
+/// A zoom of months asks for days, for intervals of so long are not given; it begins at midnight in India.
+fn twelve_months_open_into_days(browser: &mut Browser, server: &str) {
+    browser.go(&format!("{server}/#node=F2&range=12m"));
+    browser.until("!!document.querySelector('#subject .u-over')");
+    browser.until_says(".readout", "balances");
+    browser.step("drag", json!(["#subject .u-over", 0.02, 0.98]));
+    browser.until_says("#subject .ranges", "zoomed");
+    let span =
+        browser.value("['from', 'to'].map((name) => new URLSearchParams(location.hash.slice(1)).get(name))");
+    for end in span.as_array().unwrap() {
+        assert!(end.as_str().unwrap().ends_with("T00:00:00+05:30"), "{span}");
+    }
+    let from = &span[0].as_str().unwrap()[..10];
+    browser.until(&format!(
+        "performance.getEntriesByType('resource').some(({{ name }}) => name.includes('/nodes/F2/balance?resolution=day&from={from}'))"
+    ));
+    browser.until("Number(document.querySelector('.readout').innerText.split(' ')[0]) > 62");
+    browser.shot("zoomed-months");
+    // A day is no interval: Enter looks at none.
+    browser.value("document.querySelector('#subject .chart .plot').focus()");
+    browser.key("End");
+    browser.until_says(".readout", "coverage");
+    browser.key("Enter");
+    assert_eq!(
+        browser.value(
+            "[new URLSearchParams(location.hash.slice(1)).get('at'), document.querySelector('#interval')]"
+        ),
+        json!([null, null])
+    );
+    browser.is_sound(server);
 }

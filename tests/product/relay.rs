@@ -1,4 +1,5 @@
-//! A TCP relay that stands between a client and the product, and can be cut: how a connection is lost and comes back.
+//! A TCP relay that stands between a client and the product: it can be cut, as a connection is lost and comes back, and be slow, as a line far
+//! away is.
 
 use std::{
     io::{Read, Write},
@@ -7,6 +8,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 #[derive(Debug)]
@@ -20,6 +22,11 @@ pub struct Relay {
 impl Relay {
     /// Passes everything on to `to`.
     pub fn start(to: SocketAddr) -> Self {
+        Self::slow(to, Duration::ZERO)
+    }
+
+    /// As [`Self::start`], but what `to` answers comes so much later.
+    pub fn slow(to: SocketAddr, late: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let relay = Self {
             address: listener.local_addr().unwrap(),
@@ -37,8 +44,12 @@ impl Relay {
                 };
                 let both = [client.try_clone().unwrap(), server.try_clone().unwrap()];
                 streams.lock().unwrap().extend(both);
-                pass(client.try_clone().unwrap(), server.try_clone().unwrap());
-                pass(server, client);
+                pass(
+                    client.try_clone().unwrap(),
+                    server.try_clone().unwrap(),
+                    Duration::ZERO,
+                );
+                pass(server, client, late);
             }
         });
         relay
@@ -57,10 +68,18 @@ impl Relay {
     }
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream) {
+/// What follows at once belongs to the same answer.
+const SAME_ANSWER: Duration = Duration::from_millis(30);
+
+fn pass(mut from: TcpStream, mut to: TcpStream, late: Duration) {
     std::thread::spawn(move || {
         let mut buffer = [0; 16 << 10];
+        let mut passed: Option<Instant> = None;
         while let Ok(read @ 1..) = from.read(&mut buffer) {
+            if passed.is_none_or(|at| at.elapsed() > SAME_ANSWER) {
+                std::thread::sleep(late);
+            }
+            passed = Some(Instant::now());
             if to.write_all(&buffer[..read]).is_err() {
                 break;
             }

@@ -439,7 +439,7 @@ pub(crate) struct OutageCompensation {
     total_inr: String,
     /// Of it, what still accrues, INR.
     accruing_inr: String,
-    /// The entry with the greatest amount. Null: there is none.
+    /// The newest entry of the consumer to whom most is owed, all his entries for this outage taken together. Null: there is none.
     largest_entry_id: Option<String>,
 }
 
@@ -455,17 +455,23 @@ impl OutageCompensation {
         let mut largest: Option<(i64, String)> = None;
         for consumer in consumers {
             let entries = world.compensation_of(consumer);
-            let mut entries = entries.into_iter().filter(is_of_it).peekable();
-            owed += usize::from(entries.peek().is_some());
-            for held in entries {
+            let entries: Vec<FeedEntry> = entries.into_iter().filter(is_of_it).collect();
+            let Some(newest) = entries.last() else {
+                continue;
+            };
+            owed += 1;
+            let mut of_consumer = 0_i64;
+            for held in &entries {
                 let paise = held.entry.content.amount.0;
-                total = total.saturating_add(paise);
+                of_consumer = of_consumer.saturating_add(paise);
                 if held.standing.status == Status::Accruing {
                     accruing = accruing.saturating_add(paise);
                 }
-                if largest.as_ref().is_none_or(|(most, _)| paise > *most) {
-                    largest = Some((paise, held.entry.entry_id.to_string()));
-                }
+            }
+            total = total.saturating_add(of_consumer);
+            // Corrections are entries of their own: only their sum says who is owed most.
+            if largest.as_ref().is_none_or(|(most, _)| of_consumer > *most) {
+                largest = Some((of_consumer, newest.entry.entry_id.to_string()));
             }
         }
         Self {

@@ -111,7 +111,7 @@ pub(crate) async fn get(
     let arrivals = Arrivals::of(&app, &case).await?;
     let statement = tree::explanation(&app.zone, now, &case, &arrivals);
     if form::prefers_html(&headers) {
-        let page = page::html(&statement);
+        let page = page::html(&app.zone, &statement);
         return Ok(form::tagged(
             &headers,
             "text/html; charset=utf-8",

@@ -5,7 +5,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { path, useAsk } from './api';
 import { fields, given, useEntry } from './entry';
 import { dateText, dayOf, instantOf, monthsBefore, monthText, when, words } from './format';
-import { Block, Failed, Ghost, Since, wall } from './parts';
+import { Block, Failed, Ghost, Since } from './parts';
 import type { Attention } from './types';
 
 interface Version {
@@ -28,7 +28,7 @@ type Asked = ReturnType<typeof useAsk<Accountability>>;
 export function Accountable({ feeder, name, day }: { feeder: string; name: string; day: string }) {
   const asked = useAsk<Accountability>(path(`feeders/${encodeURIComponent(feeder)}/accountability`), 'slow');
   if (asked.problem && !asked.data) return <Block title="Who answers for it"><Failed problem={asked.problem} again={asked.again} /></Block>;
-  if (!asked.data) return <Ghost high={260 * wall()} />;
+  if (!asked.data) return <Ghost lines={6} />;
   return (
     <>
       <Since of={asked} />

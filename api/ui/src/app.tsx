@@ -82,10 +82,10 @@ function Page() {
       <a class="skip" href="#subject" onClick={(event) => { event.preventDefault(); document.getElementById('subject')?.focus(); }}>To the content</a>
       <header class="bar">
         <a class="brand" href="#" aria-label="gridtally: overview"><img src="/ui/icon.svg" alt="" width="20" height="20" /><b>gridtally</b></a>
-        <Breadcrumb detail={node || struck ? detail : null} all={root} />
         <Search /><When at={at} /><Clock /><Live />
       </header>
       <Views now={view} />
+      <Breadcrumb detail={node || struck ? detail : null} all={root} />
       {asOf && (view === 'network' || view === 'reports' ? (
         <p class="then" role="status">As it stood published on <b>{when(asOf)}</b>. {view === 'network' ? 'Outages, tree, map and data quality stay live.' : 'The tree stays live.'} <a href={href({ as_of: null })}>Back to now</a></p>
       ) : (

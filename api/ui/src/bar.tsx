@@ -10,10 +10,24 @@ import { Glyph } from './parts';
 import { SignOut } from './signin';
 import type { ConsumerRow, NodeDetail, NodeName, NodeRow } from './types';
 
+// What is chosen of a row that is wider than the page is brought into it; the page itself stays where it is.
+function useInRow(now: string): { current: HTMLElement | null } {
+  const row = useRef<HTMLElement>(null);
+  useEffect(() => {
+    const [all, here] = [row.current, row.current?.querySelector<HTMLElement>('[aria-current]')];
+    if (!all || !here) return;
+    const [around, own] = [all.getBoundingClientRect(), here.getBoundingClientRect()];
+    if (own.left < around.left || own.right > around.right) all.scrollLeft += own.left - around.left - (around.width - own.width) / 2;
+  }, [now]);
+  return row;
+}
+
+// The whole way, in a row of its own: no level is left out.
 export function Breadcrumb({ detail, all }: { detail: NodeDetail | null; all: NodeName | null }) {
   const steps: NodeName[] = detail ? [...detail.ancestors, detail] : all ? [all] : [];
+  const row = useInRow(detail?.node_id ?? '');
   return (
-    <nav id="breadcrumb" aria-label="Way to this node">
+    <nav id="breadcrumb" aria-label="Way to this node" ref={row}>
       {steps.flatMap((step, at) => {
         const last = at === steps.length - 1;
         const link = <a key={step.node_id} href={atNode(step.node_id)} title={step.name} aria-current={last && detail ? 'page' : undefined}>{step.name}</a>;
@@ -119,7 +133,7 @@ export function When({ at }: { at: URLSearchParams }) {
     document.addEventListener('pointerdown', away);
     return () => document.removeEventListener('pointerdown', away);
   }, []);
-  if (!facts) return null;
+  if (!facts) return <div class="when"><span class="skeleton">Today as of now ▾</span></div>;
   const today = facts.day;
   const dayName = !day || day === 'today' || day === today ? 'Today' : day === 'yesterday' || day === dayPlus(today, -1) ? 'Yesterday' : dayText(day);
   const set = (changes: Record<string, string | null>) => go({ ...changes, from: null, to: null, at: null });
@@ -149,7 +163,7 @@ export function When({ at }: { at: URLSearchParams }) {
 
 export function Clock() {
   const summary = useSummary();
-  if (!summary) return <time id="clock">–</time>;
+  if (!summary) return <time id="clock"><span class="skeleton">00:00:00</span></time>;
   return <time id="clock" dateTime={summary.now} title="The configured clock, in the zone of civil days">{clockText(summary.now)} <small>{dayText(dayOf(summary.now))} · {summary.zone}</small></time>;
 }
 
@@ -172,14 +186,7 @@ export function Live() {
 }
 
 export function Views({ now }: { now: View }) {
-  const row = useRef<HTMLElement>(null);
-  useEffect(() => {
-    const [all, here] = [row.current, row.current?.querySelector<HTMLElement>('[aria-current]')];
-    if (!all || !here) return;
-    const [around, own] = [all.getBoundingClientRect(), here.getBoundingClientRect()];
-    // Within the row only: the page itself stays where it is.
-    if (own.left < around.left || own.right > around.right) all.scrollLeft += own.left - around.left - (around.width - own.width) / 2;
-  }, [now]);
+  const row = useInRow(now);
   return (
     <nav class="views" aria-label="Views" ref={row}>
       {VIEWS.map(([view, name]) => <a key={view} href={to(view)} aria-current={view === now ? 'page' : undefined}>{name}</a>)}

@@ -4,126 +4,11 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import uPlot from 'uplot';
 
-import { band, civil, count, dayOf, dayText, energyText, instantOf, minuteText, monthText, NONE, percent, uncertain, withOffset, zoneName } from './format';
+import { band, civil, count, dayOf, dayText, energyText, instantOf, monthText, NONE, percent, uncertain, withOffset, zoneName } from './format';
+import { label, paintAbove, paintBeneath, type Point, points, rowKey, scaleOf, type Shown, STRIP } from './paint';
 import { State, wall } from './parts';
 import type { Balance, BalanceRow, Resolution } from './types';
-
-const STRIP = 5;
-const MICRO_GAP = 1;
-
-interface Point {
-  row: BalanceRow | null;
-  // Begin and end, seconds since 1970.
-  from: number;
-  to: number;
-}
-
-// The rows with their spans; intervals without a balance get an empty one: a gap is drawn as a gap.
-function points(rows: BalanceRow[], resolution: Resolution): Point[] {
-  if (resolution !== 'interval') {
-    return rows.map((row) => {
-      const day = row.day ?? row.month ?? '';
-      const next = resolution === 'day' ? new Date(Date.parse(day) + 864e5) : new Date(Date.UTC(Number(day.slice(0, 4)), Number(day.slice(5, 7)), 1));
-      return { row, from: Date.parse(day) / 1000, to: next.getTime() / 1000 };
-    });
-  }
-  const ends = rows.map((row) => Date.parse(row.interval_end ?? '') / 1000);
-  const steps = ends.slice(1).map((end, at) => end - (ends[at] ?? 0));
-  const step = Math.min(...steps, (rows[0]?.interval_minutes ?? 15) * 60);
-  const found: Point[] = [];
-  rows.forEach((row, at) => {
-    const end = ends[at] ?? 0;
-    const before = found.at(-1)?.to ?? end - step;
-    for (let gap = before; gap < end - step - 1; gap += step) found.push({ row: null, from: gap, to: gap + step });
-    found.push({ row, from: end - step, to: end });
-  });
-  return found;
-}
-
-export const label = (row: BalanceRow): string =>
-  row.interval_end ? `${dayText(dayOf(row.interval_end))} ${minuteText(row.interval_end)}` : row.day ? dayText(row.day) : monthText(row.month ?? '');
-
-function scaleOf(all: Point[]): [number, number] {
-  const known = all.flatMap(({ row }) => (row ? [row] : []));
-  const pick = (values: (number | null)[]) => values.filter((value): value is number => value != null).sort((a, b) => a - b);
-  const highs = pick(known.flatMap((row) => [row.loss_pct, row.loss_high_pct]));
-  const lows = pick(known.flatMap((row) => [row.loss_pct, row.loss_low_pct]));
-  // A few wild intervals (no load at night) must not flatten the rest: the scale covers 95 of 100.
-  const at = (values: number[], share: number) => values[Math.min(values.length - 1, Math.floor(values.length * share))];
-  return [Math.max(-50, Math.min(0, (at(lows, 0.05) ?? 0) * 1.1)), Math.min(100, Math.max(10, (at(highs, 0.95) ?? 10) * 1.1))];
-}
-
-interface Shown {
-  all: Point[];
-  threshold: number;
-  chosen: string | null;
-  resolution: Resolution;
-}
-
-const rowKey = (row: BalanceRow | null | undefined) => row?.interval_end ?? row?.day ?? row?.month ?? null;
-
-function paintBeneath(u: uPlot, shown: Shown): void {
-  const { ctx } = u;
-  const style = getComputedStyle(u.root);
-  const colour = (name: string) => style.getPropertyValue(`--${name}`).trim();
-  const { left, top, width, height } = u.bbox;
-  const pixel = devicePixelRatio || 1;
-  const bottom = top + height;
-  const most = Math.max(1, ...shown.all.map(({ row }) => row?.input_wh ?? 0));
-  ctx.save();
-  ctx.beginPath();
-  ctx.rect(left, top, width, height + STRIP * pixel + 4 * pixel);
-  ctx.clip();
-  for (const { row, from, to } of shown.all) {
-    const [x, next] = [u.valToPos(from, 'x', true), u.valToPos(to, 'x', true)];
-    if (!row || next < left || x > left + width) continue;
-    const gap = next - x > 5 * pixel ? MICRO_GAP * pixel : 0;
-    if (row.input_wh != null && row.input_wh > 0) {
-      const high = (height * 0.92 * row.input_wh) / most;
-      ctx.fillStyle = colour('column');
-      ctx.fillRect(x, bottom - high, Math.max(0.5, next - x - gap), high);
-    }
-    if (row.loss_low_pct != null && row.loss_high_pct != null) {
-      const [from_y, to_y] = [u.valToPos(row.loss_high_pct, 'pct', true), u.valToPos(row.loss_low_pct, 'pct', true)];
-      ctx.globalAlpha = row.loss_shown ? 0.28 : 0.5;
-      ctx.fillStyle = colour(row.loss_shown ? 'accent' : 'unknown');
-      ctx.fillRect(x, Math.max(top, from_y), next - x, Math.min(bottom, to_y) - Math.max(top, from_y));
-      ctx.globalAlpha = 1;
-    }
-    if (row.coverage_pct != null) {
-      const high = Math.max(pixel, (STRIP * pixel * row.coverage_pct) / 100);
-      ctx.fillStyle = colour(row.coverage_pct < shown.threshold ? 'watch-fill' : 'faint');
-      ctx.fillRect(x, bottom + 3 * pixel + STRIP * pixel - high, next - x + 0.3, high);
-    }
-    if (shown.chosen && rowKey(row) === shown.chosen) {
-      ctx.fillStyle = colour('accent');
-      ctx.globalAlpha = 0.2;
-      ctx.fillRect(x, top, Math.max(2 * pixel, next - x), height);
-      ctx.globalAlpha = 1;
-    }
-  }
-  paintDays(u, shown, colour);
-  ctx.restore();
-}
-
-// Where a civil day begins.
-function paintDays(u: uPlot, { all, resolution }: Shown, colour: (name: string) => string): void {
-  if (resolution !== 'interval') return;
-  const { ctx } = u;
-  const pixel = devicePixelRatio || 1;
-  ctx.strokeStyle = colour('faint');
-  ctx.lineWidth = pixel;
-  ctx.setLineDash([2 * pixel, 3 * pixel]);
-  ctx.beginPath();
-  for (const { from } of all) {
-    if (civil(from * 1000).slice(11, 16) !== '00:00') continue;
-    const x = Math.round(u.valToPos(from, 'x', true)) + 0.5;
-    ctx.moveTo(x, u.bbox.top);
-    ctx.lineTo(x, u.bbox.top + u.bbox.height + STRIP * pixel);
-  }
-  ctx.stroke();
-  ctx.setLineDash([]);
-}
+import { moved, scaled, type Steps, ZoomButtons, zoomKey } from './zoom';
 
 function dates(resolution: Resolution): Pick<uPlot.Options, 'tzDate'> {
   // Days and months are civil as they are: they are drawn in UTC.
@@ -151,7 +36,9 @@ function optionsOf(element: HTMLElement, wiring: { current: Wiring }, resolution
     return text.slice(11, 16) === '00:00' ? dayText(text.slice(0, 10)) : narrow ? '' : text.slice(11, 16);
   });
   const civilDays = (_: uPlot, splits: number[]) => splits.map((at) => {
-    const iso = new Date(at * 1000).toISOString().slice(0, 10);
+    const [iso = '', time = ''] = new Date(at * 1000).toISOString().split('T');
+    // Within a day, or a month, there is nothing to name.
+    if (!time.startsWith('00:00') || (resolution === 'month' && iso.slice(8) !== '01')) return '';
     return resolution === 'month' ? monthText(iso) : iso.slice(8) === '01' ? monthText(iso) : dayText(iso).slice(4);
   });
   return {
@@ -164,9 +51,9 @@ function optionsOf(element: HTMLElement, wiring: { current: Wiring }, resolution
     select: { show: true, left: 0, top: 0, width: 0, height: 0 },
     scales: { x: { time: true }, pct: { range: () => scaleOf(wiring.current.shown.all) }, wh: { range: () => [0, most() / 0.92] } },
     axes: [
-      { ...axis, size: pixels + 22, gap: STRIP + 6, space: 64, grid: { show: false }, values: resolution === 'interval' ? hours : civilDays, ...(resolution === 'month' ? { space: 80 } : {}) },
+      { ...axis, size: pixels + 22, gap: STRIP * wall() + 6, space: pixels * 5.3, grid: { show: false }, values: resolution === 'interval' ? hours : civilDays, ...(resolution === 'month' ? { space: pixels * 6.6 } : {}) },
       { ...axis, scale: 'pct', size: pixels * 4, space: pixels * 2.8, values: (_, splits) => splits.map((value) => `${value} %`.replace('-', '−')) },
-      { ...axis, scale: 'wh', side: 1, size: pixels * 5.8, grid: { show: false }, values: (_, splits) => splits.map((value) => (value === 0 ? '0' : energyText(value).replace(/\.0+(?=\D)/, ''))), space: 70 },
+      { ...axis, scale: 'wh', side: 1, size: pixels * 5.8, grid: { show: false }, values: (_, splits) => splits.map((value) => (most() === 1 ? '' : value === 0 ? '0' : energyText(value).replace(/\.0+(?=\D)/, ''))), space: pixels * 5.8 },
     ],
     series: [
       {},
@@ -175,6 +62,7 @@ function optionsOf(element: HTMLElement, wiring: { current: Wiring }, resolution
     ],
     hooks: {
       drawClear: [(u) => paintBeneath(u, wiring.current.shown)],
+      draw: [(u) => paintAbove(u, wiring.current.shown)],
       setCursor: [(u) => wiring.current.point(u.cursor.idx ?? null)],
       setSelect: [(u) => {
         const { left, width } = u.select;
@@ -208,9 +96,42 @@ interface Given {
   choose: (at: string | null) => void;
   // Instants; null: back to the whole span.
   zoom: (span: [string, string] | null) => void;
+  // The whole span, seconds since 1970; null: it is the one that is shown.
+  whole: [number, number] | null;
 }
 
-export function Chart({ balance, chosen, choose, zoom }: Given) {
+// Least that is zoomed to: some intervals; a day, which opens into its own.
+const LEAST_INTERVALS = 4;
+const DAY = 86400;
+// As far back as steps lead, in lengths of the whole span.
+const BACK = 60;
+
+// What each step of the zoom does to the span that is shown.
+function stepsOf({ balance, zoom, whole }: Given, all: Point[], middle: number | null): Steps {
+  const isInterval = balance.resolution === 'interval';
+  const [first, final] = [all[0], all.at(-1)];
+  // What is drawn: of what was asked for, the part of which there are balances.
+  const shown: [number, number] = first && final ? [first.from, final.to] : [Date.parse(balance.from) / 1000, Date.parse(balance.to) / 1000];
+  const grain = isInterval ? (first ? first.to - first.from : 900) : DAY;
+  const least = isInterval ? LEAST_INTERVALS * grain : DAY;
+  const [from, to] = whole ?? shown;
+  const reach: [number, number] = [to - BACK * (to - from), to];
+  const open = (span: [number, number]) => {
+    const [start, end] = span.map((at) => Math.round(at / grain) * grain) as [number, number];
+    if (end - start >= to - from && end >= to) zoom(null);
+    else if (end > start) zoom([instant(start, balance.resolution), instant(end, balance.resolution)]);
+  };
+  const length = shown[1] - shown[0];
+  return {
+    ...(length / 2 >= least ? { closer: () => open(scaled(shown, 0.5, middle, reach)) } : {}),
+    ...(whole ? { wider: () => (length * 2 >= to - from ? zoom(null) : open(scaled(shown, 2, middle, reach))), whole: () => zoom(null) } : {}),
+    ...(shown[0] > reach[0] ? { earlier: () => open(moved(shown, -1, reach)) } : {}),
+    ...(shown[1] < to ? { later: () => open(moved(shown, 1, reach)) } : {}),
+  };
+}
+
+export function Chart(given: Given) {
+  const { balance, chosen, choose, zoom } = given;
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const [at, setAt] = useState<number | null>(null);
@@ -243,7 +164,10 @@ export function Chart({ balance, chosen, choose, zoom }: Given) {
   useEffect(() => { plot.current?.setData(dataOf(all)); }, [balance]);
   useEffect(() => { plot.current?.redraw(false, true); }, [chosen]);
 
+  const point = at == null ? null : all[at];
+  const zooms = stepsOf(given, all, point ? (point.from + point.to) / 2 : null);
   const keys = (event: KeyboardEvent) => {
+    if (zoomKey(event, zooms)) return;
     const steps: Record<string, number> = { ArrowLeft: -1, ArrowRight: 1, PageUp: -4, PageDown: 4, Home: -1e9, End: 1e9 };
     const step = steps[event.key];
     const [u, here] = [plot.current, at == null ? null : all[at]];
@@ -257,11 +181,13 @@ export function Chart({ balance, chosen, choose, zoom }: Given) {
     if (point) u.setCursor({ left: u.valToPos(point.from, 'x') + 0.5, top: 10 });
     setAt(next);
   };
-  const point = at == null ? null : all[at];
   return (
     <div class="chart">
-      <div class="readout" aria-live="polite">{point ? <Details point={point} /> : <Described rows={balance.rows} />}</div>
-      <div class="plot" ref={place} tabIndex={0} role="group" aria-label={`Loss of ${balance.node.name} over time. Arrow keys step through it${balance.resolution === 'interval' ? ', Enter looks closely' : ''}, Escape goes back.`}
+      <div class="top">
+        <div class="readout" aria-live="polite">{point ? <Details point={point} /> : <Described rows={balance.rows} />}</div>
+        <ZoomButtons steps={zooms} label="Zoom of the chart" />
+      </div>
+      <div class="plot" ref={place} tabIndex={0} role="group" aria-label={`Loss of ${balance.node.name} over time. Arrow keys step through it${balance.resolution === 'interval' ? ', Enter looks closely' : ''}, plus and minus zoom, Shift with an arrow moves, Escape goes back.`}
         onKeyDown={keys} onDblClick={() => zoom(null)} onClick={() => { if (performance.now() - wiring.current.dragged > 300 && point?.row && balance.resolution === 'interval') choose(rowKey(point.row)); }}
         onBlur={() => { setAt(null); plot.current?.setCursor({ left: -10, top: -10 }); }} />
       {!balance.rows.length && <p class="notice over">No balance in this span yet. It fills as the meters of this node report.</p>}
@@ -289,5 +215,5 @@ function Details({ point: { row, from, to } }: { point: Point }) {
 function Described({ rows }: { rows: BalanceRow[] }) {
   const [first, last] = [rows[0], rows.at(-1)];
   if (!first || !last) return <span>{'\u00a0'}</span>;
-  return <span>{`${count(rows.length)} balances, ${label(first)} to ${label(last)}. Point or use the arrow keys; drag to zoom, double-click to reset.`}</span>;
+  return <span>{`${count(rows.length)} balances, ${label(first)} to ${label(last)}. Point, or use the arrow keys; drag, + and − zoom.`}</span>;
 }

@@ -43,6 +43,7 @@ GROUP BY 1 ORDER BY inr DESC LIMIT 50` : null, 'slow');
   const feed = useAsk<{ not_accrued_because: string | null }>(path('compensation/entries', { limit: 1 }));
   const sum = (of: string) => (totals.data ?? []).filter((row) => row.status === of).reduce((all, row) => all + Number(row.inr), 0);
   const number = (of: string) => (totals.data ?? []).filter((row) => row.status === of).reduce((all, row) => all + row.entries, 0);
+  if (!feed.data && !feed.problem) return <Ghost high={560} />;
   return (
     <>
       <div class="title"><h1>Compensation</h1></div>

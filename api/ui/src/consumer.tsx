@@ -7,7 +7,7 @@ import { path, useAsk } from './api';
 import { Entries } from './compensation';
 import { count, dayPlus, dayText, decimal, energyText, exact, lasting, many, monthText, percent, when, words } from './format';
 import { useFacts } from './live';
-import { Block, Choice, Facts, Failed, Ghost, Glyph, Since, Trouble } from './parts';
+import { Block, ChartGhost, Choice, Facts, Failed, Ghost, Glyph, Since, Trouble, wall } from './parts';
 import { Plot } from './plot';
 import type { ConsumerRow, Entry, Interruption, Resolution, Usage as UsageData, UsageRow } from './types';
 
@@ -92,7 +92,7 @@ function Usage({ at, id, day, prosumer }: { at: URLSearchParams; id: string; day
         ['Reads that came', total ? `${percent(total.coverage_pct)} of ${count(total.intervals_expected)}` : '…'], ['Of it estimated', total ? percent(total.estimated_pct ?? 0) : '…'],
         ...(volts != null ? [['Last voltage', `${decimal(volts)} V`] as [string, string]] : []),
       ]} />
-      <Since of={asked} />{asked.problem && !mine ? <Failed problem={asked.problem} again={asked.again} /> : !mine ? <Ghost high={240} /> : rows.length === 0 ? <p class="notice">No interval of its meter is over yet. Usage appears with the first read.</p> : (
+      <Since of={asked} />{asked.problem && !mine ? <Failed problem={asked.problem} again={asked.again} /> : !mine ? <ChartGhost high={220 * wall()} /> : rows.length === 0 ? <p class="notice">No interval of its meter is over yet. Usage appears with the first read.</p> : (
         <Plot label="Usage" civilDays={span !== '2d'} months={span === '12m'} text={(wh) => energyText(wh)} x={x} series={seriesOf(rows, prosumer)} />
       )}
       {span === '12m' && mine && <Bills of={mine} />}

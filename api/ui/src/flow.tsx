@@ -1,6 +1,6 @@
 // Where a node's energy goes: one band as wide as what came in, from which what is lost falls away, at 11 kV and below the DTs.
 
-import { band, energyText, percent } from './format';
+import { band, energyText, percent, tells } from './format';
 import { useWidth, wall } from './parts';
 import type { Figures } from './types';
 
@@ -24,8 +24,10 @@ export function Flow({ of, split, worth }: { of: Figures; split: Split | null; w
   const [full, top, drop] = [84 * tall, 26 * tall, 18 * tall];
   const width = Math.max(300, Math.min(900 * tall, wide));
   const whole = of.injected_wh;
+  // As tall while nothing came in.
+  const least = HEIGHT * tall;
   if (!whole || whole <= 0) {
-    return <div ref={box}><p class="notice">Nothing came in yet, or the meter at the head did not report. A balance appears with the first interval that it reports.</p></div>;
+    return <div ref={box} style={{ minHeight: `${least}px` }}><p class="notice">Nothing came in yet, or the meter at the head did not report. A balance appears with the first interval that it reports.</p></div>;
   }
   const share = (part: number) => Math.max(0, Math.min(1, part));
   const [low, most] = [share((of.loss_low_pct ?? 0) / 100), share((of.loss_high_pct ?? 0) / 100)];
@@ -41,7 +43,7 @@ export function Flow({ of, split, worth }: { of: Figures; split: Split | null; w
   const lostAt = Math.max(top + 64 * tall, top + kept + drop + lost / 2 - 4);
   const high = Math.max(HEIGHT * tall, lostAt + (26 + 17 * parts.length) * tall);
   return (
-    <div ref={box}>
+    <div ref={box} style={{ minHeight: `${least}px` }}>
       <svg class="flow" width={width} height={high} viewBox={`0 0 ${width} ${high}`} data-attention={of.attention} role="img"
         aria-label={`Came in ${energyText(whole)}, delivered ${energyText(of.delivered_wh)}, lost ${lossWords(of)}${parts.length ? `, of it ${parts.join(', ')}` : ''}${worth ? `, worth ${worth}` : ''}`}>
         <defs><pattern id="unsure" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect width="3" height="6" fill="var(--unknown)" /></pattern></defs>
@@ -58,7 +60,7 @@ export function Flow({ of, split, worth }: { of: Figures; split: Split | null; w
         <text x="10" y={top + full / 2 + 5} class="big">{energyText(whole)}</text>
         <text x={end + 10} y={top + 14 * tall} class="soft">Delivered</text>
         <text x={end + 10} y={top + 32 * tall} class="big">{energyText(of.delivered_wh)}</text>
-        <text x={end + 10} y={lostAt} class="soft">{of.loss_shown ? worth ? `Lost, worth ${worth}` : 'Lost' : 'Lost, between'}</text>
+        <text x={end + 10} y={lostAt} class="soft">{of.loss_shown ? worth ? `Lost, worth ${worth}` : 'Lost' : tells(of.loss_low_pct, of.loss_high_pct) ? 'Lost, between' : 'Lost'}</text>
         <text x={end + 10} y={lostAt + 18 * tall} class="big">{lossWords(of)}</text>
         {parts.map((part, at) => <text key={at} x={end + 10} y={lostAt + (35 + 16 * at) * tall} class="soft part">{part}</text>)}
       </svg>

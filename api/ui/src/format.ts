@@ -37,16 +37,21 @@ export function rupees(inr: Maybe<number | string>): Quantity {
   if (inr == null) return { value: NONE, unit: '' };
   const amount = Number(inr);
   const size = Math.abs(amount);
-  if (size < 1e5) return { value: `₹\u00a0${count(Math.round(amount))}`, unit: '' };
-  if (size < 1e7) return { value: `₹\u00a0${hundredths(amount / 1e5)}`, unit: 'lakh' };
-  return { value: `₹\u00a0${hundredths(amount / 1e7)}`, unit: 'crore' };
+  const sign = amount < 0 ? '−₹\u00a0' : '₹\u00a0';
+  if (size < 1e5) return { value: sign + count(Math.round(size)), unit: '' };
+  if (size < 1e7) return { value: sign + hundredths(size / 1e5), unit: 'lakh' };
+  return { value: sign + hundredths(size / 1e7), unit: 'crore' };
 }
 // An amount to the paisa.
-export const exact = (inr: Maybe<number | string>) => (inr == null ? NONE : `₹\u00a0${hundredths(Number(inr))}`);
+export const exact = (inr: Maybe<number | string>) => (inr == null ? NONE : `${Number(inr) < 0 ? '−' : ''}₹\u00a0${hundredths(Math.abs(Number(inr)))}`);
 
+// A band wider than all that came in tells nothing (house choice).
+const WIDEST = 100;
+export const tells = (low: Maybe<number>, high: Maybe<number>) => low != null && high != null && high - low <= WIDEST;
 // "9.1 to 9.8 %": a loss that is not shown as one number.
 export function band(low: Maybe<number>, high: Maybe<number>): string {
   if (low == null || high == null) return NONE;
+  if (!tells(low, high)) return 'not known';
   const [from, to] = [minus(one.format(low)), minus(one.format(high))];
   return from === to ? `about ${to}\u00a0%` : `${from} to ${to}\u00a0%`;
 }

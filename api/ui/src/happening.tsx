@@ -6,8 +6,8 @@ import { atNode, to } from './address';
 import { type Asked, path, useAsk } from './api';
 import { band, brief, clockText, count, many, percent, SCOPES, WORDS, words } from './format';
 import { live, on, useFacts } from './live';
-import { Running } from './outages';
-import { Mark, Trouble } from './parts';
+import { GLYPHS, Running } from './outages';
+import { Ghost, Glyph, Mark, Trouble } from './parts';
 import type { FeederEvent, Outage } from './types';
 
 const OUTAGES_MAX = 12;
@@ -62,7 +62,7 @@ export function OutageLine({ of: { outage, lines, out: all } }: { of: Together }
     return (
       <li data-attention="investigate" data-outage={outage.outage_id}>
         <Mark of="investigate" />
-        <a href={to('outages', { node: outage.node_id, status: 'open' })}>{outage.node_name}</a>
+        <a href={to('outages', { node: outage.node_id, status: 'open' })}><Glyph kind={GLYPHS[outage.scope] ?? null} />{outage.node_name}</a>
         <time dateTime={outage.started_at}>{brief(outage.started_at)}</time>
         <p>{many(all, 'consumer')} without supply, {many(lines, 'service line')}, the newest for <Running outage={outage} /></p>
       </li>
@@ -72,7 +72,7 @@ export function OutageLine({ of: { outage, lines, out: all } }: { of: Together }
   return (
     <li data-attention="investigate" data-outage={outage.outage_id}>
       <Mark of="investigate" />
-      <a href={to('outages', { outage: outage.outage_id })}>{outage.node_name}</a>
+      <a href={to('outages', { outage: outage.outage_id })}><Glyph kind={GLYPHS[outage.scope] ?? null} />{outage.node_name}</a>
       <time dateTime={outage.started_at}>{brief(outage.started_at)}</time>
       <p>
         {many(out, 'consumer')} without supply, {SCOPES[outage.scope] ?? outage.scope}, for <Running outage={outage} />
@@ -88,10 +88,10 @@ function FeederLine({ card: { feeder, over } }: { card: Card }) {
   return (
     <li data-attention={feeder.attention}>
       <Mark of={feeder.attention} />
-      <a href={atNode(feeder.node_id)}>{feeder.name}</a>
+      <a href={atNode(feeder.node_id)}><Glyph kind="feeder" />{feeder.name}</a>
       <time dateTime={feeder.interval_end}>{brief(feeder.interval_end)}</time>
       <p>
-        {over ? 'calm again: ' : ''}loss {feeder.loss_pct == null ? band(feeder.loss_low_pct, feeder.loss_high_pct) : percent(feeder.loss_pct)}, {WORDS[feeder.attention]}
+        {over ? 'calm again: ' : ''}{feeder.loss_pct == null && feeder.loss_low_pct == null ? 'no loss to show' : `loss ${feeder.loss_pct == null ? band(feeder.loss_low_pct, feeder.loss_high_pct) : percent(feeder.loss_pct)}, ${WORDS[feeder.attention]}`}
         {feeder.dts_to_investigate ? ` · ${many(feeder.dts_to_investigate, 'DT')} to investigate` : ''}
         {feeder.worst_dt && feeder.dts_to_investigate ? <>, worst <a href={atNode(feeder.worst_dt.node_id)}>{feeder.worst_dt.name}</a> {percent(feeder.worst_dt.loss_pct)}</> : null}
       </p>
@@ -106,23 +106,23 @@ export function Happening({ asked }: { asked: Asked<Open> }) {
   const [pulse, setPulse] = useState('');
   useEffect(() => {
     const stop = [
-      on('balances', () => { if (live.balances) setPulse(`${count(live.balances.changed)} balances · ${clockText(live.balances.at)}`); }),
-      on('outages', () => { if (live.outages) setPulse(`${many(live.outages.changed, 'outage')} · ${clockText(live.outages.at)}`); }),
+      on('balances', () => { if (live.balances) setPulse(live.balances.at); }),
+      on('outages', () => { if (live.outages) setPulse(live.outages.at); }),
     ];
     return () => stop.forEach((end) => end());
   }, []);
   const lines = together(outages);
   const quiet = asked.data != null && !cards.length && !outages.length;
   return (
-    <section aria-labelledby="happening-title">
-      <header><h2 id="happening-title">Happening now</h2><span id="pulse">{pulse}</span></header>
+    <section class="now" aria-labelledby="happening-title">
+      <header><h2 id="happening-title">Happening now</h2><span id="pulse" title="When the newest change was heard of">{pulse && clockText(pulse)}</span></header>
       <Trouble of={asked} />
-      <ol id="happening">
+      {!asked.data && !asked.problem ? <Ghost lines={3} /> : <ol id="happening">
         {lines.slice(0, OUTAGES_MAX).map((line) => <OutageLine key={line.outage.outage_id} of={line} />)}
         {lines.length > OUTAGES_MAX && <li class="calm"><span /><a href={to('outages', { status: 'open', node: null })}>{count(lines.length - OUTAGES_MAX)} more places are without supply</a></li>}
         {cards.map((card) => <FeederLine key={card.id} card={card} />)}
         {quiet && <li class="calm"><span /><span>{facts && !facts.roots.length ? 'Events appear here once meters publish.' : 'No outage is on, and no feeder has come to ask for attention since this page was opened.'}</span></li>}
-      </ol>
+      </ol>}
     </section>
   );
 }

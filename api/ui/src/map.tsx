@@ -7,6 +7,7 @@ import { path, useAsk } from './api';
 import { count, many, percent, WORDS } from './format';
 import { Failed, Ghost, Since, wall } from './parts';
 import type { Place, Places } from './types';
+import { type Step, StepButton, type Steps, zoomKey } from './zoom';
 
 interface Point extends Place { x: number; y: number }
 interface Box { x: number; y: number; width: number; height: number }
@@ -55,6 +56,9 @@ function around(points: Point[], wide: number, high: number): Box {
   return { x: left + across / 2 - width / 2 - (across === 200 ? 100 : 0), y: top + down / 2 - height / 2 - (down === 200 ? 100 : 0), width, height };
 }
 
+// Ways to move what is zoomed, without dragging.
+const WAYS: [Step, string, string][] = [['up', '↑', 'North'], ['down', '↓', 'South'], ['earlier', '←', 'West'], ['later', '→', 'East']];
+
 const SHAPES: Record<string, (size: number) => string> = {
   watch: (size) => `M0 ${-1.25 * size}L${1.2 * size} ${0.95 * size}H${-1.2 * size}z`,
   investigate: (size) => `M0 ${-1.45 * size}L${1.45 * size} 0 0 ${1.45 * size} ${-1.45 * size} 0z`,
@@ -72,24 +76,32 @@ export function NetworkMap({ under, day, high: asked, out, selected }: { under: 
   useEffect(() => {
     const element = frame.current;
     if (!element) return undefined;
-    const watch = new ResizeObserver(() => setWide(element.clientWidth));
+    const measure = () => { if (element.clientWidth) setWide(element.clientWidth); };
+    const watch = new ResizeObserver(measure);
     watch.observe(element);
-    setWide(element.clientWidth);
+    measure();
     return () => watch.disconnect();
   }, [found.data == null]);
   useEffect(() => setZoom({ by: 1, x: 0, y: 0 }), [under]);
   const points = useMemo(() => project(found.data?.places ?? []), [found.data]);
   const joins = useMemo(() => lines(points), [points]);
   if (found.problem && !found.data) return <Failed problem={found.problem} again={found.again} />;
-  if (!found.data) return <Ghost high={high} />;
+  if (!found.data) return <Ghost high={high} exact />;
   if (!points.length) {
     return <p class="notice">No node here has coordinates. With <code class="inline">lat</code> and <code class="inline">lon</code> in nodes.csv they stand on this map: <code class="inline">gridtally import nodes.csv</code>.</p>;
   }
   const whole = around(points, wide, high - 14);
-  const pixel = whole.width / wide / zoom.by;
+  const pixel = (whole.width / wide / zoom.by) * wall();
   const box = { width: whole.width / zoom.by, height: (whole.height * high) / (high - 14) / zoom.by, x: whole.x + whole.width / 2 + zoom.x - whole.width / zoom.by / 2, y: whole.y + whole.height / 2 + zoom.y - whole.height / zoom.by / 2 };
   const change = (factor: number) => setZoom((now) => ({ ...now, by: Math.min(ZOOM_MAX, Math.max(1, now.by * factor)), ...(now.by * factor <= 1 ? { x: 0, y: 0 } : {}) }));
-  const base = (points.length > 600 ? 2.2 : points.length > 150 ? 3 : 4) * wall();
+  // By a third of what is shown.
+  const shift = (x: number, y: number) => () => setZoom((now) => ({ ...now, x: now.x + (x * box.width) / 3, y: now.y + (y * box.height) / 3 }));
+  const isZoomed = zoom.by > 1;
+  const steps: Steps = {
+    ...(zoom.by < ZOOM_MAX ? { closer: () => change(1.6) } : {}),
+    ...(isZoomed ? { wider: () => change(1 / 1.6), whole: () => setZoom({ by: 1, x: 0, y: 0 }), earlier: shift(-1, 0), later: shift(1, 0), up: shift(0, -1), down: shift(0, 1) } : {}),
+  };
+  const base = (points.length > 600 ? 2.2 : points.length > 150 ? 3 : 4);
   const size = (point: Point) => pixel * (point.kind === 'dt' ? base : base + 0.5);
   const order: Record<string, number> = { normal: 0, unknown: 1, watch: 2, negative: 3, investigate: 4 };
   const dts = points.filter(({ kind }) => kind === 'dt').sort((a, b) => (order[a.attention] ?? 0) - (order[b.attention] ?? 0));
@@ -100,14 +112,14 @@ export function NetworkMap({ under, day, high: asked, out, selected }: { under: 
     if (!drag.current) return;
     const [dx, dy] = [event.clientX - drag.current.x, event.clientY - drag.current.y];
     if (Math.abs(dx) + Math.abs(dy) > 4) drag.current.moved = true;
-    setZoom((now) => ({ ...now, x: drag.current!.from.x - dx * pixel, y: drag.current!.from.y - dy * pixel }));
+    setZoom((now) => ({ ...now, x: drag.current!.from.x - (dx * pixel) / wall(), y: drag.current!.from.y - (dy * pixel) / wall() }));
   };
   const worse = dts.filter(({ attention }) => attention === 'investigate' || attention === 'watch').length;
   return (
-    <><Since of={found} /><div class="map" ref={frame} style={{ height: `${high}px` }}>
-      <svg width={wide} height={high} viewBox={`${box.x} ${box.y} ${box.width} ${box.height}`} role="img" data-zoomed={zoom.by > 1 ? '' : undefined}
+    <><Since of={found} /><div class="map" ref={frame} style={{ height: `${high}px` }} tabIndex={0} role="group" aria-label="Map. Plus and minus zoom, arrow keys move what is zoomed, 0 shows the whole." onKeyDown={(event) => zoomKey(event, steps, isZoomed)}>
+      <svg width={wide} height={high} viewBox={`${box.x} ${box.y} ${box.width} ${box.height}`} role="img" data-zoomed={isZoomed ? '' : undefined}
         aria-label={`Map of ${many(points.length, 'node')}, of which ${many(worse, 'DT asks', 'DTs ask')} for attention. The tree lists the same nodes.`}
-        onPointerDown={(event) => { if (zoom.by > 1) drag.current = { x: event.clientX, y: event.clientY, from: { x: zoom.x, y: zoom.y }, moved: false }; }}
+        onPointerDown={(event) => { if (isZoomed) drag.current = { x: event.clientX, y: event.clientY, from: { x: zoom.x, y: zoom.y }, moved: false }; }}
         onPointerMove={move} onPointerUp={() => { setTimeout(() => { drag.current = null; }); }} onPointerLeave={() => { drag.current = null; setPointed(null); }} onDblClick={() => change(2)}>
         {joins.map(([from, to, feeder]) => (
           <path key={`${from.node_id} ${to.node_id}`} class={pointed && (pointed.node_id === feeder || pointed.parent_id === feeder) ? 'join lit' : 'join'} data-attention={colour.get(feeder)} d={`M${from.x} ${from.y}L${to.x} ${to.y}`} stroke-width={pixel * 1.2} />
@@ -131,11 +143,14 @@ export function NetworkMap({ under, day, high: asked, out, selected }: { under: 
             {out?.has(point.node_id) && <circle class="dark" r={11 * pixel} stroke-width={2 * pixel} />}
             {point.node_id === selected && <circle class="here" r={14 * pixel} stroke-width={1.5 * pixel} />}
             <rect class="station" x={-5 * pixel} y={-5 * pixel} width={10 * pixel} height={10 * pixel} stroke-width={1.5 * pixel} onPointerEnter={() => setPointed(point)} onClick={() => { location.hash = atNode(point.node_id); }} />
-            {point.kind === 'substation' && stations.length <= 24 && <text x={9 * pixel} y={4 * pixel} font-size={11 * wall() * pixel} stroke-width={3 * pixel}>{point.name.replace(/ 33\/11 kV substation$/, '')}</text>}
+            {point.kind === 'substation' && stations.length <= 24 && <text x={9 * pixel} y={4 * pixel} font-size={12 * pixel} stroke-width={3 * pixel}>{point.name.replace(/ 33\/11 kV substation$/, '')}</text>}
           </g>
         ))}
       </svg>
-      <div class="map-buttons"><button type="button" aria-label="Zoom in" onClick={() => change(1.6)}>+</button><button type="button" aria-label="Zoom out" disabled={zoom.by <= 1} onClick={() => change(1 / 1.6)}>−</button></div>
+      <div class="map-buttons">
+        <StepButton steps={steps} of="closer" sign="+" name="Closer" /><StepButton steps={steps} of="wider" sign="−" name="Wider" />
+        {isZoomed && <>{WAYS.map(([of, sign, name]) => <StepButton key={of} steps={steps} of={of} sign={sign} name={name} />)}<StepButton steps={steps} of="whole" sign="↔" name="The whole" /></>}
+      </div>
       <p class="map-words" aria-live="off">
         {pointed ? `${pointed.name}: loss ${percent(pointed.loss_pct)}, ${WORDS[pointed.attention]}${out?.get(pointed.node_id) ? `, ${many(out.get(pointed.node_id)!, 'consumer')} without supply` : ''}`
           : `Lines join what hangs on one feeder; they are not the wires.${found.data.left_out ? ` ${count(found.data.left_out)} nodes are left out: choose a node below.` : ''}${found.data.dts_not_placed ? ` ${many(found.data.dts_not_placed, 'DT has', 'DTs have')} no coordinates.` : ''}`}

@@ -1,15 +1,19 @@
 // The view of one node: where does the energy go?
 
+import type { ComponentChildren } from 'preact';
+
 import { go, href, to } from './address';
 import { type Asked, nodePath, path, useAsk, useSql, type Row } from './api';
 import { dailyQuery, dailyRow, intervalQuery, intervalRow, publishes, versionsQuery } from './asof';
 import { Chart } from './chart';
 import { Flow } from './flow';
-import { band, count, dayOf, dayPlus, dayText, decimal, energyText, hundredths, kindName, lasting, lossText, minuteText, percent, plural, uncertain, when, withOffset } from './format';
+import { band, count, dayOf, dayPlus, dayText, decimal, energyText, hundredths, instantOf, kindName, lasting, lossText, minuteText, percent, plural, uncertain, when, withOffset } from './format';
 import { NetworkMap } from './map';
+import { Matrix } from './matrix';
 import { basis, type Rate, useRate, worthText } from './money';
-import { Block, Choice, Coverage, Facts, Failed, Ghost, Glyph, Loss, LossBar, Notice, Since, State, Trouble, Trust, useOrder } from './parts';
+import { Block, ChartGhost, Choice, Coverage, Facts, Failed, Ghost, Glyph, Loss, LossBar, Notice, Since, State, Trouble, Trust, useOrder } from './parts';
 import type { Balance, BalanceRow, Figures, NodeDetail, NodeRow, Resolution, Summary } from './types';
+import { DayVersions, VersionTable } from './versions';
 
 // Name, days, and length of a row.
 const RANGES: Record<string, [string, number, Resolution]> = {
@@ -26,7 +30,14 @@ export interface Place {
   facts: Summary;
 }
 
-function spanOf(at: URLSearchParams, { facts, asOf }: Place): { from: string; to: string; resolution: Resolution; range: string } {
+// Until when one looks: the instant of which figures are shown, the end of a day that is asked for, or now.
+export const endOf = (day: string | null, asOf: string | null, facts: Summary): string => asOf ?? (day && day < facts.day ? instantOf(`${dayPlus(day, 1)}T00:00`) : facts.now);
+
+interface Span { from: string; to: string; resolution: Resolution; range: string }
+
+// The span of the range that was chosen, whether or not a part of it is looked at.
+const wholeOf = (at: URLSearchParams, place: Place): Span => spanOf(new URLSearchParams({ range: at.get('range') ?? '' }), place);
+function spanOf(at: URLSearchParams, { facts, asOf, day }: Place): Span {
   const range = RANGES[at.get('range') ?? ''] ? at.get('range')! : '48h';
   const [, days, resolution] = RANGES[range]!;
   const [from, until] = [at.get('from'), at.get('to')];
@@ -35,13 +46,13 @@ function spanOf(at: URLSearchParams, { facts, asOf }: Place): { from: string; to
     const zoomed = Date.parse(until) - Date.parse(from);
     return zoomed > INTERVAL_DAYS_MAX * 864e5 ? { from: dayOf(from), to: dayOf(until), resolution: 'day', range } : { from, to: until, resolution: 'interval', range };
   }
-  const end = asOf ?? facts.now;
+  const end = endOf(day, asOf, facts);
   if (resolution === 'interval') {
     // To the quarter, so that the question stays the same for a while.
     const now = Math.ceil(Date.parse(end) / 9e5) * 9e5;
     return { from: withOffset(now - days * 864e5), to: withOffset(now), resolution, range };
   }
-  const last = dayPlus(dayOf(end), 1);
+  const last = dayPlus(dayOf(Date.parse(end) - 1), 1);
   return { from: dayPlus(last, -days), to: last, resolution, range };
 }
 
@@ -84,27 +95,28 @@ export function NodeView({ at, place, detail, ask }: { at: URLSearchParams; plac
   const figures: Figures = place.asOf ? then ?? { ...detail, loss_shown: false, loss_pct: null, loss_low_pct: null, loss_high_pct: null, injected_wh: null, attention: 'unknown', coverage_pct: null, not_shown_because: 'nothing was published of this day then' } : detail;
   const ofDay = place.asOf ? then : split.data?.rows.at(-1) ?? null;
   const zoomed = at.get('from') != null && at.get('to') != null;
+  const whole = wholeOf(at, place);
   const threshold = place.facts.coverage_threshold_pct;
   return (
     <>
       <Head detail={detail} figures={figures} />
       <div class="pair">
-        <Block title={`Energy, ${dayText(detail.day)}`} aside={<Trusted of={figures} row={ofDay} threshold={threshold} />}>
-          <Flow of={figures} split={ofDay ? { ht: ofDay.ht_loss_wh, lt: ofDay.lt_loss_wh } : null} worth={worthText(figures.loss_wh, rate)} />
-          {rate && figures.loss_wh != null && <p class="facts">{basis(rate)} {detail.kind !== 'dt' && <a href={to('revenue')}>Revenue</a>}</p>}
-          {!figures.loss_shown && figures.coverage_pct != null && <p class="notice">The loss is not shown as one number: {figures.not_shown_because}.</p>}
+        <Block title={`Energy, ${dayText(detail.day)}`} aside={<Trusted of={figures} threshold={threshold} />}>
+          <DayVersions node={place.node} day={detail.day} row={ofDay} until={place.asOf} />
+          {place.asOf && !stood.data && !stood.problem ? <Ghost lines={8} /> : <Flow of={figures} split={ofDay ? { ht: ofDay.ht_loss_wh, lt: ofDay.lt_loss_wh } : null} worth={worthText(figures.loss_wh, rate)} />}
+          <Basis of={figures} rate={rate}>{rate && detail.kind !== 'dt' && <a href={to('revenue')}>Revenue</a>}</Basis>
         </Block>
       </div>
       <Block title="Loss over time" class="over-time" aside={<>
-        <p>{balance.data?.rows.length ? `over the span: ${balance.data.total.loss_shown || balance.data.total.loss_low_pct != null ? `loss ${lossText(balance.data.total)}, ` : ''}input ${energyText(balance.data.total.input_wh)}` : ''}</p>
+        <p>{balance.data?.rows.length ? `over the span: ${balance.data.total.loss_shown || balance.data.total.loss_low_pct != null ? `loss ${lossText(balance.data.total)}, ` : ''}input ${energyText(balance.data.total.input_wh)}` : '\u00a0'}</p>
         <div class="ranges">
           <Choice label="Span of the chart" now={zoomed ? '' : balance.span.range} of={Object.entries(RANGES).map(([key, [text]]) => [key, text])}
             pick={(range) => go({ range, from: null, to: null, at: null })} />
           {zoomed && <button type="button" aria-pressed="true" onClick={() => go({ from: null, to: null })}>zoomed ×</button>}
         </div>
       </>}>
-        <Trouble of={balance} />{balance.data ? <Chart balance={balance.data} chosen={at.get('at')} choose={(chosen) => go({ at: chosen }, true)}
-            zoom={(span) => go({ from: span?.[0] ?? null, to: span?.[1] ?? null, at: null })} /> : !balance.problem && <Ghost high={330} />}
+        <Trouble of={balance} />{balance.data ? <Chart balance={balance.data} whole={zoomed ? [Date.parse(whole.from) / 1000, Date.parse(whole.to) / 1000] : null} chosen={at.get('at')} choose={(chosen) => go({ at: chosen }, true)}
+            zoom={(span) => go({ from: span?.[0] ?? null, to: span?.[1] ?? null, at: null }, zoomed && span != null)} /> : !balance.problem && <ChartGhost />}
         <Keys />
       </Block>
       {at.get('at') && <Interval node={detail} end={at.get('at')!} rows={balance.data?.rows ?? []} threshold={threshold} />}
@@ -115,13 +127,17 @@ export function NodeView({ at, place, detail, ask }: { at: URLSearchParams; plac
   );
 }
 
-export const Trusted = ({ of, row, threshold }: { of: Figures; row: BalanceRow | null; threshold: number }) => (
+export const Trusted = ({ of, threshold }: { of: Figures; threshold: number }) => (
   <p>
     <Trust pct={of.coverage_pct} threshold={threshold} />{' '}
     {of.coverage_pct == null ? '' : `${percent(of.coverage_pct)} of reads here`}
     {of.loss_shown && uncertain(of) && of.loss_low_pct != null ? `, ${band(of.loss_low_pct, of.loss_high_pct)} whatever the missing meters carried` : ''}
-    {row ? ` · ${row.status}${row.version ? `, version ${row.version}` : ''}` : ''}
   </p>
+);
+
+// What the figure rests on, or why there is none: one line, whichever it is.
+export const Basis = ({ of, rate, children }: { of: Figures; rate: Rate | null; children?: ComponentChildren }) => (
+  <p class="facts basis">{!of.loss_shown && of.coverage_pct != null ? <b>The loss is not shown as one number: {of.not_shown_because}. </b> : rate && of.loss_wh != null ? `${basis(rate)} ` : '\u00a0'}{children}</p>
 );
 
 function Head({ detail, figures }: { detail: NodeDetail; figures: Figures }) {
@@ -140,7 +156,7 @@ function Head({ detail, figures }: { detail: NodeDetail; figures: Figures }) {
 export const Keys = () => (
   <div class="keys" aria-hidden="true">
     <span><i class="k-loss" />loss, left scale</span><span><i class="k-band" />band in which it lies</span><span><i class="k-unsure" />not shown as a number</span>
-    <span><i class="k-input" />input, right scale</span><span><i class="k-low" />coverage below the threshold</span>
+    <span><i class="k-input" />input, right scale</span><span><i class="k-beyond" />loss beyond the scale</span><span><i class="k-low" />coverage below the threshold</span>
   </div>
 );
 
@@ -160,36 +176,36 @@ function Interval({ node, end, rows, threshold }: { node: NodeDetail; end: strin
       ]} />}
       {!publishes(kind) && <p class="facts">Above the feeders an interval is the sum of its feeders and has no versions of its own.</p>}
       {versions.problem && <Failed problem={versions.problem} again={versions.again} />}
-      {versions.data && versions.data.length > 0 && (
-        <div class="scroll" tabIndex={0} role="region" aria-label="Versions of this interval">
-          <table>
-            <caption>Every version that was published</caption>
-            <thead><tr><th class="number" scope="col">Version</th><th scope="col">Published</th><th class="number" scope="col">Loss</th><th class="number" scope="col">Lost</th><th class="number" scope="col">Coverage</th><th scope="col">Status</th><th scope="col">Reason</th></tr></thead>
-            <tbody>{versions.data.map((version) => (
-              <tr key={String(version['version'])}>
-                <td class="number">{String(version['version'])}</td><td><a href={href({ as_of: String(version['published_at']) })} title="As it stood then">{when(String(version['published_at']))}</a></td>
-                <td class="number">{percent(version['loss_pct'] as number | null)}</td><td class="number">{energyText(version['loss_wh'] as number | null)}</td><td class="number">{percent(version['coverage_pct'] as number | null)}</td>
-                <td>{String(version['status'])}</td><td>{String(version['reason'] ?? 'first')}</td>
-              </tr>
-            ))}</tbody>
-          </table>
-        </div>
-      )}
+      {versions.data && versions.data.length > 0 && <VersionTable rows={versions.data} caption="Every version that was published" />}
       {versions.data?.length === 0 && <p class="facts">Not published yet: tables are brought up to date with each checkpoint.</p>}
-      {publishes(kind) && versions.old && !versions.problem && <Ghost lines={2} />}
+      {publishes(kind) && versions.old && !versions.problem && <Ghost lines={2} exact />}
     </Block>
   );
 }
 
-const BELOW: Record<string, string> = { children: 'Directly below', feeder: 'Worst feeders', dt: 'Worst DTs' };
+const BELOW: Record<string, string> = { children: 'Directly below', feeder: 'Worst feeders', dt: 'Worst DTs', intervals: 'DTs by interval' };
+// Of a feeder its DTs are what is directly below.
+const BELOW_FEEDER = ['children', 'intervals'];
+// Most days of which DTs are shown by interval.
+const MATRIX_DAYS = 7;
+
+// What is zoomed to, where that is a week at most; else whole days, so that the question stays the same for a day.
+function matrixSpan(at: URLSearchParams, place: Place): [number, number] {
+  const span = spanOf(at, place);
+  const [from, to] = [Date.parse(span.from) / 1000, Date.parse(span.to) / 1000];
+  const whole = (seconds: number) => Math.round(seconds / 900) * 900;
+  if (at.get('from') && span.resolution === 'interval' && to - from <= MATRIX_DAYS * 86400) return [whole(from), whole(to)];
+  const tomorrow = dayPlus(dayOf(Date.parse(endOf(place.day, place.asOf, place.facts)) - 1), 1);
+  const days = Math.min(MATRIX_DAYS, span.resolution === 'interval' ? Math.ceil((to - from) / 86400) : MATRIX_DAYS);
+  return [dayPlus(tomorrow, -days), tomorrow].map((day) => Date.parse(instantOf(`${day}T00:00`)) / 1000) as [number, number];
+}
 
 function Below({ at, place, detail, rate }: { at: URLSearchParams; place: Place; detail: NodeDetail; rate: Rate | null }) {
-  const deep = detail.kind !== 'feeder' && detail.kind !== 'dt';
-  const asked = at.get('below') ?? 'children';
-  const which = deep && BELOW[asked] ? asked : 'children';
+  const choices = Object.entries(BELOW).filter(([name]) => detail.kind !== 'feeder' || BELOW_FEEDER.includes(name));
+  const which = choices.find(([name]) => name === at.get('below'))?.[0] ?? 'children';
   const day = place.day;
   const found = useAsk<{ nodes: NodeRow[]; not_ranked?: number }>(
-    which === 'children' ? nodePath(place.node, '/children', { day }) : path('nodes/ranking', { kind: which, under: place.node, day, top: 50 }), place.asOf ? null : 'tick');
+    which === 'intervals' ? null : which === 'children' ? nodePath(place.node, '/children', { day }) : path('nodes/ranking', { kind: which, under: place.node, day, top: 50 }), place.asOf ? null : 'tick');
   const nodes = found.data?.nodes ?? [];
   const stood = useSql(place.asOf && nodes.length ? dailyQuery(nodes.slice(0, 500).map((row) => row.node_id), { from: detail.day, to: detail.day }, place.asOf) : null);
   const then = new Map((stood.data ?? []).map((row) => [String(row['node_id']), dailyRow(row)]));
@@ -197,11 +213,12 @@ function Below({ at, place, detail, rate }: { at: URLSearchParams; place: Place;
   const [ordered, again] = useOrder(rows, (row) => row.node_id, `${place.node} ${which} ${day ?? ''}`);
   const threshold = place.facts.coverage_threshold_pct;
   return (
-    <Block title={which === 'children' ? `${count(rows.length)} ${plural(rows[0]?.kind, rows.length)} below, ${dayText(detail.day)}` : `${BELOW[which]}, ${dayText(detail.day)}`} aside={<div class="ranges">
-      {deep && <Choice label="Which nodes" now={which} of={Object.entries(BELOW)} pick={(below) => go({ below: below === 'children' ? null : below }, true)} />}
-      <button type="button" onClick={again}>Worst first</button>
+    <Block class={which === 'intervals' ? 'matrix-block' : ''} title={which === 'intervals' ? BELOW[which] : which === 'children' ? `${count(rows.length)} ${plural(rows[0]?.kind, rows.length)} below, ${dayText(detail.day)}` : `${BELOW[which]}, ${dayText(detail.day)}`} aside={<div class="ranges">
+      <Choice label="Which nodes" now={which} of={choices} pick={(below) => go({ below: below === 'children' ? null : below }, true)} />
+      {which !== 'intervals' && <button type="button" onClick={again}>Worst first</button>}
     </div>}>
-      <Trouble of={found} />{found.data ? <NodeTable rows={ordered.slice(0, 500)} threshold={threshold} rate={rate} /> : !found.problem && <Ghost lines={6} />}
+      {which === 'intervals' && <Matrix node={place.node} span={matrixSpan(at, place)} asOf={place.asOf} />}
+      <Trouble of={found} />{which === 'intervals' ? null : found.data ? <NodeTable rows={ordered.slice(0, 500)} threshold={threshold} rate={rate} /> : !found.problem && <Ghost lines={6} />}
       {rows.length > 500 && <p class="facts">The 500 worst are shown; /api/v1/nodes gives all.</p>}
       {found.data?.not_ranked ? <p class="facts">{count(found.data.not_ranked)} more have no loss to show (coverage or a missing meter) and are not ranked.</p> : null}
     </Block>
@@ -237,6 +254,7 @@ function Supply({ node }: { node: string }) {
   const found = useAsk<{ months: Indices[] }>(nodePath(node, '/reliability', { med: 'included' }), 'slow');
   const months = [...new Set((found.data?.months ?? []).map((row) => row.month))].sort().reverse().slice(0, 6);
   if (found.problem && !found.data) return <Block title="Supply by month"><Failed problem={found.problem} again={found.again} /></Block>;
+  if (!found.data) return <Block title="Supply by month"><Ghost lines={3} /></Block>;
   if (!months.length) return null;
   const of = (month: string, basis: string) => found.data?.months.find((row) => row.month === month && row.basis === basis);
   return (

@@ -11,7 +11,8 @@ import { Block, Choice, Facts, Failed, Ghost, Glyph, Since, Trouble } from './pa
 import type { Interruption, Outage, OutageDetail } from './types';
 
 const STATUSES: [string, string][] = [['open', 'On now'], ['RESTORED', 'Over'], ['SCHEDULED', 'Planned'], ['CANCELLED', 'Cancelled'], ['any', 'All']];
-const GLYPHS: Record<string, string> = { service_line: 'consumer', dt: 'dt', feeder: 'feeder', substation: 'substation' };
+// The kind of node that an outage is of.
+export const GLYPHS: Record<string, string> = { service_line: 'consumer', dt: 'dt', feeder: 'feeder', substation: 'substation' };
 // Names of fault types that regulations use; which one counts decides the limit.
 const FAULTS: [string, string][] = [
   ['', 'not known: the scope decides'], ['fuse', 'fuse'], ['overhead_line', 'overhead line'], ['underground_cable', 'underground cable'], ['dt_failure', 'DT failure'], ['consumer_fault', "consumer's own fault"],
@@ -168,7 +169,7 @@ function Consumers({ outage }: { outage: OutageDetail }) {
   const rows = outage.interruptions.slice(0, 200);
   if (!rows.length) return null;
   return (
-    <Block title={many(outage.interruptions_total, 'interruption')} aside={outage.compensation?.largest_entry_id ? <a href={path(`compensation/entries/${outage.compensation.largest_entry_id}/explanation`)}>Why the largest amount is owed</a> : null}>
+    <Block title={many(outage.interruptions_total, 'interruption')} aside={outage.compensation?.largest_entry_id ? <a href={path(`compensation/entries/${outage.compensation.largest_entry_id}/explanation`)}>{outage.compensation.consumers === 1 ? 'Why it is owed' : 'Why the most is owed'}</a> : null}>
       <div class="scroll tall" tabIndex={0} role="region" aria-label="Interruptions of consumers"><table>
         <thead><tr><th scope="col">Consumer</th><th scope="col">Began</th><th scope="col">Back</th><th scope="col" class="number">Lasted</th><th scope="col" class="less">Known from</th></tr></thead>
         <tbody>{rows.map((one) => (
@@ -209,9 +210,9 @@ function dotsOf(outage: OutageDetail): Dot[] {
   const { failed, restored, steps } = outage.evidence;
   const span = (edge: { earliest: string; latest: string }) => (edge.earliest === edge.latest ? '' : `between ${brief(edge.earliest)} and ${brief(edge.latest)}`);
   const dots: Dot[] = [...eventDots(outage.interruptions)];
-  if (failed) dots.push({ at: failed.at, kind: 'fail', says: `${outage.node_name} lost supply`, more: [`from ${plain(failed.from)}`, span(failed)].filter(Boolean).join(', ') });
+  if (failed) dots.push({ at: failed.at, kind: 'fail', says: outage.scope === 'service_line' ? `supply lost on a service line of ${outage.node_name}` : `${outage.node_name} lost supply`, more: [`from ${plain(failed.from)}`, span(failed)].filter(Boolean).join(', ') });
   for (const step of steps ?? []) dots.push({ at: step.at, kind: 'back', says: `${many(step.consumers, 'consumer')} back` });
-  if (restored && outage.ended_at) dots.push({ at: restored.at, kind: 'back', says: 'the node has supply again', more: [`from ${plain(restored.from)}`, span(restored)].filter(Boolean).join(', ') });
+  if (restored && outage.ended_at) dots.push({ at: restored.at, kind: 'back', says: outage.scope === 'service_line' ? 'it has supply again' : `${outage.node_name} has supply again`, more: [`from ${plain(restored.from)}`, span(restored)].filter(Boolean).join(', ') });
   for (const said of outage.causes) dots.push({ at: said.recorded_at, kind: 'said', says: `${said.person}: ${[said.cause, words(said.fault_type)].filter(Boolean).join(', ') || 'said something'}`, ...(said.etr ? { more: `back about ${when(said.etr)}` } : {}) });
   if (outage.announced?.notice_at) dots.push({ at: outage.announced.notice_at, kind: 'note', says: 'consumers were told', more: outage.announced.reason ?? '' });
   return dots.sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
@@ -234,9 +235,9 @@ export function Evidence({ outage }: { outage: OutageDetail }) {
       </section>
       {outage.history.length > 0 && (
         <section aria-labelledby="versions-title">
-          <header><h2 id="versions-title">Versions published</h2><span>{count(outage.history.length)}</span></header>
+          <header><h2 id="versions-title">Versions published</h2><span title="Each stands under the time at which it was published; what happened when is said below it">{count(outage.history.length)}, by when</span></header>
           <ol class="timeline">{[...outage.history].reverse().slice(0, 20).map((version) => (
-            <li key={version.version} data-kind="note"><time dateTime={version.published_at} title={when(version.published_at)}>{brief(version.published_at)}</time><span>{words(version.reason) || 'first published'}<small>{words(version.status)}, {SCOPES[version.scope] ?? version.scope}, {many(version.consumers_affected, 'consumer')}</small></span></li>
+            <li key={version.version} data-kind="note"><time dateTime={version.published_at} title={when(version.published_at)}>{brief(version.published_at)}</time><span>{version.reason ?? 'first published'}<small>{words(version.status)}, {SCOPES[version.scope] ?? version.scope}, {many(version.consumers_affected, 'consumer')}: {brief(version.started_at)} {version.ended_at ? `to ${brief(version.ended_at)}` : 'on'}</small></span></li>
           ))}</ol>
         </section>
       )}

@@ -6,12 +6,13 @@ import { go, href } from './address';
 import { ask, nodePath, path, useAsk } from './api';
 import { Chart } from './chart';
 import { Flow } from './flow';
-import { count, dayText, energyText, lossText, percent, withOffset } from './format';
+import { count, dayText, energyText, lossText, percent, when, withOffset } from './format';
 import { NetworkMap } from './map';
-import { basis, useRate, useRates, worthText } from './money';
-import { Keys, Trusted } from './node';
-import { Block, Coverage, Failed, Ghost, Glyph, Loss, LossBar, Since, Spark, State, Trouble, useOrder } from './parts';
+import { useRate, useRates, worthText } from './money';
+import { Basis, endOf, Keys, Trusted } from './node';
+import { Block, ChartGhost, Coverage, Failed, Ghost, Glyph, Loss, LossBar, Since, Spark, State, Trouble, useOrder } from './parts';
 import type { Balance, NodeDetail, NodeRow, Summary } from './types';
+import { DayVersions } from './versions';
 
 const FEEDERS = 12;
 
@@ -38,7 +39,7 @@ function useSparks(ids: string[], now: string): Map<string, (number | null)[]> {
 }
 
 export function Overview({ at, facts, root, day, out }: { at: URLSearchParams; facts: Summary; root: NodeDetail; day: string | null; out: Map<string, number> }) {
-  const now = Math.ceil(Date.parse(facts.now) / 9e5) * 9e5;
+  const now = Math.ceil(Date.parse(endOf(day, null, facts)) / 9e5) * 9e5;
   const [from, until] = [at.get('from'), at.get('to')];
   const span = from && until ? { from, to: until } : { from: withOffset(now - 2 * 864e5), to: withOffset(now) };
   const balance = useAsk<Balance>(nodePath(root.node_id, '/balance', span), 'tick');
@@ -50,20 +51,20 @@ export function Overview({ at, facts, root, day, out }: { at: URLSearchParams; f
       <div class="title"><Glyph kind={root.kind} /><h1>{root.name}</h1><State of={root.attention} /></div>
       <div class="pair">
         <Block title="Network, by loss today"><NetworkMap under={null} day={day} high={300} out={out} /></Block>
-        <Block title={`Energy, ${dayText(root.day)}`} aside={<Trusted of={root} row={ofDay} threshold={facts.coverage_threshold_pct} />}>
+        <Block title={`Energy, ${dayText(root.day)}`} aside={<Trusted of={root} threshold={facts.coverage_threshold_pct} />}>
+          <DayVersions node={root.node_id} day={root.day} row={ofDay} until={null} />
           <Flow of={root} split={ofDay ? { ht: ofDay.ht_loss_wh, lt: ofDay.lt_loss_wh } : null} worth={worthText(root.loss_wh, rate)} />
-          {rate && root.loss_wh != null && <p class="facts">{basis(rate)}</p>}
-          {!root.loss_shown && root.coverage_pct != null && <p class="notice">The loss is not shown as one number: {root.not_shown_because}.</p>}
+          <Basis of={root} rate={rate} />
         </Block>
       </div>
-      <Block title="Loss, last 48 hours" class="over-time" aside={<>
-        <p>{balance.data?.rows.length ? `over the span: loss ${lossText(balance.data.total)}, input ${energyText(balance.data.total.input_wh)}` : ''}</p>
+      <Block title={from && until ? `Loss, ${when(from)} to ${when(until)}` : day ? `Loss, 48 hours to the end of ${dayText(day)}` : 'Loss, last 48 hours'} class="over-time" aside={<>
+        <p>{balance.data?.rows.length ? `over the span: loss ${lossText(balance.data.total)}, input ${energyText(balance.data.total.input_wh)}` : '\u00a0'}</p>
         {from && until && <button type="button" aria-pressed="true" onClick={() => go({ from: null, to: null })}>zoomed ×</button>}
       </>}>
         <Trouble of={balance} />{balance.data ? (
-          <Chart balance={balance.data} chosen={at.get('at')} choose={(chosen) => go({ node: root.node_id, at: chosen })}
-            zoom={(to) => go({ from: to?.[0] ?? null, to: to?.[1] ?? null })} />
-        ) : !balance.problem && <Ghost high={330} />}
+          <Chart balance={balance.data} whole={from && until ? [now / 1000 - 2 * 86400, now / 1000] : null} chosen={at.get('at')} choose={(chosen) => go({ node: root.node_id, at: chosen })}
+            zoom={(to) => go({ from: to?.[0] ?? null, to: to?.[1] ?? null }, from != null && to != null)} />
+        ) : !balance.problem && <ChartGhost />}
         <Keys />
       </Block>
       <Ranked facts={facts} day={day} />

@@ -116,15 +116,25 @@ export class Guard extends Component<{ place: string; children: ComponentChildre
     );
   }
 }
-// Lines where something will stand; shown only when it takes longer than one notices.
-export function Ghost({ lines = 3, high }: { lines?: number; high?: number }) {
+// Lines where something will stand; shown only when it takes longer than one notices. How tall that will be is not known yet: what stands below
+// is not seen until it is (views.css), so that nothing is pushed away under a hand. `exact`: it is known, and nothing need wait.
+export function Ghost({ lines = 3, high, exact = false }: { lines?: number; high?: number; exact?: boolean }) {
+  const late = useLate();
+  const style = high ? { height: `${high}px` } : undefined;
+  return <div class="ghost" data-open={exact ? undefined : ''} data-late={late ? '' : undefined} aria-hidden="true" style={style}>{high ? null : Array.from({ length: lines }, (_, at) => <p key={at} class="skeleton">.</p>)}</div>;
+}
+// Where a chart will stand, as tall as it will be.
+export function ChartGhost({ high }: { high?: number }) {
+  const late = useLate();
+  return <div class="ghost chart" data-late={late ? '' : undefined} aria-hidden="true"><div class="top"><div class="readout" /><div class="zoom"><button type="button" disabled>.</button></div></div><div class="plot skeleton" style={high ? { height: `${high}px` } : undefined} /></div>;
+}
+function useLate(): boolean {
   const [late, setLate] = useState(false);
   useEffect(() => {
     const timer = setTimeout(() => setLate(true), 300);
     return () => clearTimeout(timer);
   }, []);
-  const style = high ? { height: `${high}px` } : undefined;
-  return <div class="ghost" data-late={late ? '' : undefined} aria-hidden="true" style={style}>{high ? null : Array.from({ length: lines }, (_, at) => <p key={at} class="skeleton">.</p>)}</div>;
+  return late;
 }
 
 // A choice of a few, of which one is in force.
@@ -156,7 +166,8 @@ export const Facts = ({ of }: { of: [string, ComponentChildren][] }) => (
 );
 
 // A loss over time, small: a line on the scale 0 to 40 %, gaps where it is not shown.
-export function Spark({ values, attention, width = 96, height = 20 }: { values: (number | null)[]; attention: Attention; width?: number; height?: number }) {
+export function Spark({ values, attention }: { values: (number | null)[]; attention: Attention }) {
+  const [width, height] = [96 * wall(), 20 * wall()];
   if (values.length < 2) return <svg class="spark" width={width} height={height} aria-hidden="true" />;
   const x = (at: number) => (at * width) / (values.length - 1);
   const y = (value: number) => height - 2 - ((height - 4) * Math.max(0, Math.min(FULL, value))) / FULL;

@@ -4,6 +4,8 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import uPlot from 'uplot';
 
 import { civil, dayOf, dayText, minuteText, monthText, zoneName } from './format';
+import { wall } from './parts';
+import { moved, scaled, type Steps, ZoomButtons, zoomKey } from './zoom';
 
 export interface Series {
   name: string;
@@ -12,11 +14,29 @@ export interface Series {
   columns?: boolean;
 }
 
-// Columns stand whole at both ends: half a step more on each side.
+// Columns stand whole at both ends of the whole: half a step more on each side.
 function around(u: uPlot, from: number, to: number): [number, number] {
   const x = u.data[0];
   const half = x.length > 1 ? (x[1]! - x[0]!) / 2 : 43200;
-  return [from - half, to + half];
+  return [from === x[0] ? from - half : from, to === x.at(-1) ? to + half : to];
+}
+
+// Fewer points than this are not zoomed into.
+const LEAST_POINTS = 4;
+
+// What each step of the zoom does; `shown`: the part that is shown, seconds, null: the whole.
+function stepsOf(u: uPlot | null, x: number[], shown: [number, number] | null, middle: number | null): Steps {
+  const [first, last] = [x[0], x.at(-1)];
+  if (!u || first == null || last == null || last <= first) return {};
+  const all: [number, number] = [first, last];
+  const now = shown ?? all;
+  const set = ([min, max]: [number, number]) => u.setScale('x', { min, max });
+  return {
+    ...(now[1] - now[0] > (LEAST_POINTS * (last - first)) / (x.length - 1) ? { closer: () => set(scaled(now, 0.5, middle, all)) } : {}),
+    ...(shown ? { wider: () => set(scaled(now, 2, middle, all)), whole: () => set(all) } : {}),
+    ...(now[0] > first ? { earlier: () => set(moved(now, -1, all)) } : {}),
+    ...(now[1] < last ? { later: () => set(moved(now, 1, all)) } : {}),
+  };
 }
 
 // Colours of states say states: series have their own, and after these a dash.
@@ -31,10 +51,12 @@ function Swatch({ of, columns }: { of: number; columns: boolean | undefined }) {
 }
 
 // `x`: seconds since 1970, in order. `text` says a value with its unit. `civilDays`: they are days, the same in every zone; `months`: the first of each.
-export function Plot({ x, series, text, label, civilDays = false, months = false, high = 220 }: { x: number[]; series: Series[]; text: (value: number) => string; label: string; civilDays?: boolean; months?: boolean; high?: number }) {
+export function Plot({ x, series, text, label, civilDays = false, months = false, high: asked = 220 }: { x: number[]; series: Series[]; text: (value: number) => string; label: string; civilDays?: boolean; months?: boolean; high?: number }) {
+  const high = asked * wall();
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const [at, setAt] = useState<number | null>(null);
+  const [shown, setShown] = useState<[number, number] | null>(null);
   const data = (): uPlot.AlignedData => [x, ...series.map(({ values }) => values)];
   const shape = `${series.map(({ name, columns }) => `${name} ${columns}`).join('|')} ${civilDays} ${months}`;
   useLayoutEffect(() => {
@@ -42,9 +64,10 @@ export function Plot({ x, series, text, label, civilDays = false, months = false
     if (!element) return undefined;
     const style = getComputedStyle(element);
     const colour = (name: string) => () => style.getPropertyValue(`--${name}`).trim();
-    const font = `${Math.round(parseFloat(style.fontSize) * 0.86)}px ${style.fontFamily}`;
+    const pixels = Math.round(parseFloat(style.fontSize) * 0.86);
+    const font = `${pixels}px ${style.fontFamily}`;
     const axis: uPlot.Axis = { stroke: colour('soft'), font, grid: { stroke: colour('line'), width: 1 }, ticks: { show: false } };
-    const bars = uPlot.paths.bars?.({ size: [0.8, 40] });
+    const bars = uPlot.paths.bars?.({ size: [0.8, 40 * wall()] });
     const times = (_: uPlot, splits: number[]) => splits.map((split) => {
       const [day, hour] = new Date(split * 1000).toISOString().split('T');
       // Between two days, or two months, there is nothing to name.
@@ -58,12 +81,19 @@ export function Plot({ x, series, text, label, civilDays = false, months = false
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), civilDays ? 'Etc/UTC' : zoneName()),
       cursor: { drag: { setScale: true, x: true, y: false }, y: false },
       scales: { ...(series.some(({ columns }) => columns) ? { x: { range: around } } : {}), y: { range: (_, least, most) => [Math.min(0, least ?? 0), Math.max(1e-9, (most ?? 1) * 1.06)] } },
-      axes: [{ ...axis, size: 28, space: 60, grid: { show: false }, values: times }, { ...axis, size: 76, values: (_, splits) => splits.map(text) }],
+      axes: [{ ...axis, size: pixels * 2.4, space: pixels * 5, grid: { show: false }, values: times }, { ...axis, size: pixels * 6.4, space: pixels * 3, values: (_, splits) => splits.map(text) }],
       series: [{}, ...series.map(({ columns }, index): uPlot.Series => ({
-        stroke: colour(colourOf(index)), dash: dashOf(index), width: columns ? 0 : 1.5, points: { show: false },
+        stroke: colour(colourOf(index)), dash: dashOf(index), width: columns ? 0 : 1.5 * wall(), points: { show: false },
         ...(columns && bars ? { paths: bars, fill: colour(colourOf(index)) } : {}),
       }))],
-      hooks: { setCursor: [(u) => setAt(u.cursor.idx ?? null)] },
+      hooks: {
+        setCursor: [(u) => setAt(u.cursor.idx ?? null)],
+        setScale: [(u, key) => {
+          const { min, max } = u.scales['x'] ?? {};
+          const [first, last] = [u.data[0][0], u.data[0].at(-1)];
+          if (key === 'x' && min != null && max != null && first != null && last != null) setShown(min > first || max < last ? [min, max] : null);
+        }],
+      },
     }, data(), element);
     plot.current = made;
     const watch = new ResizeObserver(() => { if (element.clientWidth) made.setSize({ width: element.clientWidth, height: high }); });
@@ -73,8 +103,16 @@ export function Plot({ x, series, text, label, civilDays = false, months = false
     scheme.addEventListener('change', repaint);
     return () => { watch.disconnect(); scheme.removeEventListener('change', repaint); made.destroy(); plot.current = null; };
   }, [shape]);
-  useEffect(() => { plot.current?.setData(data()); }, [x, series]);
+  // Newer values into the part that is shown.
+  useEffect(() => {
+    const u = plot.current;
+    u?.setData(data(), !shown);
+    if (shown) u?.setScale('x', { min: shown[0], max: shown[1] });
+  }, [x, series]);
+  const here = at == null ? undefined : x[at];
+  const zooms = stepsOf(plot.current, x, shown, here ?? null);
   const keys = (event: KeyboardEvent) => {
+    if (zoomKey(event, zooms)) return;
     const step = { ArrowLeft: -1, ArrowRight: 1, Home: -1e9, End: 1e9 }[event.key];
     if (step == null || !x.length) return;
     event.preventDefault();
@@ -88,14 +126,13 @@ export function Plot({ x, series, text, label, civilDays = false, months = false
     const iso = new Date(seconds * 1000).toISOString();
     return `${dayText(dayOf(iso))} ${minuteText(iso)}`;
   };
-  const here = at == null ? undefined : x[at];
   return (
     <div class="chart">
-      <div class="readout" aria-live="polite">
+      <div class="top"><div class="readout" aria-live="polite">
         {here == null ? <span>{series.length > 1 ? '\u00a0' : series[0]?.name}</span>
           : <><b>{time(here)}</b>{series.map(({ name, values, columns }, index) => <span key={name}>{series.length > 1 && <Swatch of={index} columns={columns} />}{name} <b>{at == null || values[at] == null ? '–' : text(values[at]!)}</b></span>)}</>}
-      </div>
-      <div class="plain-plot" style={{ height: `${high}px` }} ref={place} tabIndex={0} role="group" aria-label={`${label}. Arrow keys step through it.`} onKeyDown={keys} />
+      </div><ZoomButtons steps={zooms} label="Zoom of the chart" /></div>
+      <div class="plain-plot" style={{ height: `${high}px` }} ref={place} tabIndex={0} role="group" aria-label={`${label}. Arrow keys step through it, plus and minus zoom, Shift with an arrow moves.`} onKeyDown={keys} />
       {series.length > 1 && <div class="keys">{series.map(({ name, columns }, index) => <span key={name}><Swatch of={index} columns={columns} />{name}</span>)}</div>}
     </div>
   );

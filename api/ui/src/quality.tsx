@@ -61,7 +61,7 @@ function Heat({ scope, last, threshold }: { scope: string; last: string; thresho
   const rows = [...(own.data ? [{ node_id: scope, name: own.data.name, all: true }] : []), ...nodes.map((row) => ({ node_id: row.node_id, name: row.name, all: false }))];
   return (
     <Block title={`Completeness, ${DAYS} days to ${dayText(last)}`} aside={<p>share of expected interval reads that came; below {hundredths(threshold).replace(/\.00$/, '')} % in colour</p>}>
-      <Since of={cells} />{below.problem && !below.data ? <Failed problem={below.problem} again={below.again} /> : cells.problem && !cells.data ? <Failed problem={cells.problem} again={cells.again} /> : !cells.data ? <Ghost high={180} /> : (
+      <Since of={cells} />{below.problem && !below.data ? <Failed problem={below.problem} again={below.again} /> : cells.problem && !cells.data ? <Failed problem={cells.problem} again={cells.again} /> : !cells.data ? <Ghost lines={8} /> : (
         <div class="scroll" tabIndex={0} role="region" aria-label="Completeness by node and day" ref={toTheEnd}><table class="heat">
           <thead><tr><th scope="col">Node</th>{days.map((one) => <th key={one} scope="col" class={one === last ? 'today' : undefined}>{Number(one.slice(8))}<small>{dayText(one).slice(0, 2)}</small></th>)}</tr></thead>
           <tbody>{rows.map((row) => (

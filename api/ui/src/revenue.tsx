@@ -10,7 +10,7 @@ import { nodePath, path, useAsk } from './api';
 import { many, monthText, NONE, percent } from './format';
 import { useFacts } from './live';
 import { yearName, yearStart, type FeederRevenue, type NodeRevenue } from './money';
-import { Block, Choice, Ghost, Glyph, Notice, Trouble, wall } from './parts';
+import { Block, Choice, Ghost, Glyph, Notice, Trouble } from './parts';
 import { monthAsked, Ranked } from './ranking';
 import { Against, money, type Month, Of, ofFeeder, ofNode, rate, Standing, units, yearOf } from './target';
 import type { NodeDetail } from './types';
@@ -36,7 +36,7 @@ export function Revenue({ at, detail }: { at: URLSearchParams; detail: NodeDetai
       <div class="title"><Glyph kind={feeder?.kind ?? detail.kind} /><h1>Revenue of {feeder?.name ?? detail.name}</h1></div>
       {detail.kind === 'dt' && feeder && <p class="facts">Revenue is kept by feeder: this is the one above {detail.name}.</p>}
       <div class="filters"><Choice label="Financial year" now={back ? 'last' : 'this'} of={[['this', yearName(yearStart(facts.day))], ['last', yearName(yearStart(facts.day, 1))]]} pick={(next) => go({ year: next === 'last' ? 'last' : null })} /></div>
-      <Trouble of={found} />{!data ? !found.problem && <Ghost high={500 * wall()} /> : !months.length ? (
+      <Trouble of={found} />{!data ? !found.problem && <Ghost lines={12} /> : !months.length ? (
         <Notice title="Nothing is known of this year's revenue">Targets need bills of the year before and the discom's accounts of both years; what came in needs bills and balances: <code class="inline">gridtally import billing.csv discom_accounts.csv</code></Notice>
       ) : (
         <>

@@ -1,6 +1,6 @@
 // Target against what came in, of a month: figures, words and drawings that revenue views share.
 
-import { count, hundredths, many, NONE, rupees, text } from './format';
+import { count, exact, hundredths, many, NONE, rupees, text } from './format';
 import type { FeederMonth, RevenueTotal } from './money';
 import { useWidth, wall } from './parts';
 
@@ -27,7 +27,7 @@ export const ofNode = (row: RevenueTotal): Month => ({
   deviation: row.deviations ? row.deviation_inr : null, remarks: [row.audits ? many(row.audits, 'feeder to audit', 'feeders to audit') : ''].filter(Boolean),
 });
 
-export const rate = (value: number | null | undefined) => (value == null ? NONE : `${value < 0 ? '−' : ''}₹\u00a0${hundredths(Math.abs(value))}`);
+export const rate = (value: number | null | undefined) => exact(value);
 export const Of = ({ value, what }: { value: number | null | undefined; what: string }) => <strong>{rate(value)}{value != null && <small> {what}</small>}</strong>;
 // kWh by size, as energy elsewhere.
 export const units = (kwh: number | null | undefined) => (kwh == null ? NONE : Math.abs(kwh) >= 1e6 ? `${hundredths(kwh / 1e6)}\u00a0MU` : Math.abs(kwh) >= 1e3 ? `${hundredths(kwh / 1e3)}\u00a0MWh` : `${count(Math.round(kwh))}\u00a0kWh`);

@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 
 import { ask, nodePath, nowText, Problem } from './api';
 import { atNode, open } from './address';
-import { lossText } from './format';
+import { count, lossText, percent } from './format';
 import { on } from './live';
 import { Failed, Glyph, LossBar, Mark, Since } from './parts';
 import type { NodeRow } from './types';
@@ -12,6 +12,9 @@ import type { NodeRow } from './types';
 const TOP = '-';
 // Open groups asked for anew at a time, so that a wide-open tree does not flood the server.
 const GROUPS_MAX = 8;
+
+// In few letters: −106 % of what came in and more is as good as said without the rest.
+const shortLoss = (pct: number) => (Math.abs(pct) < 99.95 ? percent(pct) : pct < -999 ? '<\u00a0−999\u00a0%' : `${count(Math.round(pct))}\u00a0%`);
 
 interface Held {
   rows: Map<string, NodeRow[]>;
@@ -116,7 +119,7 @@ export function Tree({ selected, above, day, out }: { selected: string | null; a
 
   const line = ({ row, level }: { row: NodeRow; level: number }) => {
     const isOpen = expanded.has(row.node_id);
-    const value = row.loss_shown ? lossText(row) : row.loss_high_pct == null ? '–' : `≤ ${Math.round(row.loss_high_pct)} %`;
+    const value = row.loss_shown ? shortLoss(row.loss_pct ?? 0) : row.loss_high_pct == null || row.loss_high_pct > 100 ? '–' : `≤ ${count(Math.round(row.loss_high_pct))} %`;
     return (
       <li key={row.node_id} role="treeitem" aria-level={level} aria-expanded={row.children ? isOpen : undefined} aria-selected={row.node_id === selected}
         tabIndex={row.node_id === stop ? 0 : -1} data-id={row.node_id}>

@@ -3,7 +3,7 @@
 use gridtally_engine::{
     compensation::{
         Paise,
-        ledger::EntryKind,
+        ledger::{EntryKind, Status},
         rule::{FaultBy, Nothing, Owed, Unit},
     },
     outage::{Interruption, Moment},
@@ -26,19 +26,39 @@ struct Teller<'a> {
 /// The whole explanation.
 pub(super) fn explanation(zone: &Zone, now: UtcMicros, case: &Case, arrivals: &Arrivals) -> Statement {
     let teller = Teller { zone, case, arrivals };
-    let content = &case.entry.entry.content;
-    let what = match content.kind {
-        EntryKind::Accrual => "is owed to",
-        EntryKind::Adjustment => "adjusts what is owed to",
-        EntryKind::Reversal => "takes back what was owed to",
-    };
-    let says = format!(
-        "Rs {} {what} {} for {}",
-        content.amount, content.consumer_id, content.default
-    );
+    let says = heading(case);
     entry_facts(Statement::new("entry", says), zone, &case.entry)
         .fact("explained_at", now.to_rfc3339(zone))
         .because([teller.sum(), teller.rule(), teller.default(), teller.connection()])
+}
+
+/// What is owed for the default in all: one entry alone is only a part of it as soon as another corrects it.
+fn heading(case: &Case) -> String {
+    let content = &case.entry.entry.content;
+    let owed = total(&case.chain);
+    let consumer = &content.consumer_id;
+    let default = content.default.to_string().replacen(':', " ", 1);
+    let whole = if owed == Paise::ZERO {
+        format!("Nothing is owed to {consumer} for {default} any more")
+    } else {
+        format!("Rs {owed} is owed to {consumer} for {default}")
+    };
+    if case.chain.len() < 2 {
+        return whole;
+    }
+    let amount = Paise(content.amount.0.saturating_abs());
+    let part = match content.kind {
+        EntryKind::Accrual => format!("this one is of Rs {amount}"),
+        EntryKind::Adjustment if content.amount < Paise::ZERO => format!("this one takes Rs {amount} off"),
+        EntryKind::Adjustment => format!("this one adds Rs {amount}"),
+        EntryKind::Reversal => format!("this one takes Rs {amount} back"),
+    };
+    format!("{whole}, the sum of {}: {part}", entries(case.chain.len()))
+}
+
+fn total<'a>(entries: impl IntoIterator<Item = &'a FeedEntry>) -> Paise {
+    let amounts = entries.into_iter().map(|held| held.entry.content.amount.0);
+    Paise(amounts.fold(0, i64::saturating_add))
 }
 
 fn entry_facts(statement: Statement, zone: &Zone, held: &FeedEntry) -> Statement {
@@ -85,9 +105,15 @@ impl Teller<'_> {
             entries(parts.len()),
             Paise(sum)
         );
+        let credited = self
+            .case
+            .chain
+            .iter()
+            .filter(|held| held.standing.status == Status::Credited);
         let decided = self.case.decision.as_ref().map(|decision| decision.amount());
         Statement::new("sum", says)
             .fact("sum_inr", Paise(sum))
+            .fact("credited_inr", total(credited))
             .fact("by_rule_now_inr", decided.unwrap_or(Paise::ZERO))
             .because(parts)
     }
@@ -177,11 +203,14 @@ impl Teller<'_> {
                 .as_ref()
                 .and_then(|source| source.as_str())
                 .unwrap_or_default();
-            let (earliest, latest) = (self.at(moment.earliest), self.at(moment.latest));
-            format!(
-                "{}, known from {source}, between {earliest} and {latest}",
-                self.at(moment.at)
-            )
+            let source = source.replace('_', " ");
+            let between = if moment.earliest == moment.latest {
+                String::new()
+            } else {
+                let (earliest, latest) = (self.at(moment.earliest), self.at(moment.latest));
+                format!(", between {earliest} and {latest}")
+            };
+            format!("{}, known from {source}{between}", self.at(moment.at))
         };
         Statement::new("interruption", says)
             .fact("failed", moment(held.evidence.failed))
