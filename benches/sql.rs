@@ -1,8 +1,9 @@
 //! SQL: typical questions of an auditor side by side with DuckDB on the same files, and what ten hostile queries do to ingest and tiles.
 //!
 //! `cargo bench --bench sql -- [--feeders N] [--days N] [--rounds N] [--folder PATH] [--consumers N] [--quarters N]`, or with `questions` or `hostile`
-//! one part alone; with `--folder` what is published stays there, and is asked again by the next run. The first part publishes `--days` of `--feeders` feeders (1,026 meters each; 975 feeders are a million meters), 1 % of the reads corrected. Each
-//! question of ours is asked of the front that every surface asks, to the last byte of its JSON, and answered by a process that is asked nothing
+//! one part alone; with `--folder` what is published stays there, and is asked again by the next run. The first part publishes `--days` of `--feeders`
+//! feeders (1,026 meters each; 975 feeders are a million meters), 1 % of the reads corrected. `million [--meters N] [--days N]` (`sql/million.rs`) runs
+//! only where it is named. Each question of ours is asked of the front that every surface asks, to the last byte of its JSON, and answered by a process that is asked nothing
 //! else: "waiting" is one that was started ahead and had nothing to do, as whoever asks a question now and then finds it; "new" is one that is
 //! started in the time that is told, as where several are asked at once. DuckDB stays connected. DuckDB comes from `GRIDTALLY_TEST_PYTHON` (default:
 //! the environment that `tests/run` sets up).
@@ -29,6 +30,8 @@
 mod hostile;
 #[path = "e2e/load.rs"]
 mod load;
+#[path = "sql/million.rs"]
+mod million;
 #[path = "../tests/product/mod.rs"]
 mod product;
 mod rounds;
@@ -99,8 +102,12 @@ fn number(name: &str, usual: usize) -> usize {
 
 fn main() {
     let only = |part: &str| std::env::args().any(|argument| argument == part);
-    let (questions, hostile) = (only("questions"), only("hostile"));
+    let (questions, hostile, million) = (only("questions"), only("hostile"), only("million"));
     println!("{}", machine("/tmp"));
+    if million {
+        ask_of_a_million();
+        return;
+    }
     if questions || !hostile {
         ask_questions();
     }
@@ -132,13 +139,42 @@ fn ask_questions() {
         feeders * METERS * days * 96,
         began.elapsed().as_secs_f64()
     );
-    let theirs = duckdb(&root, rounds);
-    let (new, waiting) = (front(root.clone(), 0), front(root, 1));
+    compare(&runtime, &root, (QUESTIONS, rounds));
+}
+
+fn ask_of_a_million() {
+    let (meters, days, rounds) = (
+        number("--meters", 1_000_000),
+        number("--days", 2),
+        number("--rounds", 3),
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let folder = text("--folder").map_or_else(|| folder.path().to_owned(), PathBuf::from);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let root = folder.join("tables");
+    let began = Instant::now();
+    if !root.exists() {
+        let reads = runtime.block_on(million::publish(&root, meters, days as i32));
+        println!(
+            "{meters} meters, {days} days of 30 minutes, {reads} reads, a month of balances, written in {:.0} s",
+            began.elapsed().as_secs_f64()
+        );
+    }
+    compare(&runtime, &root, (million::QUESTIONS, rounds));
+}
+
+/// Asks each question of both, as often, and prints how long each took.
+fn compare(runtime: &tokio::runtime::Runtime, root: &Path, (questions, rounds): (&[(&str, &str)], usize)) {
+    let theirs = duckdb(root, (questions, rounds));
+    let (new, waiting) = (front(root.to_owned(), 0), front(root.to_owned(), 1));
     println!(
-        "| Question | ours, waiting, s | ours, new, s | DuckDB by the guide's lines, s | DuckDB by an anti-join, s |"
+        "| Question | ours, waiting, ms | ours, new, ms | DuckDB by the guide's lines, ms | DuckDB by an anti-join, ms |"
     );
     println!("|---|---|---|---|---|");
-    for (place, (title, question)) in QUESTIONS.iter().enumerate() {
+    for (place, (title, question)) in questions.iter().enumerate() {
         let (_, of_new) = runtime.block_on(asked(&new, question, rounds));
         let (rows, of_waiting) = runtime.block_on(asked(&waiting, question, rounds));
         let of = |view: &str| {
@@ -158,29 +194,30 @@ fn ask_questions() {
             spread(&of("anti-join").seconds)
         );
         if std::env::var_os("GRIDTALLY_BENCH_EXPLAIN").is_some() {
-            let plan = runtime.block_on(answer(&new, &format!("EXPLAIN ANALYZE {question}")));
-            for row in plan {
-                println!(
-                    "{}",
-                    row.iter()
-                        .map(|value| value.as_str().unwrap_or_default())
-                        .collect::<Vec<_>>()
-                        .join("\n")
-                );
-            }
+            explain(runtime, &new, question);
         }
     }
 }
 
-/// Least, middle and greatest.
+fn explain(runtime: &tokio::runtime::Runtime, sql: &Sql, question: &str) {
+    for row in runtime.block_on(answer(sql, &format!("EXPLAIN ANALYZE {question}"))) {
+        let texts: Vec<&str> = row
+            .iter()
+            .map(|value| value.as_str().unwrap_or_default())
+            .collect();
+        println!("{}", texts.join("\n"));
+    }
+}
+
+/// Least, middle and greatest, in milliseconds.
 fn spread(seconds: &[f64]) -> String {
     let mut sorted = seconds.to_vec();
     sorted.sort_by(f64::total_cmp);
     format!(
-        "{:.2} / {:.2} / {:.2}",
-        sorted[0],
-        sorted[sorted.len() / 2],
-        sorted[sorted.len() - 1]
+        "{:.0} / {:.0} / {:.0}",
+        sorted[0] * 1e3,
+        sorted[sorted.len() / 2] * 1e3,
+        sorted[sorted.len() - 1] * 1e3
     )
 }
 
@@ -259,7 +296,7 @@ struct Theirs {
     rows: Vec<Vec<String>>,
 }
 
-fn duckdb(root: &Path, rounds: usize) -> Vec<Theirs> {
+fn duckdb(root: &Path, (questions, rounds): (&[(&str, &str)], usize)) -> Vec<Theirs> {
     let default = format!(
         "{}/.cache/gridtally/venv/bin/python",
         std::env::var("HOME").unwrap_or_default()
@@ -273,7 +310,7 @@ fn duckdb(root: &Path, rounds: usize) -> Vec<Theirs> {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let questions: Vec<&str> = QUESTIONS.iter().map(|(_, question)| *question).collect();
+    let questions: Vec<&str> = questions.iter().map(|(_, question)| *question).collect();
     let input = serde_json::to_vec(&questions).unwrap();
     child.stdin.take().unwrap().write_all(&input).unwrap();
     let output = child.wait_with_output().unwrap();

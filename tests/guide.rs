@@ -44,6 +44,7 @@ const TOOLS: &[(&str, Where)] = &[
     ("psycopg2", |product| product.pg.port().to_string()),
     ("sqlalchemy", |product| product.pg.port().to_string()),
     ("jdbc", |product| product.pg.port().to_string()),
+    ("odbc", |product| product.pg.port().to_string()),
     ("adbc", |product| product.flight.port().to_string()),
     ("duckdb", tables),
     ("polars", tables),
@@ -102,7 +103,10 @@ fn by_tool(product: &Product, tool: (&str, Where), questions: &[&str]) -> Option
 /// What a function of `tests/clients/guide.py` says.
 fn lines_of(product: &Product, (tool, place): (&str, Where), questions: &[&str]) -> Option<Vec<String>> {
     let mut command = python_command("guide.py", &[tool, &place(product)])?;
-    if tool.starts_with("jdbc") && !(have("java") && have_driver()) {
+    if tool.starts_with("jdbc") && !(have("java") && have_driver(JDBC)) {
+        return None;
+    }
+    if tool.starts_with("odbc") && !have_driver(ODBC) {
         return None;
     }
     let mut child = command
@@ -123,13 +127,19 @@ fn lines_of(product: &Product, (tool, place): (&str, Where), questions: &[&str])
     Some(said.lines().map(str::to_owned).collect())
 }
 
-/// Whether PostgreSQL's JDBC driver is here, as [`have`] says it of programs.
-fn have_driver() -> bool {
-    let here = std::path::Path::new("/usr/share/java/postgresql.jar").exists();
+/// A driver: where it is, and the package that brings it.
+type Driver = (&'static str, &'static str);
+
+const JDBC: Driver = ("/usr/share/java/postgresql.jar", "libpostgresql-jdbc-java");
+const ODBC: Driver = ("/usr/lib/x86_64-linux-gnu/odbc/psqlodbcw.so", "odbc-postgresql");
+
+/// Whether a driver is here, as [`have`] says it of programs.
+fn have_driver((place, package): Driver) -> bool {
+    let here = std::path::Path::new(place).exists();
     let skipped = std::env::var("GRIDTALLY_TEST_SKIP").unwrap_or_default();
     assert!(
-        here || skipped.contains("libpostgresql-jdbc-java"),
-        "PostgreSQL's JDBC driver is missing; ./tests/run installs it"
+        here || skipped.contains(package),
+        "{package} is missing; ./tests/run installs it"
     );
     here
 }
@@ -250,6 +260,66 @@ fn jdbc_takes_parameters_of_every_type() {
         }
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+#[test]
+fn odbc_finds_tables_columns_and_keys_and_takes_parameters() {
+    let (_folder, product) = village::product();
+    let port: Where = |product| product.pg.port().to_string();
+    let Some(lines) = lines_of(&product, ("odbc_catalogue", port), &[]) else {
+        return;
+    };
+    let said: Vec<(String, Rows)> = lines
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    // As it is asked with whole results and by a cursor.
+    let (whole, by_cursor) = said.split_at(said.len() / 2);
+    assert_eq!(whole, by_cursor);
+    let of = |title: &str| -> &Rows {
+        let found = whole.iter().find(|(one, _)| one == title);
+        &found.unwrap_or_else(|| panic!("{title}")).1
+    };
+    let names: Vec<&str> = of("tables").iter().map(|row| row[1].as_str()).collect();
+    for table in ["interval_reads", "interval_reads_history", "dt_balance", "nodes"] {
+        assert!(names.contains(&table), "{table}: {names:?}");
+    }
+    assert!(of("tables").iter().all(|row| row[0] == "public"));
+    assert_eq!(of("one table"), &[["nodes"]]);
+    let columns = of("columns");
+    assert_eq!(columns[0], ["dt_id", "text", "0"]);
+    assert!(columns.contains(&vec!["loss_pct".to_owned(), "float8".to_owned(), "1".to_owned()]));
+    let shown = product.sql("SELECT count(*) FROM table_columns WHERE table_name = 'dt_balance'");
+    assert_eq!(shown[0][0], json!(columns.len()));
+    assert_eq!(of("types"), &[["int8"]]);
+    let mut asked = 0;
+    for (question, rows) in whole.iter().filter(|(title, _)| title.contains('?')) {
+        let (_, condition) = question.split_once("FROM ").unwrap();
+        let condition = match condition.rsplit_once(' ').unwrap().0 {
+            of_day if of_day.contains("day") => format!("{of_day} DATE '2026-04-01'"),
+            of_time if of_time.contains("interval_end") => format!("{of_time} '2026-04-02 00:00:00'"),
+            of_meter if of_meter.contains("meter_id") => format!("{of_meter} 'C1'"),
+            of_energy if of_energy.contains("import_wh") => format!("{of_energy} 100"),
+            of_loss if of_loss.contains("loss_pct") => format!("{of_loss} 1.5"),
+            of_money if of_money.contains("billed_inr") => format!("{of_money} 10.50"),
+            of_name => format!("{of_name} NULL"),
+        };
+        let counted = product.sql_number(&format!("SELECT count(*) FROM {condition}"));
+        assert_eq!(rows, &[[counted.to_string()]], "{question}");
+        assert_eq!(counted == 0, question.contains("name"), "{question} says nothing");
+        asked += 1;
+    }
+    assert_eq!(asked, 14);
+    let many = product.sql_number("SELECT count(*) FROM interval_reads");
+    assert_eq!(of("many rows").len().to_string(), many.to_string());
+    for (title, rows) in whole {
+        if ["COPY", "DELETE", "SELECT pg_read"]
+            .iter()
+            .any(|begin| title.starts_with(begin))
+        {
+            assert_eq!(rows[0][0], "refused", "{title}");
+        }
+    }
 }
 
 #[test]

@@ -270,6 +270,7 @@ fn dbeaver_finds_what_there_is() {
     for query in [
         "SELECT node_id, * FROM nodes",
         "SELECT n.*, n.node_id FROM nodes n",
+        "SELECT *, kind AS node_id FROM nodes",
     ] {
         let shown = psql(&product, &["-A", "-c", query]);
         let heads = shown.lines().next().unwrap();

@@ -261,8 +261,11 @@ impl Sql {
         }
     }
 
-    /// Has workers started ahead while questions come, by a task on the runtime of the caller.
+    /// Has workers started ahead while questions come, by a task on the runtime of the caller, and removes what a killed process left of its spill
+    /// files.
     pub fn start_ahead(&self) {
+        let folder = std::env::temp_dir();
+        tokio::task::spawn_blocking(move || process::remove_leftovers(&folder));
         if self.inner.config.workers_warm > 0 {
             self.inner.keeper.get_or_init(|| {
                 Keeper::start(

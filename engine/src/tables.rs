@@ -43,11 +43,15 @@ use delta::{Stream, Table};
 pub use compaction::{Compacted, FILE_BYTES_TARGET, FILES_PER_PARTITION_MAX};
 pub(crate) use files::chain;
 pub use reader::TablesReader;
+pub use scan::StoredFiles;
 
 mod compaction;
 mod delta;
 mod files;
+mod listing;
 mod reader;
+mod scan;
+mod statistics;
 
 #[cfg(test)]
 mod tests;

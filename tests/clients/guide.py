@@ -147,6 +147,78 @@ def adbc():
             say(zip(*columns))
 
 
+ODBC_DRIVER = "/usr/lib/x86_64-linux-gnu/odbc/psqlodbcw.so"
+
+
+def odbc_connection(**settings):
+    """As a spreadsheet connects by psqlODBC; settings are the driver's own."""
+    import pyodbc
+
+    pyodbc.pooling = False
+    settings = {"Driver": ODBC_DRIVER, "Server": "127.0.0.1", "Port": where, "Database": "gridtally", "UID": "auditor", "PWD": "any", **settings}
+    return pyodbc.connect(";".join(f"{name}={value}" for name, value in settings.items()), autocommit=settings.get("UseDeclareFetch") != 1)
+
+
+def odbc():
+    """PostgreSQL's ODBC driver: whole results, then by a cursor of the server a few rows at a time, with statements prepared there; all alike."""
+    rows_of = []
+    for settings in [{"UseServerSidePrepare": 0}, {"UseServerSidePrepare": 1}, {"UseDeclareFetch": 1, "Fetch": 7}]:
+        # The driver gives an instant as the session's clock shows it.
+        with odbc_connection(**settings, BoolsAsChar=0, ConnSettings="SET TimeZone TO 'UTC'") as connection:
+            answers = []
+            for question in asked["questions"]:
+                rows = connection.cursor().execute(question).fetchall()
+                instants = [[value.replace(tzinfo=datetime.timezone.utc) if isinstance(value, datetime.datetime) else value for value in row] for row in rows]
+                answers.append(instants)
+            rows_of.append(answers)
+    for answers in rows_of[1:]:
+        for at, (one, other) in enumerate(zip(rows_of[0], answers)):
+            assert one == other, f"{asked['questions'][at]}: {one} and {other}"
+    for rows in rows_of[0]:
+        say(rows)
+
+
+def odbc_catalogue():
+    """What a spreadsheet asks before a question: tables, columns, keys, types; parameters of every type; a cursor; what is refused."""
+    import pyodbc
+
+    def tell(title, rows):
+        print(json.dumps([title, [[written(value) for value in row] for row in rows]]))
+
+    for settings in [{}, {"UseDeclareFetch": 1, "Fetch": 3}]:
+        with odbc_connection(**settings) as connection:
+            cursor = connection.cursor()
+            tell("tables", [[row.table_schem, row.table_name, row.table_type] for row in cursor.tables(schema="public")])
+            tell("one table", [[row.table_name] for row in cursor.tables(table="nodes", tableType="TABLE")])
+            tell("columns", [[row.column_name, row.type_name, row.nullable] for row in cursor.columns(table="dt_balance", schema="public")])
+            tell("keys", [[row.column_name, row.key_seq] for row in cursor.primaryKeys("nodes", schema="public")])
+            tell("row identifier", [[row.column_name] for row in cursor.rowIdColumns("nodes", schema="public")])
+            tell("indices", [[row.index_name] for row in cursor.statistics("nodes", schema="public") if row.index_name])
+            tell("foreign keys", [[row.fkcolumn_name] for row in cursor.foreignKeys("nodes", schema="public")])
+            tell("procedures", [[row.procedure_name] for row in cursor.procedures(schema="public")])
+            tell("types", [[row.type_name] for row in cursor.getTypeInfo(pyodbc.SQL_BIGINT)])
+            for question, value in [
+                ("SELECT count(*) FROM interval_reads WHERE day = ?", datetime.date(2026, 4, 1)),
+                ("SELECT count(*) FROM interval_reads WHERE interval_end >= ?", datetime.datetime(2026, 4, 2)),
+                ("SELECT count(*) FROM interval_reads WHERE meter_id = ?", "C1"),
+                ("SELECT count(*) FROM interval_reads WHERE import_wh >= ?", 100),
+                ("SELECT count(*) FROM dt_balance WHERE loss_pct >= ?", 1.5),
+                ("SELECT count(*) FROM billing WHERE billed_inr >= ?", decimal.Decimal("10.50")),
+                ("SELECT count(*) FROM nodes WHERE name = ?", None),
+            ]:
+                for _ in range(2):
+                    tell(question, [list(row) for row in cursor.execute(question, value).fetchall()])
+            tell("many rows", [list(row) for row in cursor.execute("SELECT meter_id, import_wh FROM interval_reads ORDER BY 1, 2, interval_end").fetchall()])
+            for refused in ["COPY nodes TO '/tmp/gridtally-odbc.csv'", "DELETE FROM nodes", "SELECT pg_read_file('/etc/passwd')"]:
+                try:
+                    cursor.execute(refused)
+                    tell(refused, [["done"]])
+                except pyodbc.Error as problem:
+                    tell(refused, [["refused", problem.args[0]]])
+                if settings:
+                    connection.rollback()
+
+
 def fences(language):
     """Blocks of the guide in a language."""
     return re.findall(rf"^```{language}\n(.*?)\n```$", asked["guide"], re.S | re.M)

@@ -13,7 +13,7 @@ use arrow::{
 use async_trait::async_trait;
 use datafusion::{
     catalog::{SchemaProvider, Session, TableProvider},
-    datasource::{MemTable, ViewTable, empty::EmptyTable},
+    datasource::{MemTable, ViewTable},
     error::{DataFusionError, Result},
     logical_expr::{Expr, TableProviderFilterPushDown, TableType},
     physical_plan::ExecutionPlan,
@@ -21,7 +21,7 @@ use datafusion::{
 };
 use futures::FutureExt;
 use gridtally_engine::{
-    tables::TablesReader,
+    tables::{StoredFiles, TablesReader},
     view::{self, View},
 };
 use gridtally_schemas::table::{self, TableSchema};
@@ -78,7 +78,7 @@ impl Published {
             .map(|schema| {
                 Arc::new(StoredTable {
                     area: area.clone(),
-                    ..StoredTable::whole(schema, reader.clone(), Arc::clone(&zone))
+                    ..StoredTable::whole(schema, reader.clone(), &zone)
                 })
             })
             .collect();
@@ -203,14 +203,13 @@ pub(crate) fn tables() -> Result<Vec<(String, SchemaRef)>> {
     Ok(tables)
 }
 
-/// A table on disk, whose snapshot is taken at the first scan.
+/// A table on disk, whose files are listed at the first scan.
 pub(super) struct StoredTable {
     schema: &'static TableSchema,
     /// Its columns, with instants in the zone.
     columns: SchemaRef,
-    zone: Arc<str>,
     reader: TablesReader,
-    snapshot: OnceCell<Arc<dyn TableProvider>>,
+    files: OnceCell<StoredFiles>,
     /// Whose rows alone there are; `None`: all rows.
     area: Option<Arc<Area>>,
 }
@@ -222,15 +221,14 @@ impl fmt::Debug for StoredTable {
 }
 
 impl StoredTable {
-    /// With all its rows.
-    pub(super) fn whole(schema: &'static TableSchema, reader: TablesReader, zone: Arc<str>) -> Self {
+    /// With all its rows; `zone` is where its instants are.
+    pub(super) fn whole(schema: &'static TableSchema, reader: TablesReader, zone: &Arc<str>) -> Self {
         Self {
             area: None,
             schema,
-            columns: zoned::columns_in(&zone, &Schema::new(schema.arrow().fields().clone())),
-            zone,
+            columns: zoned::columns_in(zone, &Schema::new(schema.arrow().fields().clone())),
             reader,
-            snapshot: OnceCell::new(),
+            files: OnceCell::new(),
         }
     }
 
@@ -238,17 +236,11 @@ impl StoredTable {
         self.schema
     }
 
-    async fn snapshot(&self) -> Result<&Arc<dyn TableProvider>> {
-        self.snapshot
-            .get_or_try_init(|| async {
-                let loaded = self
-                    .reader
-                    .provider(self.schema)
-                    .await
-                    .map_err(|error| DataFusionError::External(Box::new(error)))?;
-                Ok(loaded.unwrap_or_else(|| Arc::new(EmptyTable::new(zoned::in_utc(&self.columns)))))
-            })
+    async fn files(&self) -> Result<&StoredFiles> {
+        self.files
+            .get_or_try_init(|| self.reader.files(self.schema, Arc::clone(&self.columns)))
             .await
+            .map_err(|error| DataFusionError::External(Box::new(error)))
     }
 }
 
@@ -269,44 +261,26 @@ impl TableProvider for StoredTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let snapshot = self.snapshot().await?;
-        if let Some(area) = &self.area {
-            let harmless: Vec<Expr> = filters
-                .iter()
-                .filter(|filter| is_harmless(filter))
-                .filter_map(zoned::stored)
-                .collect();
-            return match area.rows(self.schema).await? {
-                Rows::In(column, ids) => {
-                    let filters = understood(snapshot.as_ref(), &harmless)?;
-                    let scope = (projection, filters.as_slice());
-                    let scan = narrowed(snapshot.as_ref(), session, scope, (column, ids)).await?;
-                    zoned::shown(scan, &self.zone)
-                }
-                Rows::None => nothing(&self.columns, projection),
-            };
+        let files = self.files().await?;
+        let Some(area) = &self.area else {
+            return files.scan(session, projection, filters, limit).await;
+        };
+        match area.rows(self.schema).await? {
+            Rows::In(column, ids) => {
+                let harmless: Vec<Expr> = filters
+                    .iter()
+                    .filter(|filter| is_harmless(filter))
+                    .cloned()
+                    .collect();
+                narrowed(files, session, (projection, &harmless), (column, ids))
+            }
+            Rows::None => nothing(&self.columns, projection),
         }
-        let filters: Vec<Expr> = filters.iter().filter_map(zoned::stored).collect();
-        let understood = understood(snapshot.as_ref(), &filters)?;
-        let scan = snapshot.scan(session, projection, &understood, limit).await?;
-        zoned::shown(scan, &self.zone)
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
         Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
     }
-}
-
-/// Those of some conditions that a snapshot can use.
-fn understood(snapshot: &dyn TableProvider, filters: &[Expr]) -> Result<Vec<Expr>> {
-    let given: Vec<&Expr> = filters.iter().collect();
-    Ok(snapshot
-        .supports_filters_pushdown(&given)?
-        .into_iter()
-        .zip(filters)
-        .filter(|(support, _)| *support != TableProviderFilterPushDown::Unsupported)
-        .map(|(_, filter)| filter.clone())
-        .collect())
 }
 
 fn table_columns() -> Result<Arc<dyn TableProvider>> {

@@ -220,7 +220,20 @@ async fn planned(
     if let Some(inner) = innermost_mut(&mut statement) {
         prepared(inner, given, values)?;
     }
-    context.state().statement_to_plan(statement).await
+    plan_of(context, statement).await
+}
+
+/// The plan of a statement. A name that is given beside a wildcard may equal one of the columns that it stands for, as PostgreSQL has it.
+pub(super) async fn plan_of(context: &SessionContext, mut statement: TopStatement) -> Result<LogicalPlan> {
+    let state = context.state();
+    let refused = match state.statement_to_plan(statement.clone()).await {
+        Err(error) if state::has_equal_names(&error) => error,
+        planned => return planned,
+    };
+    if let Some(inner) = innermost_mut(&mut statement) {
+        names::set_aliases_apart(inner);
+    }
+    state.statement_to_plan(statement).await.map_err(|_| refused)
 }
 
 fn prepared(statement: &mut Statement, given: &[Parameter], values: Values<'_>) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Stdio,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
@@ -36,11 +36,35 @@ const TICK: Duration = Duration::from_millis(10);
 /// Longest time in which a worker that is started ahead must be ready.
 const PREPARE_MAX: Duration = Duration::from_secs(60);
 
+/// How the folder of a query's spill files is called; then the number of the process that asks, and the query's.
+const SPILL_PREFIX: &str = "gridtally-sql-";
+
 /// A folder for one query's spill files, not created yet.
 pub(super) fn spill_directory() -> PathBuf {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    std::env::temp_dir().join(format!("gridtally-sql-{}-{number}", std::process::id()))
+    std::env::temp_dir().join(format!("{SPILL_PREFIX}{}-{number}", std::process::id()))
+}
+
+/// Removes spill folders below `folder` of processes that are no more: one that was killed could not.
+pub(super) fn remove_leftovers(folder: &Path) {
+    // Where no process can be seen, none is known to be gone.
+    if !Path::new("/proc/self").exists() {
+        return;
+    }
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries {
+        let name = entry.file_name();
+        let process = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(SPILL_PREFIX)?.split_once('-'))
+            .and_then(|(process, _)| process.parse::<u32>().ok());
+        if process.is_some_and(|process| !Path::new("/proc").join(process.to_string()).exists())
+            && let Err(error) = std::fs::remove_dir_all(entry.path())
+        {
+            tracing::debug!(folder = %entry.path().display(), %error, "a spill folder of a process that is no more stays");
+        }
+    }
 }
 
 /// A started worker that has not been asked anything.
@@ -104,14 +128,15 @@ pub(super) struct Worker {
 
 /// Removes the spill folder, whichever way the query ended.
 #[derive(Debug)]
-struct Spill(PathBuf);
+struct Spill(Option<PathBuf>);
 
 impl Drop for Spill {
     fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.0)
+        if let Some(folder) = &self.0
+            && let Err(error) = std::fs::remove_dir_all(folder)
             && error.kind() != io::ErrorKind::NotFound
         {
-            tracing::warn!(folder = %self.0.display(), %error, "a query's spill folder stays");
+            tracing::warn!(folder = %folder.display(), %error, "a query's spill folder stays");
         }
     }
 }
@@ -316,7 +341,7 @@ impl Frames {
 mod tests {
     use std::time::Duration;
 
-    use super::{processor_time, resident_bytes};
+    use super::{SPILL_PREFIX, processor_time, remove_leftovers, resident_bytes};
 
     #[test]
     fn processor_time_is_read_from_the_stat() {
@@ -327,6 +352,22 @@ mod tests {
         check(line, Some(Duration::from_millis(250)));
         check("42 (a) S 1 2", None);
         check("", None);
+    }
+
+    #[test]
+    fn only_spill_folders_of_processes_that_are_no_more_are_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let make = |name: String| {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.join("inside")).unwrap();
+            path
+        };
+        // Process numbers end at 4194304.
+        let gone = make(format!("{SPILL_PREFIX}4194999-3"));
+        let ours = make(format!("{SPILL_PREFIX}{}-0", std::process::id()));
+        let others = make("something-4194999-3".to_owned());
+        remove_leftovers(folder.path());
+        assert!(!gone.exists() && ours.exists() && others.exists());
     }
 
     #[test]

@@ -67,8 +67,8 @@ pub(super) struct Request {
     pub(super) rows_max: usize,
     pub(super) memory_bytes: usize,
     pub(super) zone: String,
-    /// Where operators spill; the front removes it after the query.
-    pub(super) spill_directory: PathBuf,
+    /// Where operators spill; the front removes it after the query. `None`: they do not.
+    pub(super) spill_directory: Option<PathBuf>,
     /// What a client of PostgreSQL asks beyond the text.
     #[serde(default)]
     pub(super) postgres: Option<Ask>,
@@ -143,7 +143,7 @@ impl Request {
             rows_max: config.rows_max,
             memory_bytes: config.memory_bytes,
             zone: config.zone.name().to_owned(),
-            spill_directory: super::process::spill_directory(),
+            spill_directory: Some(super::process::spill_directory()),
             postgres: None,
             common: None,
             area: None,
@@ -168,7 +168,8 @@ impl Preparation {
             rows_max: 1,
             memory_bytes: self.memory_bytes,
             zone: self.zone.clone(),
-            spill_directory: super::process::spill_directory(),
+            // Nobody would remove it.
+            spill_directory: None,
             postgres: None,
             common: None,
             area: None,

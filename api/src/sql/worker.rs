@@ -197,7 +197,7 @@ impl Question<'_> {
                 zoned::keep_offsets(inner);
                 postgres::name_beside_wildcards(inner);
             }
-            let plan = state.statement_to_plan(statement).await?;
+            let plan = postgres::plan_of(&context, statement).await?;
             reading_only.verify_plan(&plan)?;
             context.execute_logical_plan(plan).await
         };
@@ -289,9 +289,10 @@ fn context(question: Question<'_>) -> Result<SessionContext, DataFusionError> {
     let (request, threads) = (question.request, threads());
     let memory_bytes = u64::try_from(request.memory_bytes).unwrap_or(u64::MAX);
     let spill = DiskManagerBuilder::default()
-        .with_mode(DiskManagerMode::Directories(vec![
-            request.spill_directory.clone(),
-        ]))
+        .with_mode(match &request.spill_directory {
+            Some(folder) => DiskManagerMode::Directories(vec![folder.clone()]),
+            None => DiskManagerMode::Disabled,
+        })
         .with_max_temp_directory_size(memory_bytes.saturating_mul(SPILL_FACTOR));
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(FairSpillPool::new(request.memory_bytes)))

@@ -27,12 +27,6 @@ use datafusion::{
         utils::merge_schema,
     },
     optimizer::AnalyzerRule,
-    physical_expr::{
-        PhysicalExpr,
-        expressions::{CastExpr, Column},
-        projection::ProjectionExpr,
-    },
-    physical_plan::{ExecutionPlan, projection::ProjectionExec},
     scalar::ScalarValue,
     sql::sqlparser::ast::{self, DataType as SqlType, Statement, TimezoneInfo, Value, VisitMut, VisitorMut},
 };
@@ -72,72 +66,6 @@ pub(super) fn batch_as(batch: &RecordBatch, columns: &SchemaRef) -> Result<Recor
         .collect::<Result<Vec<_>, ArrowError>>()?;
     let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     RecordBatch::try_new_with_options(Arc::clone(columns), values, &options)
-}
-
-/// The rows of a scan of stored columns, with the instants in `zone`.
-pub(super) fn shown(scan: Arc<dyn ExecutionPlan>, zone: &Arc<str>) -> Result<Arc<dyn ExecutionPlan>> {
-    let stored = scan.schema();
-    let shown = columns_in(zone, &stored);
-    if shown == stored {
-        return Ok(scan);
-    }
-    let columns = stored.fields().iter().zip(shown.fields()).enumerate();
-    let expressions: Vec<ProjectionExpr> = columns
-        .map(|(place, (from, to))| {
-            let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(from.name(), place));
-            let expr = if from.data_type() == to.data_type() {
-                column
-            } else {
-                Arc::new(CastExpr::new_with_target_field(column, Arc::clone(to), None))
-            };
-            ProjectionExpr {
-                expr,
-                alias: to.name().clone(),
-            }
-        })
-        .collect();
-    Ok(Arc::new(ProjectionExec::try_new(expressions, scan)?))
-}
-
-/// A condition as it is put to the stored columns, which tells what files need not be read; `None` where an instant is not only compared
-/// in it, so that its zone matters.
-pub(super) fn stored(condition: &Expr) -> Option<Expr> {
-    let is_compared = |expr: &Expr| {
-        matches!(
-            expr,
-            Expr::Column(_)
-                | Expr::Literal(..)
-                | Expr::BinaryExpr(_)
-                | Expr::Not(_)
-                | Expr::IsNull(_)
-                | Expr::IsNotNull(_)
-                | Expr::Between(_)
-                | Expr::InList(_)
-                | Expr::Like(_)
-        )
-    };
-    let foreign = condition.exists(|expr| Ok(!is_compared(expr))).unwrap_or(true);
-    if foreign {
-        return None;
-    }
-    let utc = condition.clone().transform(|expr| {
-        let utc = if let Expr::Literal(value, metadata) = &expr {
-            in_zone(value, UTC).map(|value| Expr::Literal(value, metadata.clone()))
-        } else {
-            None
-        };
-        Ok(utc.map_or_else(|| Transformed::no(expr), Transformed::yes))
-    });
-    utc.ok().map(|transformed| transformed.data)
-}
-
-/// The same instant with another zone; `None`: it is none.
-fn in_zone(value: &ScalarValue, zone: &str) -> Option<ScalarValue> {
-    let DataType::Timestamp(unit, Some(_)) = value.data_type() else {
-        return None;
-    };
-    let there = DataType::Timestamp(unit, Some(zone.into()));
-    value.cast_to(&there).ok()
 }
 
 /// Makes literals that name their offset instants.

@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use arrow::datatypes::SchemaRef;
 use datafusion::{
     catalog::TableProvider,
     datasource::physical_plan::parquet::metadata::DFParquetMetadata,
@@ -16,14 +17,17 @@ use datafusion::{
 use deltalake::{
     DeltaTable, ObjectStore,
     delta_datafusion::{DeltaScanConfig, DeltaScanNext},
-    kernel::LogicalFileView,
 };
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use gridtally_schemas::table::{self, TableSchema};
 use object_store::{ObjectMeta, local::LocalFileSystem, path::Path as StorePath};
 use tokio::sync::Mutex;
 
-use super::{OPENED_TOGETHER, TablesError, delta, files};
+use super::{
+    OPENED_TOGETHER, TablesError, delta, files,
+    listing::{DataFile, Followed, Listing},
+    scan::{StoredFiles, object},
+};
 
 /// The tables below a folder, for reading only.
 ///
@@ -37,8 +41,8 @@ pub struct TablesReader {
     kept: Option<Arc<Kept>>,
 }
 
-/// Tables by name; none where it has not been loaded, or has not been created.
-type Kept = BTreeMap<&'static str, Mutex<Option<DeltaTable>>>;
+/// The files of each table by name; none where it has not been loaded, or has not been created.
+type Kept = BTreeMap<&'static str, Mutex<Option<Arc<Listing>>>>;
 
 impl TablesReader {
     pub(super) fn open(root: &Path) -> Result<Self, TablesError> {
@@ -70,7 +74,7 @@ impl TablesReader {
             return;
         }
         let loads = table::published().map(|schema| async move {
-            if let Err(error) = self.snapshot(schema).await {
+            if let Err(error) = self.listing(schema).await {
                 tracing::debug!(table = schema.name, error = %files::chain(&error), "a table was not loaded ahead");
             }
         });
@@ -103,40 +107,19 @@ impl TablesReader {
         schema: &'static TableSchema,
         files_max: usize,
     ) -> Result<Vec<ObjectMeta>, TablesError> {
-        let Some(snapshot) = self.snapshot(schema).await? else {
+        let Some(listing) = self.listing(schema).await? else {
             return Ok(Vec::new());
         };
-        let failed = |source| TablesError::Load {
-            table: schema.name,
-            source,
+        let Ok(directory) = StorePath::from_absolute_path(self.root.join(schema.name)) else {
+            return Ok(Vec::new());
         };
-        let log_store = snapshot.log_store();
-        let state = snapshot.snapshot().map_err(failed)?;
-        let directory = self.root.join(schema.name);
-        let named = |file: LogicalFileView| {
-            let location = StorePath::from_absolute_path(directory.join(file.path().as_ref())).ok()?;
-            let meta = ObjectMeta {
-                location,
-                size: u64::try_from(file.size()).ok()?,
-                // A scan by the table's log knows no other.
-                last_modified: Default::default(),
-                e_tag: None,
-                version: None,
-            };
-            Some((file.partition_values_map().remove("day").flatten(), meta))
-        };
-        let files = state.snapshot().file_views(log_store.as_ref(), None);
-        let mut files: Vec<_> = files
-            .try_filter_map(|file| futures::future::ready(Ok(named(file))))
-            .try_collect()
-            .await
-            .map_err(failed)?;
-        files.sort_by(|(one, _), (other, _)| other.cmp(one));
-        files.truncate(files_max);
-        Ok(files.into_iter().map(|(_, file)| file).collect())
+        let mut files: Vec<&DataFile> = listing.files().collect();
+        files.sort_by(|one, other| (other.part, &other.path).cmp(&(one.part, &one.path)));
+        let newest = files.into_iter().take(files_max);
+        Ok(newest.map(|file| object(&directory, file)).collect())
     }
 
-    /// The newest snapshot of a table, for DataFusion; `None` when the table has not been created yet.
+    /// The newest version of a table, for DataFusion; `None` when the table has not been created yet.
     ///
     /// # Errors
     /// When the table is there and cannot be loaded.
@@ -144,11 +127,39 @@ impl TablesReader {
         &self,
         schema: &'static TableSchema,
     ) -> Result<Option<Arc<dyn TableProvider>>, TablesError> {
-        let snapshot = self.snapshot(schema).await?;
-        snapshot.map(|snapshot| provider(schema, &snapshot)).transpose()
+        let Some(listing) = self.listing(schema).await? else {
+            return Ok(None);
+        };
+        let files = self.stored(schema, (files::columns_of(schema), listing))?;
+        Ok(Some(Arc::new(files)))
     }
 
-    /// Streams the rows of the newest snapshot of a table; `None` when the table has not been created yet.
+    /// The newest version of a table with these columns, which are its own with instants in any zone; without files when the table has not
+    /// been created yet.
+    ///
+    /// # Errors
+    /// When the table is there and cannot be loaded.
+    pub async fn files(
+        &self,
+        schema: &'static TableSchema,
+        columns: SchemaRef,
+    ) -> Result<StoredFiles, TablesError> {
+        let listing = self.listing(schema).await?.unwrap_or_default();
+        self.stored(schema, (columns, listing))
+    }
+
+    fn stored(
+        &self,
+        schema: &'static TableSchema,
+        (columns, listing): (SchemaRef, Arc<Listing>),
+    ) -> Result<StoredFiles, TablesError> {
+        StoredFiles::new(schema, columns, &self.root, listing).map_err(|source| TablesError::Read {
+            table: schema.name,
+            source,
+        })
+    }
+
+    /// Streams the rows of the newest version of a table; `None` when the table has not been created yet.
     ///
     /// # Errors
     /// When the table is there and cannot be read.
@@ -156,59 +167,41 @@ impl TablesReader {
         &self,
         schema: &'static TableSchema,
     ) -> Result<Option<SendableRecordBatchStream>, TablesError> {
-        match self.snapshot(schema).await? {
-            Some(snapshot) => scan(schema, &snapshot, None).await.map(Some),
+        match self.provider(schema).await? {
+            Some(table) => stream(schema, table, None).await.map(Some),
             None => Ok(None),
         }
     }
 
-    async fn snapshot(&self, schema: &'static TableSchema) -> Result<Option<DeltaTable>, TablesError> {
+    async fn listing(&self, schema: &'static TableSchema) -> Result<Option<Arc<Listing>>, TablesError> {
         let Some(kept) = self.kept.as_ref().and_then(|kept| kept.get(schema.name)) else {
             return self.loaded(schema).await;
         };
         let mut kept = kept.lock().await;
-        let is_up_to_date = match kept.as_mut() {
-            Some(table) => match self.since(schema, table) {
-                Since::Nothing => true,
-                Since::Commits => table.update_state().await.is_ok(),
-                Since::Unknown => false,
-            },
-            None => false,
-        };
+        let log = self.root.join(schema.name).join("_delta_log");
+        let is_up_to_date = kept.as_mut().is_some_and(|listing| {
+            listing.is_newest(&log) || Arc::make_mut(listing).follow(schema, &log) == Followed::ToTheEnd
+        });
         if !is_up_to_date {
             *kept = self.loaded(schema).await?;
         }
         Ok(kept.clone())
     }
 
-    async fn loaded(&self, schema: &'static TableSchema) -> Result<Option<DeltaTable>, TablesError> {
+    async fn loaded(&self, schema: &'static TableSchema) -> Result<Option<Arc<Listing>>, TablesError> {
         let store: Arc<dyn ObjectStore> = Arc::<LocalFileSystem>::clone(&self.store);
         let log_store = delta::log_store(schema, &self.root, store)?;
-        delta::load(log_store).await.map_err(|source| TablesError::Load {
+        let loaded = delta::load(log_store).await.map_err(|source| TablesError::Load {
             table: schema.name,
             source,
-        })
-    }
-
-    /// What was committed since a table was loaded. Commits are numbered without a gap and removed from the oldest on, so that the names of its
-    /// own and of the next say it, without listing the folder, which has thousands.
-    fn since(&self, schema: &TableSchema, table: &DeltaTable) -> Since {
-        let log = self.root.join(schema.name).join("_delta_log");
-        let is_there = |version: u64| log.join(format!("{version:020}.json")).exists();
-        match table.version() {
-            Some(version) if is_there(version) && is_there(version.saturating_add(1)) => Since::Commits,
-            Some(version) if is_there(version) => Since::Nothing,
-            Some(_) | None => Since::Unknown,
+        })?;
+        match loaded {
+            Some(table) => Listing::of(schema, &table)
+                .await
+                .map(|listing| Some(Arc::new(listing))),
+            None => Ok(None),
         }
     }
-}
-
-/// What was committed since a table was loaded.
-enum Since {
-    Nothing,
-    Commits,
-    /// What it was loaded from is no longer there to go on from.
-    Unknown,
 }
 
 /// A snapshot as a DataFusion table with exactly the schema's columns.
@@ -238,6 +231,15 @@ pub(super) async fn scan(
     snapshot: &DeltaTable,
     filter: Option<Expr>,
 ) -> Result<SendableRecordBatchStream, TablesError> {
+    stream(schema, provider(schema, snapshot)?, filter).await
+}
+
+/// Streams the rows of a table.
+async fn stream(
+    schema: &'static TableSchema,
+    table: Arc<dyn TableProvider>,
+    filter: Option<Expr>,
+) -> Result<SendableRecordBatchStream, TablesError> {
     let read = |source: DataFusionError| TablesError::Read {
         table: schema.name,
         source,
@@ -245,7 +247,7 @@ pub(super) async fn scan(
     let mut options = SessionConfig::new();
     options.options_mut().execution.parquet.schema_force_view_types = false;
     let context = SessionContext::new_with_config(options);
-    let mut rows = context.read_table(provider(schema, snapshot)?).map_err(read)?;
+    let mut rows = context.read_table(table).map_err(read)?;
     if let Some(filter) = filter {
         rows = rows.filter(filter).map_err(read)?;
     }

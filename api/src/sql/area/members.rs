@@ -270,7 +270,7 @@ impl Members {
         let mut config = SessionConfig::new();
         config.options_mut().execution.parquet.schema_force_view_types = false;
         let context = SessionContext::new_with_config(config);
-        let table = StoredTable::whole(schema, self.reader.clone(), Arc::from("UTC"));
+        let table = StoredTable::whole(schema, self.reader.clone(), &Arc::from("UTC"));
         context.register_table(format!("{}{}", schema.name, definition::HISTORY), Arc::new(table))?;
         context.sql(query).await?.collect().await
     }

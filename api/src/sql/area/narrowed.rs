@@ -22,6 +22,7 @@ use datafusion::{
     },
 };
 use futures::TryStreamExt;
+use gridtally_engine::tables::StoredFiles;
 
 /// Whether a condition can be evaluated on rows outside the area without saying anything of them: it compares columns with constants, and
 /// so cannot fail.
@@ -71,8 +72,8 @@ pub(in crate::sql) fn nothing(
 }
 
 /// Scans a table and gives the rows whose column holds one of `ids`.
-pub(in crate::sql) async fn narrowed(
-    table: &dyn TableProvider,
+pub(in crate::sql) fn narrowed(
+    table: &StoredFiles,
     session: &dyn Session,
     (projection, filters): (Option<&Vec<usize>>, &[Expr]),
     (column, ids): (&'static str, Arc<HashSet<String>>),
@@ -90,7 +91,7 @@ pub(in crate::sql) async fn narrowed(
             wanted.len()
         }
     };
-    let beneath = table.scan(session, Some(&read), filters, None).await?;
+    let beneath = table.sealed(session, &read, filters)?;
     let shown = Arc::new(schema.project(wanted)?);
     Ok(Arc::new(AreaExec::new(beneath, shown, (at, ids))))
 }

@@ -1,8 +1,8 @@
 //! Names of a result's columns, as PostgreSQL gives them.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::ControlFlow};
 
-use datafusion::sql::sqlparser::ast::{Expr, Ident, ObjectNamePart, SelectItem, SetExpr, Statement};
+use datafusion::sql::sqlparser::ast::{self, Expr, Ident, ObjectNamePart, SelectItem, SetExpr, Statement};
 
 use super::parameters;
 
@@ -32,6 +32,35 @@ pub(super) fn name_beside_wildcards(statement: &mut Statement) {
             }
         });
     }
+}
+
+/// Tells names given beside a wildcard apart from the columns that it stands for, but those by which rows are ordered: of two equal names
+/// none can be meant there. Only where the planner has refused the statement, for a name that is told apart cannot be referred to.
+pub(super) fn set_aliases_apart(statement: &mut Statement) {
+    let Statement::Query(query) = statement else {
+        return;
+    };
+    let mut ordering = BTreeSet::new();
+    let _ = ast::visit_expressions(&query.order_by, |expr| {
+        if let Expr::Identifier(name) = expr {
+            ordering.insert(name.value.clone());
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    body(&mut query.body, &|items| {
+        if !items.iter().any(is_wildcard) {
+            return;
+        }
+        for (at, item) in items.iter_mut().enumerate() {
+            if let SelectItem::ExprWithAlias { alias, .. } = item
+                && !alias.value.contains(APART)
+                && !ordering.contains(&alias.value)
+            {
+                let name = alias.value.clone();
+                set_apart(item, &name, at);
+            }
+        }
+    });
 }
 
 const fn is_wildcard(item: &SelectItem) -> bool {

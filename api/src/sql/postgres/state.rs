@@ -90,6 +90,24 @@ fn of_execution(message: &str) -> &'static str {
     }
 }
 
+/// Whether a statement was refused because two of its columns have one name.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "no other error speaks of equal names"
+)]
+pub(crate) fn has_equal_names(error: &DataFusionError) -> bool {
+    match error.find_root() {
+        DataFusionError::SchemaError(schema, _) => match schema.as_ref() {
+            SchemaError::AmbiguousReference { .. }
+            | SchemaError::DuplicateQualifiedField { .. }
+            | SchemaError::DuplicateUnqualifiedField { .. } => true,
+            SchemaError::FieldNotFound { .. } => false,
+        },
+        DataFusionError::Plan(message) => message.contains("unique expression names"),
+        _ => false,
+    }
+}
+
 /// Where in `statement` an error is: characters from its begin, from 1.
 pub(crate) fn position(error: &DataFusionError, statement: &str) -> Option<usize> {
     let span = error.diagnostic().and_then(|diagnostic| diagnostic.span);

@@ -22,6 +22,7 @@ use super::{
 mod area;
 mod as_of;
 mod prepared;
+mod pruning;
 mod zone;
 
 /// An answer as the front would see it.
@@ -74,7 +75,7 @@ fn request(root: &Path, query: &str) -> Request {
         rows_max: 1_000,
         memory_bytes: 64 << 20,
         zone: "Asia/Kolkata".to_owned(),
-        spill_directory: root.parent().unwrap().join("spill"),
+        spill_directory: Some(root.parent().unwrap().join("spill")),
         postgres: None,
         common: None,
         area: None,
@@ -300,6 +301,49 @@ fn a_condition_on_the_day_reaches_the_files() {
     assert!(
         scan.contains("day = Date32") && scan.contains("meter_id = Utf8"),
         "{text}"
+    );
+}
+
+#[test]
+fn a_name_given_beside_a_wildcard_may_equal_a_columns() {
+    let folder = published();
+    let root = folder.path().join("tables");
+    for (query, name) in [
+        (
+            "SELECT *, import_wh + 1 AS export_wh FROM interval_reads ORDER BY meter_id",
+            "export_wh",
+        ),
+        ("SELECT n.*, 'x' AS name FROM nodes AS n", "name"),
+        (
+            "SELECT *, loss_wh AS dt_id, loss_wh AS loss_wh FROM dt_balance",
+            "dt_id",
+        ),
+    ] {
+        for postgres in [None, Some(super::super::protocol::Ask::default())] {
+            let answer = ask_with(&Request {
+                postgres,
+                ..request(&root, query)
+            });
+            assert!(answer.end.is_ok(), "{query}: {}", answer.message());
+            let columns = answer.batches[0].schema();
+            let count = columns
+                .fields()
+                .iter()
+                .filter(|field| field.name() == name)
+                .count();
+            assert_eq!(count, 2, "{query}: {columns}");
+        }
+    }
+    // A name that orders the rows is the given one.
+    let ordered = ask(
+        &root,
+        "SELECT *, -import_wh AS less FROM interval_reads ORDER BY less",
+    );
+    assert!(ordered.text().find("| b ").unwrap() < ordered.text().find("| a ").unwrap());
+    let unclear = "SELECT *, -import_wh AS export_wh FROM interval_reads ORDER BY export_wh";
+    assert!(
+        ask(&root, unclear).end.is_err(),
+        "in PostgreSQL this is ambiguous"
     );
 }
 
