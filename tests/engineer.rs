@@ -48,7 +48,7 @@ fn flow(browser: &mut Browser) -> Vec<String> {
 }
 
 #[test]
-fn three_clicks_from_the_overview_to_an_interval_of_the_worst_dt() {
+fn three_clicks_from_the_overview_to_an_interval_of_the_worst_dt_and_its_meters() {
     let folder = tempfile::tempdir().unwrap();
     let demo = Demo::start(folder.path());
     let Some(mut browser) = Browser::open() else {
@@ -86,6 +86,12 @@ fn three_clicks_from_the_overview_to_an_interval_of_the_worst_dt() {
     );
     browser.until(&same);
     browser.until("document.querySelectorAll('#interval tbody tr').length > 0");
+    // The meters of the DT in that interval, and from one to its consumer.
+    browser.until("document.querySelectorAll('#meters tbody tr td a').length > 1");
+    let consumer = browser.text("#meters tbody tr td a");
+    browser.click("#meters tbody tr td a");
+    browser.until_says("#subject h1", &consumer);
+    browser.until("!!document.querySelector('#usage .u-over')");
     browser.is_sound(&demo.server);
 
     // What is on the page moved as balances came in, and nothing that was there jumped.
@@ -370,6 +376,8 @@ fn a_balance_is_shown_as_it_stood_at_an_instant_at_which_it_was_another() {
     assert_eq!(flow(&mut browser)[1], kwh(&now["delivered_wh"]));
     browser.until("document.querySelectorAll('#interval tbody tr').length === 2");
     browser.shot("versions");
+    // Down to the meter: what it is known to have read in that interval, and that it said so twice.
+    browser.until("[...document.querySelectorAll('#meters tbody tr')].some(({ innerText }) => innerText.includes('SD10006414') && innerText.replaceAll('\\u00a0', ' ').includes('1,300 Wh') && innerText.includes('version 2'))");
     // The day has its versions too.
     browser.until_says("#subject .stands", "provisional, version 2: more reads came");
     browser.click("#subject .stands summary");
@@ -389,6 +397,7 @@ fn a_balance_is_shown_as_it_stood_at_an_instant_at_which_it_was_another() {
         "{address} is not the first instant, {stood_at}"
     );
     browser.until_says("#quality-day", "as known now");
+    browser.until("[...document.querySelectorAll('#meters tbody tr')].some(({ innerText }) => innerText.includes('SD10006414') && innerText.includes('version 1'))");
     browser.shot("as-of");
     browser.is_sound(&server);
     browser.is_accessible();

@@ -239,14 +239,14 @@ fn a_connection_that_is_lost_is_said_and_comes_back_with_what_was_missed() {
     browser.shot("back");
 
     // Figures that cannot be had anew stay, and say since when.
-    browser.until("!!document.querySelector('#subject .chart')");
+    browser.until("!!document.querySelector('#subject .chart .u-over')");
     let failing = json!({ "type": "/docs#busy", "title": "Too much at once", "status": 503, "detail": "the server is busy" });
     browser.stub(&[("/balance", None, 503, failing)]);
     say(product.mqtt, all_of("T2"), "10:04", FAILED);
     browser.until_says("#subject .over-time", "Not refreshed since 12:");
     browser.until_says("#subject .over-time", "Too much at once: the server is busy");
     assert_eq!(
-        browser.value("!!document.querySelector('#subject .chart')"),
+        browser.value("!!document.querySelector('#subject .chart .u-over')"),
         true,
         "what was known stays"
     );

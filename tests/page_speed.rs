@@ -118,11 +118,11 @@ fn frames(browser: &mut Browser, act: impl FnOnce(&mut Browser)) -> Vec<f64> {
     frames.map(|ms| ms.as_f64().unwrap()).collect()
 }
 
-/// 60 frames a second: half of them within a frame of a screen of 60 Hz, and 95 of 100 within two. Of three turns the best counts: others use this
+/// 60 frames a second: half of them within a frame of a screen of 60 Hz, and 95 of 100 within two. Of five turns the best counts: others use this
 /// machine too.
 fn is_smooth(browser: &mut Browser, name: &str, act: &dyn Fn(&mut Browser)) {
     let mut best = (f64::MAX, f64::MAX);
-    for _ in 0..3 {
+    for _ in 0..5 {
         let frames = frames(browser, act);
         assert!(frames.len() > 20, "{name}: {frames:?}");
         let at = |share: f64| frames[((frames.len() - 1) as f64 * share) as usize];

@@ -93,7 +93,16 @@ export function NetworkMap({ under, day, high: asked, out, selected }: { under: 
   const whole = around(points, wide, high - 14);
   const pixel = (whole.width / wide / zoom.by) * wall();
   const box = { width: whole.width / zoom.by, height: (whole.height * high) / (high - 14) / zoom.by, x: whole.x + whole.width / 2 + zoom.x - whole.width / zoom.by / 2, y: whole.y + whole.height / 2 + zoom.y - whole.height / zoom.by / 2 };
-  const change = (factor: number) => setZoom((now) => ({ ...now, by: Math.min(ZOOM_MAX, Math.max(1, now.by * factor)), ...(now.by * factor <= 1 ? { x: 0, y: 0 } : {}) }));
+  const middle = { x: whole.x + whole.width / 2, y: whole.y + whole.height / 2 };
+  const change = (factor: number) => setZoom((now) => {
+    const by = Math.min(ZOOM_MAX, Math.max(1, now.by * factor));
+    if (by === 1) return { by, x: 0, y: 0 };
+    // Closer to what is there: where nothing would be seen, to the nearest node.
+    const away = points.map((point) => ({ x: point.x - middle.x - now.x, y: point.y - middle.y - now.y }));
+    if (factor < 1 || away.some(({ x, y }) => Math.abs(x) < whole.width / by / 2 && Math.abs(y) < whole.height / by / 2)) return { ...now, by };
+    const nearest = away.reduce((best, one) => (one.x ** 2 + one.y ** 2 < best.x ** 2 + best.y ** 2 ? one : best));
+    return { by, x: now.x + nearest.x, y: now.y + nearest.y };
+  });
   // By a third of what is shown.
   const shift = (x: number, y: number) => () => setZoom((now) => ({ ...now, x: now.x + (x * box.width) / 3, y: now.y + (y * box.height) / 3 }));
   const isZoomed = zoom.by > 1;

@@ -218,13 +218,18 @@ function paint(canvas: HTMLCanvasElement, drawn: HTMLCanvasElement, { x, y }: Pa
   const style = getComputedStyle(canvas);
   const pixels = parseFloat(style.fontSize) * 0.86 * devicePixelRatio;
   ctx.font = `${pixels}px ${style.fontFamily}`;
+  // Where the next name has room.
+  let free = 0;
   for (const [slot, text] of days) {
     if (slot < x[0] || slot >= x[1]) continue;
     const left = ((slot - x[0]) / (x[1] - x[0])) * canvas.width;
     ctx.fillStyle = style.getPropertyValue('--soft');
     ctx.fillRect(left, 0, devicePixelRatio, canvas.height);
+    const long = ctx.measureText(text).width + pixels * 0.6;
+    if (left < free || left + long > canvas.width) continue;
+    free = left + long;
     ctx.fillStyle = style.getPropertyValue('--ground');
-    ctx.fillRect(left + devicePixelRatio, 0, ctx.measureText(text).width + pixels * 0.6, pixels * 1.5);
+    ctx.fillRect(left + devicePixelRatio, 0, long, pixels * 1.5);
     ctx.fillStyle = style.getPropertyValue('--ink');
     ctx.fillText(text, left + pixels * 0.4, pixels * 1.1);
   }

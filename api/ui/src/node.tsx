@@ -10,6 +10,7 @@ import { Flow } from './flow';
 import { band, count, dayOf, dayPlus, dayText, decimal, energyText, hundredths, instantOf, kindName, lasting, lossText, minuteText, percent, plural, uncertain, when, withOffset } from './format';
 import { NetworkMap } from './map';
 import { Matrix } from './matrix';
+import { Meters } from './meters';
 import { basis, type Rate, useRate, worthText } from './money';
 import { Block, ChartGhost, Choice, Coverage, Facts, Failed, Ghost, Glyph, Loss, LossBar, Notice, Since, State, Trouble, Trust, useOrder } from './parts';
 import type { Balance, BalanceRow, Figures, NodeDetail, NodeRow, Resolution, Summary } from './types';
@@ -120,6 +121,7 @@ export function NodeView({ at, place, detail, ask }: { at: URLSearchParams; plac
         <Keys />
       </Block>
       {at.get('at') && <Interval node={detail} end={at.get('at')!} rows={balance.data?.rows ?? []} threshold={threshold} />}
+      {publishes(detail.kind) && (detail.kind === 'dt' || at.get('at')) && <Meters node={place.node} end={at.get('at')} now={`${detail.day}T12:00:00Z`} asOf={place.asOf} />}
       {detail.children > 0 && <Below at={at} place={place} detail={detail} rate={rate} />}
       {!place.asOf && <Supply node={place.node} />}
       {detail.kind !== 'dt' && <Block title="Where it is"><NetworkMap under={place.node} day={place.day} high={280} /></Block>}
