@@ -51,7 +51,7 @@ use futures::StreamExt;
 use gridtally_api::sql::{Format, Sql, SqlConfig};
 use gridtally_engine::{Engine, EngineConfig, tables::Tables};
 use gridtally_ingest::log::{Log, LogConfig, Position};
-use gridtally_schemas::{Clock, IntervalRead, Publish, record, time::Zone};
+use gridtally_schemas::{Clock, Day, IntervalRead, Publish, record, table, time::Zone};
 use rounds::machine;
 use serde_json::Value;
 use utility::{METERS, import_wh, master_records, meter_id, quarter_end, reads_record};
@@ -59,6 +59,8 @@ use utility::{METERS, import_wh, master_records, meter_id, quarter_end, reads_re
 const READS_OF_RECORD: usize = 100;
 /// One meter in so many is corrected in every interval: 1 %.
 const CORRECTED_ONE_IN: usize = 100;
+/// Intervals from a checkpoint to the next: two hours. An instance has one every 30 seconds, and compacts them as they become many.
+const QUARTERS_PER_CHECKPOINT: i64 = 8;
 /// Threads of either program.
 const THREADS: usize = 2;
 
@@ -328,7 +330,7 @@ fn duckdb(root: &Path, (questions, rounds): (&[(&str, &str)], usize)) -> Vec<The
     theirs.collect()
 }
 
-/// Publishes everything as an instance does, a day a checkpoint, then corrections of some meters' reads; compacts what is closed.
+/// Publishes everything as an instance does, then corrections of some meters' reads, and compacts what is closed as an instance does.
 async fn publish(folder: &Path, feeders: usize, days: usize) {
     let intervals = days as i64 * 96;
     let config = LogConfig {
@@ -355,7 +357,7 @@ async fn publish(folder: &Path, feeders: usize, days: usize) {
             let record = reads_record(quarter_end(quarter), meters, quarter);
             appender.append(&record).await.unwrap();
         }
-        if quarter % 96 == 0 {
+        if quarter % QUARTERS_PER_CHECKPOINT == 0 {
             engine.checkpoint().await.unwrap();
         }
     }
@@ -366,6 +368,11 @@ async fn publish(folder: &Path, feeders: usize, days: usize) {
             .unwrap();
     }
     engine.stop().await.unwrap();
+    let tables = Tables::open(&folder.join("tables")).await.unwrap();
+    let open_from = Day::parse("2100-01-01").unwrap();
+    for schema in table::published() {
+        tables.compact(schema, open_from).await.unwrap();
+    }
 }
 
 /// Corrections of some meters' reads of one quarter, as a log record.

@@ -20,12 +20,16 @@
 
 mod product;
 
-use std::{io::Write, process::Stdio};
+use std::{
+    io::Write,
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
 use gridtally_api::guide::{self, AUDITORS_GUIDE};
 use gridtally_schemas::UtcMicros;
 use product::{
-    Product, have,
+    PATIENCE, Product, have,
     psql::{by_http, psql, text},
     python_command, village,
     wire::Session,
@@ -298,7 +302,7 @@ fn odbc_finds_tables_columns_and_keys_and_takes_parameters() {
         let condition = match condition.rsplit_once(' ').unwrap().0 {
             of_day if of_day.contains("day") => format!("{of_day} DATE '2026-04-01'"),
             of_time if of_time.contains("interval_end") => format!("{of_time} '2026-04-02 00:00:00'"),
-            of_meter if of_meter.contains("meter_id") => format!("{of_meter} 'C1'"),
+            of_meter if of_meter.contains("meter_id") => format!("{of_meter} 'M1'"),
             of_energy if of_energy.contains("import_wh") => format!("{of_energy} 100"),
             of_loss if of_loss.contains("loss_pct") => format!("{of_loss} 1.5"),
             of_money if of_money.contains("billed_inr") => format!("{of_money} 10.50"),
@@ -319,6 +323,52 @@ fn odbc_finds_tables_columns_and_keys_and_takes_parameters() {
         {
             assert_eq!(rows[0][0], "refused", "{title}");
         }
+    }
+}
+
+/// What the audit says of a statement on a surface, once it is over.
+fn told(product: &Product, surface: &str, statement: &str) -> String {
+    let begin = Instant::now();
+    loop {
+        let said = product.errors();
+        let line = said.lines().find(|line| {
+            line.contains("gridtally::audit: query")
+                && line.contains(&format!("surface=\"{surface}\""))
+                && line.contains(statement)
+        });
+        if let Some(line) = line {
+            return line.to_owned();
+        }
+        assert!(begin.elapsed() < PATIENCE, "{surface}: {said}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn of_each_query_on_each_surface_the_audit_says_who_asked_what_and_how_much_it_gave() {
+    let (_folder, product) = village::product();
+    let question = "SELECT node_id FROM nodes ORDER BY node_id LIMIT 3";
+    assert_eq!(by_http(&product, question).len(), 3);
+    let mut session = Session::open(product.pg);
+    assert_eq!(by_protocol(&mut session, question).len(), 3);
+    let mut surfaces = vec!["http", "pg"];
+    let port: Where = |product| product.flight.port().to_string();
+    if let Some(answers) = by_tool(&product, ("adbc", port), &[question]) {
+        assert_eq!(answers[0].len(), 3);
+        surfaces.push("flight");
+    }
+    for surface in surfaces {
+        let line = told(&product, surface, question);
+        let value = |name: &str| {
+            let (_, rest) = line.split_once(&format!(" {name}=")).unwrap();
+            rest.split(' ').next().unwrap().to_owned()
+        };
+        let number = |name: &str| value(name).parse::<f64>().unwrap();
+        assert_eq!(number("rows"), 3.0, "{line}");
+        assert!(number("bytes") > 0.0 && number("seconds") > 0.0, "{line}");
+        assert_eq!(value("outcome"), "\"done\"", "{line}");
+        // With open access the name is what the client says; by HTTP it says none.
+        assert_eq!(value("who") == "\"\"", surface == "http", "{line}");
     }
 }
 

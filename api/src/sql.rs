@@ -467,7 +467,7 @@ impl Sql {
             workers_max: config.workers_max,
         })?;
         let over = Over(Arc::clone(&self.inner.warm));
-        let worker = Worker::start(config, request, deadline, self.inner.warm.take()).await?;
+        let worker = Worker::start(config, &request, deadline, self.inner.warm.take()).await?;
         Ok(worker.pump((of_all, share, over)))
     }
 }

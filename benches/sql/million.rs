@@ -95,9 +95,10 @@ fn reads(meters: &[usize], (day, version): (i32, i64)) -> RecordBatch {
     let count = each().count();
     let begin = MIDNIGHT.0 + i64::from(day - FIRST_DAY) * 96 * QUARTER;
     let names: Vec<String> = meters.iter().map(|at| meter_id(*at)).collect();
-    let names = names
+    let names: Vec<&String> = names
         .iter()
-        .flat_map(|name| std::iter::repeat_n(name, usize::try_from(INTERVALS).unwrap()));
+        .flat_map(|name| std::iter::repeat_n(name, usize::try_from(INTERVALS).unwrap()))
+        .collect();
     let given: Vec<(&str, ArrayRef)> = vec![
         ("meter_id", Arc::new(StringArray::from_iter_values(names))),
         (

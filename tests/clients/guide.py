@@ -200,7 +200,7 @@ def odbc_catalogue():
             for question, value in [
                 ("SELECT count(*) FROM interval_reads WHERE day = ?", datetime.date(2026, 4, 1)),
                 ("SELECT count(*) FROM interval_reads WHERE interval_end >= ?", datetime.datetime(2026, 4, 2)),
-                ("SELECT count(*) FROM interval_reads WHERE meter_id = ?", "C1"),
+                ("SELECT count(*) FROM interval_reads WHERE meter_id = ?", "M1"),
                 ("SELECT count(*) FROM interval_reads WHERE import_wh >= ?", 100),
                 ("SELECT count(*) FROM dt_balance WHERE loss_pct >= ?", 1.5),
                 ("SELECT count(*) FROM billing WHERE billed_inr >= ?", decimal.Decimal("10.50")),

@@ -3,7 +3,11 @@
 //! Nothing is read to plan a query: the columns are those of the schema, and a table's snapshot is taken when it is first
 //! scanned, once per query, so that all names of a table in one query show the same.
 
-use std::{fmt, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use arrow::{
     array::{ArrayRef, BooleanArray, RecordBatch, StringArray},
@@ -48,11 +52,14 @@ pub(super) const TABLE_COLUMNS_COLUMNS: &[(&str, &str)] = &[
     ("null_means", "what null means; empty: never null"),
 ];
 
-/// The SQL schema that holds the published tables.
+/// The SQL schema that holds the published tables. Clones see the same files.
+#[derive(Clone)]
 pub(super) struct Published {
     stored: Vec<Arc<StoredTable>>,
     /// Plans the views' definitions.
     planner: SessionContext,
+    /// What was planned by it, by name.
+    planned: Arc<Mutex<BTreeMap<&'static str, Arc<dyn TableProvider>>>>,
     /// Relations that are found without their schema too.
     system: Option<System>,
 }
@@ -85,6 +92,7 @@ impl Published {
         Self {
             stored,
             planner,
+            planned: Arc::default(),
             system: None,
         }
     }
@@ -113,7 +121,36 @@ impl Published {
         if table.schema.newest_by.is_empty() {
             return Ok(Arc::<StoredTable>::clone(table));
         }
-        plan_view(&self.planner, table, definition::standing(table.schema, None))
+        self.planned(table.schema.name, || {
+            plan_view(&self.planner, table, definition::standing(table.schema, None))
+        })
+    }
+
+    /// Plans what stands of each table.
+    pub(super) fn plan_all(&self) -> Result<()> {
+        for table in &self.stored {
+            self.standing(table)?;
+        }
+        Ok(())
+    }
+
+    /// What was planned under a name, or is planned now.
+    fn planned(
+        &self,
+        name: &'static str,
+        plan: impl FnOnce() -> Result<Arc<dyn TableProvider>>,
+    ) -> Result<Arc<dyn TableProvider>> {
+        let known = self.lock().get(name).map(Arc::clone);
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let planned = plan()?;
+        self.lock().insert(name, Arc::clone(&planned));
+        Ok(planned)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, Arc<dyn TableProvider>>> {
+        self.planned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A view of several tables as they stand.

@@ -39,8 +39,8 @@ const PREPARE_MAX: Duration = Duration::from_secs(60);
 /// How the folder of a query's spill files is called; then the number of the process that asks, and the query's.
 const SPILL_PREFIX: &str = "gridtally-sql-";
 
-/// A folder for one query's spill files, not created yet.
-pub(super) fn spill_directory() -> PathBuf {
+/// A folder for one worker's spill files, not created yet.
+fn spill_directory() -> PathBuf {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     std::env::temp_dir().join(format!("{SPILL_PREFIX}{}-{number}", std::process::id()))
@@ -74,6 +74,7 @@ pub(super) struct Started {
     /// Open as long as somebody may ask or waits for the answer.
     input: ChildStdin,
     output: ChildStdout,
+    spill: Spill,
 }
 
 impl Started {
@@ -85,14 +86,20 @@ impl Started {
         let mut child = spawn(config).map_err(failed)?;
         let pipes = child.stdin.take().zip(child.stdout.take());
         let (input, output) = pipes.ok_or_else(|| failed(io::Error::other("it has no standard streams")))?;
-        Ok(Self { child, input, output })
+        Ok(Self {
+            child,
+            input,
+            output,
+            spill: Spill(spill_directory()),
+        })
     }
 
     /// Starts a worker and waits until it is prepared.
     pub(super) async fn prepared(config: &SqlConfig) -> Result<Self, SqlError> {
         let mut started = Self::cold(config)?;
         let prepare = async {
-            started.tell(&Order::Prepare(Preparation::new(config))).await?;
+            let preparation = Preparation::new(config, Some(started.spill.0.clone()));
+            started.tell(&Order::Prepare(preparation)).await?;
             protocol::read_ready(&mut started.output).await
         };
         match tokio::time::timeout(PREPARE_MAX, prepare).await {
@@ -111,6 +118,15 @@ impl Started {
         matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// Gives it its question.
+    async fn ask(&mut self, request: &Request) -> io::Result<()> {
+        let order = Order::Answer(Box::new(Request {
+            spill_directory: Some(self.spill.0.clone()),
+            ..request.clone()
+        }));
+        self.tell(&order).await
+    }
+
     async fn tell(&mut self, order: &Order) -> io::Result<()> {
         self.input.write_all(&order.line()?).await
     }
@@ -123,20 +139,18 @@ pub(super) struct Worker {
     deadline: Duration,
     deadline_at: Instant,
     memory_bytes_max: u64,
-    spill: Spill,
 }
 
-/// Removes the spill folder, whichever way the query ended.
+/// Removes a worker's spill folder, whichever way its query ended.
 #[derive(Debug)]
-struct Spill(Option<PathBuf>);
+struct Spill(PathBuf);
 
 impl Drop for Spill {
     fn drop(&mut self) {
-        if let Some(folder) = &self.0
-            && let Err(error) = std::fs::remove_dir_all(folder)
+        if let Err(error) = std::fs::remove_dir_all(&self.0)
             && error.kind() != io::ErrorKind::NotFound
         {
-            tracing::warn!(folder = %folder.display(), %error, "a query's spill folder stays");
+            tracing::warn!(folder = %self.0.display(), %error, "a query's spill folder stays");
         }
     }
 }
@@ -145,22 +159,20 @@ impl Worker {
     /// Gives the query to a worker that waits for one, else to one that is started for it.
     pub(super) async fn start(
         config: &SqlConfig,
-        request: Request,
+        request: &Request,
         deadline: Duration,
         waiting: Option<Started>,
     ) -> Result<Self, SqlError> {
-        let spill = Spill(request.spill_directory.clone());
-        let order = Order::Answer(Box::new(request));
         let mut told = None;
         if let Some(mut waiting) = waiting {
             // One that died meanwhile does not take it.
-            told = waiting.tell(&order).await.is_ok().then_some(waiting);
+            told = waiting.ask(request).await.is_ok().then_some(waiting);
         }
         let started = match told {
             Some(waiting) => waiting,
             None => {
                 let mut cold = Started::cold(config)?;
-                cold.tell(&order).await.map_err(|error| SqlError::Broken {
+                cold.ask(request).await.map_err(|error| SqlError::Broken {
                     what: format!("it did not take the query: {error}"),
                 })?;
                 cold
@@ -174,7 +186,6 @@ impl Worker {
             deadline,
             deadline_at: Instant::now() + deadline,
             memory_bytes_max: twice.saturating_add(OVERHEAD_BYTES),
-            spill,
         })
     }
 
@@ -194,6 +205,7 @@ impl Worker {
             mut child,
             input,
             mut output,
+            spill,
         } = self.started;
         let process = child.id();
         let outcome = tokio::select! {
@@ -208,7 +220,7 @@ impl Worker {
             tracing::warn!(%error, "an SQL worker could not be killed");
         }
         drop(input);
-        drop(self.spill);
+        drop(spill);
         if let Err(error) = outcome {
             // The listener may be gone, and a full queue may never move again.
             tokio::time::timeout(Duration::from_secs(1), sender.send(Err(error)))

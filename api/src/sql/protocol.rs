@@ -48,6 +48,8 @@ pub(super) struct Preparation {
     pub(super) tables_root: PathBuf,
     pub(super) memory_bytes: usize,
     pub(super) zone: String,
+    /// Where the question's operators will spill.
+    pub(super) spill_directory: Option<PathBuf>,
 }
 
 impl Order {
@@ -67,7 +69,7 @@ pub(super) struct Request {
     pub(super) rows_max: usize,
     pub(super) memory_bytes: usize,
     pub(super) zone: String,
-    /// Where operators spill; the front removes it after the query. `None`: they do not.
+    /// Where operators spill: the worker's own folder, which the front removes after the query. `None`: they do not.
     pub(super) spill_directory: Option<PathBuf>,
     /// What a client of PostgreSQL asks beyond the text.
     #[serde(default)]
@@ -143,7 +145,7 @@ impl Request {
             rows_max: config.rows_max,
             memory_bytes: config.memory_bytes,
             zone: config.zone.name().to_owned(),
-            spill_directory: Some(super::process::spill_directory()),
+            spill_directory: None,
             postgres: None,
             common: None,
             area: None,
@@ -152,11 +154,12 @@ impl Request {
 }
 
 impl Preparation {
-    pub(super) fn new(config: &SqlConfig) -> Self {
+    pub(super) fn new(config: &SqlConfig, spill_directory: Option<PathBuf>) -> Self {
         Self {
             tables_root: config.tables_root.clone(),
             memory_bytes: config.memory_bytes,
             zone: config.zone.name().to_owned(),
+            spill_directory,
         }
     }
 

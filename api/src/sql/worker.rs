@@ -5,56 +5,29 @@
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
     process::ExitCode,
-    sync::Arc,
     thread,
 };
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef, ipc::writer::StreamWriter};
-use datafusion::{
-    catalog::{CatalogProvider, MemoryCatalogProvider},
-    config::Dialect,
-    dataframe::DataFrame,
-    error::DataFusionError,
-    execution::{
-        disk_manager::{DiskManagerBuilder, DiskManagerMode},
-        memory_pool::FairSpillPool,
-        runtime_env::RuntimeEnvBuilder,
-        session_state::SessionStateBuilder,
-    },
-    optimizer::{Analyzer, AnalyzerRule},
-    prelude::{SQLOptions, SessionConfig, SessionContext},
-};
+use datafusion::{dataframe::DataFrame, error::DataFusionError, prelude::SQLOptions};
 use futures::TryStreamExt;
 use tokio::{runtime::Runtime, sync::oneshot};
 
 use super::{
-    allow,
-    area::Area,
-    catalog::Published,
-    postgres,
+    allow, postgres,
     protocol::{self, Ask, Beyond, Done, Failure, FailureKind, Order, Place, Request},
     zoned,
 };
 use prepared::Prepared;
+use session::Session;
 
 mod prepared;
+mod session;
 
-const CATALOG: &str = "gridtally";
-const SCHEMA: &str = "public";
 /// A batch is cut into pieces of about this size, so that a frame stays small.
 pub(super) const PIECE_BYTES: usize = 4 << 20;
-/// Temporary files of one query, as a multiple of its memory.
-const SPILL_FACTOR: u64 = 8;
-/// Files of a scan that are larger in all are read by several threads, bytes. DataFusion's default is 10 MiB: a month of a feeder's days is
-/// below that, and would be read by one.
-const SPLIT_BYTES_MIN: usize = 128 << 10;
 /// Threads of one query at most.
 const THREADS_MAX: usize = 4;
-/// A sort sets aside this share of the query's memory, over all its partitions, for merging what it spilled. DataFusion's default
-/// is 10 MB a partition whatever the memory, so that with little of it two partitions starve each other.
-const SORT_MERGE_SHARE: usize = 8;
-/// But at most this much a partition: DataFusion's default.
-const SORT_MERGE_BYTES_MAX: usize = 10 << 20;
 
 /// Answers the question that `input` holds, after what it is told to prepare; ends early when `input` ends, which means that nobody waits
 /// any more. The exit code says whether an answer, even a refusal, was given, or nobody asked.
@@ -185,7 +158,7 @@ impl Question<'_> {
             message: refused.to_string(),
             place: Place::default(),
         })?;
-        let context = context(self).map_err(|error| failure(&error))?;
+        let context = Session::of(self).map_err(|error| failure(&error))?;
         let reading_only = SQLOptions::new()
             .with_allow_ddl(false)
             .with_allow_dml(false)
@@ -206,7 +179,7 @@ impl Question<'_> {
 
     /// The plan of a statement of a client of PostgreSQL, and the types of its parameters.
     async fn planned_for_postgres(self, ask: &Ask) -> Result<(DataFrame, Vec<u32>), DataFusionError> {
-        let context = context(self)?;
+        let context = Session::of(self)?;
         let planned = postgres::plan(&context, &self.request.query, ask, &self.request.zone).await?;
         let rows = context.execute_logical_plan(planned.plan).await?;
         Ok((rows, planned.parameters))
@@ -217,7 +190,7 @@ impl Question<'_> {
         self,
         beyond: &Beyond,
     ) -> Result<(DataFrame, Vec<u32>), DataFusionError> {
-        let context = context(self)?;
+        let context = Session::of(self)?;
         let planned =
             postgres::plan_common(&context, &self.request.query, beyond, &self.request.zone).await?;
         let rows = context.execute_logical_plan(planned.plan).await?;
@@ -283,67 +256,6 @@ async fn answer_rows(rows: DataFrame, request: &Request, output: &mut impl Write
         rows: request.rows_max.saturating_sub(left),
         truncated,
     })
-}
-
-fn context(question: Question<'_>) -> Result<SessionContext, DataFusionError> {
-    let (request, threads) = (question.request, threads());
-    let memory_bytes = u64::try_from(request.memory_bytes).unwrap_or(u64::MAX);
-    let spill = DiskManagerBuilder::default()
-        .with_mode(match &request.spill_directory {
-            Some(folder) => DiskManagerMode::Directories(vec![folder.clone()]),
-            None => DiskManagerMode::Disabled,
-        })
-        .with_max_temp_directory_size(memory_bytes.saturating_mul(SPILL_FACTOR));
-    let runtime = RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(FairSpillPool::new(request.memory_bytes)))
-        .with_disk_manager_builder(spill)
-        .with_cache_manager(question.prepared.footers())
-        .build_arc()?;
-    let mut config = SessionConfig::new()
-        .with_target_partitions(threads)
-        // To clients of PostgreSQL it is as PostgreSQL has it.
-        .with_information_schema(request.postgres.is_none())
-        .with_default_catalog_and_schema(CATALOG, SCHEMA)
-        .with_create_default_catalog_and_schema(false);
-    let options = config.options_mut();
-    options.execution.sort_spill_reservation_bytes =
-        (request.memory_bytes / SORT_MERGE_SHARE / threads.max(1)).min(SORT_MERGE_BYTES_MAX);
-    options.execution.parquet.schema_force_view_types = false;
-    options.execution.parquet.pushdown_filters = true;
-    // No file of ours has any.
-    options.execution.parquet.bloom_filter_on_read = false;
-    options.optimizer.repartition_file_min_size = SPLIT_BYTES_MIN;
-    options.sql_parser.map_string_types_to_utf8view = false;
-    options.execution.time_zone = Some(request.zone.clone());
-    if request.postgres.is_some() {
-        options.sql_parser.dialect = Dialect::PostgreSQL;
-        options.sql_parser.collect_spans = true;
-    }
-    let planner = SessionContext::new_with_config_rt(
-        SessionConfig::new().with_target_partitions(threads),
-        Arc::clone(&runtime),
-    );
-    let reader = question.prepared.reader(&request.tables_root)?;
-    let civil: Arc<dyn AnalyzerRule + Send + Sync> = Arc::new(zoned::CivilTimes);
-    let rules = std::iter::once(civil);
-    let state = SessionStateBuilder::new()
-        .with_config(config)
-        .with_runtime_env(runtime)
-        .with_default_features()
-        .with_analyzer_rules(rules.chain(Analyzer::new().rules).collect())
-        .build();
-    let context = SessionContext::new_with_state(state);
-    let catalog = MemoryCatalogProvider::new();
-    let area = request.area.clone().map(|of| Area::new(of, reader.clone()));
-    let published = Published::new(&reader, planner, (&request.zone, area));
-    published.register_functions(&context, &request.zone);
-    let published = match &request.postgres {
-        Some(ask) => published.beside(postgres::prepare(&context, &catalog, ask)?),
-        None => published,
-    };
-    catalog.register_schema(SCHEMA, Arc::new(published))?;
-    context.register_catalog(CATALOG, Arc::new(catalog));
-    Ok(context)
 }
 
 /// The batch in pieces of about `piece_bytes`.

@@ -88,7 +88,7 @@ pub(super) fn is_empty(name: &str) -> bool {
 }
 
 /// One of the two schemas.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::sql) struct System {
     schema: &'static str,
     facts: Arc<Facts>,

@@ -111,7 +111,7 @@ async fn a_worker_that_waited_is_asked_once_and_is_gone() {
             .keys()
             .map(String::as_str)
             .collect();
-        assert_eq!(keys, ["memory_bytes", "tables_root", "zone"]);
+        assert_eq!(keys, ["memory_bytes", "spill_directory", "tables_root", "zone"]);
     }
 }
 

@@ -1,9 +1,13 @@
-//! What a worker can do before it is asked: load the tables, and run through the program once.
+//! What a worker can do before it is asked: load the tables, run through the program once, and make the session.
 //!
 //! Nothing of it depends on who will ask, what, or which part of the tables is his. Tables are brought up to the version that is the newest when
 //! the question comes ([`TablesReader::keeping`]), so that preparing changes no answer.
 
-use std::{io, path::Path, path::PathBuf, sync::Arc};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use datafusion::{
     error::DataFusionError,
@@ -16,7 +20,7 @@ use gridtally_engine::tables::{Tables, TablesReader};
 
 use super::{
     super::protocol::{Ask, Preparation, Request},
-    Question,
+    Question, Session,
 };
 
 /// Footers of data files that are kept, bytes of memory; DataFusion's default.
@@ -41,6 +45,8 @@ const TRIALS: &[&str] = &[
 pub(super) struct Prepared {
     tables: Option<(PathBuf, TablesReader)>,
     footers: Arc<FileMetadataCache>,
+    /// Sessions for questions like these, whoever asks; one of them will be asked.
+    sessions: Mutex<Vec<(Request, Session)>>,
 }
 
 impl Default for Prepared {
@@ -48,6 +54,7 @@ impl Default for Prepared {
         Self {
             tables: None,
             footers: Arc::new(DefaultCache::<_, CachedFileMetadataEntry>::new(FOOTERS_BYTES)),
+            sessions: Mutex::default(),
         }
     }
 }
@@ -71,6 +78,11 @@ impl Prepared {
             ..preparation.trial("SELECT relname FROM pg_class WHERE relkind = 'r' ORDER BY relname LIMIT 1")
         };
         prepared.try_out(&for_postgres).await;
+        let spilling = |like: Request| Request {
+            spill_directory: preparation.spill_directory.clone(),
+            ..like
+        };
+        prepared.make_sessions(spilling(preparation.trial("")), spilling(for_postgres));
         prepared
     }
 
@@ -82,6 +94,34 @@ impl Prepared {
         if let Err(failure) = question.answer(&mut io::sink()).await {
             tracing::debug!(query = request.query, failure.message, "a trial failed");
         }
+    }
+
+    /// Makes a session for questions like one and like another.
+    fn make_sessions(&self, one: Request, other: Request) {
+        let made = Session::new(&one, self).and_then(|session| {
+            session.plan_tables()?;
+            Ok(session)
+        });
+        match made {
+            Ok(session) => {
+                let beside = session.beside(&other);
+                self.lock().extend([(one, session), (other, beside)]);
+            }
+            Err(error) => tracing::debug!(%error, "sessions were not made ahead"),
+        }
+    }
+
+    /// A session that is ready for this question.
+    pub(super) fn take(&self, request: &Request) -> Option<Session> {
+        let mut sessions = self.lock();
+        let at = sessions.iter().position(|(like, _)| is_alike(like, request))?;
+        let (_, session) = sessions.swap_remove(at);
+        sessions.clear();
+        Some(session)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(Request, Session)>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The tables below a folder.
@@ -98,4 +138,14 @@ impl Prepared {
     pub(super) fn footers(&self) -> CacheManagerConfig {
         CacheManagerConfig::default().with_file_metadata_cache(Some(Arc::clone(&self.footers)))
     }
+}
+
+/// Whether one session would do for both: all that [`Session::new`] looks at.
+fn is_alike(one: &Request, other: &Request) -> bool {
+    one.tables_root == other.tables_root
+        && one.memory_bytes == other.memory_bytes
+        && one.zone == other.zone
+        && one.spill_directory == other.spill_directory
+        && one.postgres.is_some() == other.postgres.is_some()
+        && one.area == other.area
 }

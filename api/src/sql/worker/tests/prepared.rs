@@ -20,6 +20,7 @@ impl Ahead {
             tables_root: root.to_owned(),
             memory_bytes: 64 << 20,
             zone: "Asia/Kolkata".to_owned(),
+            spill_directory: Some(root.parent().unwrap().join("spill")),
         });
         orders.write_all(&preparation.line().unwrap()).unwrap();
         let mut ready = [0];
@@ -100,6 +101,23 @@ fn a_question_sees_tables_that_were_not_there_before_and_files_that_were_compact
             .unwrap();
     });
     assert_eq!(before_compaction.ask(&[&request(&root, COUNT)]).single(), 2);
+}
+
+#[test]
+fn what_it_prepares_leaves_nothing_behind_but_its_own_folder() {
+    let folder = published();
+    let root = folder.path().join("tables");
+    let ours = format!("gridtally-sql-{}-", std::process::id());
+    let named_so = || {
+        let names = std::fs::read_dir(std::env::temp_dir()).unwrap();
+        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with(&ours)).count()
+    };
+    let before = named_so();
+    let ahead = Ahead::of(&root);
+    assert_eq!(named_so(), before);
+    assert!(folder.path().join("spill").exists(), "the session is made ahead");
+    assert_eq!(ahead.ask(&[&request(&root, COUNT)]).single(), 2);
 }
 
 #[test]
