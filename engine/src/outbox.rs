@@ -16,13 +16,14 @@ use arrow::{
 };
 use gridtally_ingest::log::Position;
 use gridtally_schemas::{
-    MeterId, PowerEvent, RegisterRead, UtcMicros, Zone,
+    IdList, MeterId, PowerEvent, RegisterRead, UtcMicros, Zone,
     billing::{BillingRow, DiscomAccountsRow},
     network::{ConnectionRow, MasterRows, MeterRow, NodeRow},
     table,
 };
 
 use crate::{
+    network::MeterIx,
     state::{Quarter, Value},
     vee::Rule,
     world::{
@@ -42,7 +43,7 @@ pub(crate) struct Origin {
 /// A row of `interval_reads`.
 #[derive(Debug, Clone)]
 pub(crate) struct ReadRow {
-    pub(crate) meter_id: MeterId,
+    pub(crate) meter: MeterIx,
     pub(crate) quarter: Quarter,
     pub(crate) value: Value,
     pub(crate) version: i64,
@@ -303,13 +304,18 @@ pub(crate) struct Stamp<'a> {
     pub(crate) zone: &'a Zone,
 }
 
-pub(crate) fn reads_batch(rows: &[ReadRow], stamp: Stamp<'_>) -> Result<RecordBatch, ArrowError> {
+/// The batch of `interval_reads`; `ids` are those of the meters by their index.
+pub(crate) fn reads_batch(
+    rows: &[ReadRow],
+    ids: &IdList<MeterId>,
+    stamp: Stamp<'_>,
+) -> Result<RecordBatch, ArrowError> {
     let values = || rows.iter().map(|row| &row.value);
     let energy = |wh: Option<u32>| wh.map(i64::from);
     let mut days = DayCache::new(stamp.zone);
     let day: Date32Array = rows.iter().map(|row| Some(days.of(row.quarter))).collect();
     Columns::new(&table::INTERVAL_READS, rows.len())
-        .text("meter_id", rows.iter().map(|row| Some(row.meter_id.as_str())))
+        .text("meter_id", rows.iter().map(|row| ids.get(row.meter.at())))
         .time("interval_end", rows.iter().map(|row| Some(row.quarter.end())))
         .whole(
             "import_wh",

@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use gridtally_schemas::{
     IntervalMinutes, Multiplier, UtcMicros,
-    network::{ConnectionRow, MeterRole, NodeKind, Prosumer},
+    network::{MeterRole, NodeKind, Prosumer},
 };
 
-use super::{ConnectionIx, MeterIx, Network, NodeIx};
+use super::{ConnectionIx, ConnectionSays, Meter, MeterIx, Network, NodeIx};
 use crate::state::Quarter;
 
 /// What a member measures, as the balance sees it. The words stand in the `role` column of `member_reads`.
@@ -290,12 +290,7 @@ impl Building<'_> {
         if let Some(added) = self.roster.members.get_mut(first..) {
             let limits = self.limits.split_off(first);
             let mut paired: Vec<(Member, Limits)> = added.iter().copied().zip(limits).collect();
-            paired.sort_by_key(|(member, _)| {
-                (
-                    self.network.meter(member.meter).map(|meter| meter.id.clone()),
-                    member.role,
-                )
-            });
+            paired.sort_by_key(|(member, _)| (self.network.meter(member.meter).map(Meter::id), member.role));
             for (slot, (member, limits)) in added.iter_mut().zip(paired) {
                 *slot = member;
                 self.limits.push(limits);
@@ -307,31 +302,31 @@ impl Building<'_> {
         let Some(entry) = self.network.connection(connection) else {
             return;
         };
-        entry.history.narrow(self.instant, &mut self.roster.span);
-        let Some(row) = entry.history.at(self.instant) else {
+        entry.history().narrow(self.instant, &mut self.roster.span);
+        let Some(row) = entry.history().at(self.instant) else {
             return;
         };
-        if self.network.find_node(row.node_id.as_str()) != Some(node) {
+        if row.node != Some(node) {
             return;
         }
-        match entry.meter {
+        match entry.meter() {
             None => {
-                let assessed_wh_month = assessed_wh(row);
+                let assessed_wh_month = assessed_wh(&row);
                 self.roster.unmetered.push(Unmetered {
                     dt,
                     assessed_wh_month,
                 });
             }
-            Some(meter) => self.of_connected_meter(meter, row, dt),
+            Some(meter) => self.of_connected_meter(meter, &row, dt),
         }
     }
 
-    fn of_connected_meter(&mut self, meter: MeterIx, row: &ConnectionRow, dt: Option<u32>) {
+    fn of_connected_meter(&mut self, meter: MeterIx, row: &ConnectionSays, dt: Option<u32>) {
         let Some(entry) = self.network.meter(meter) else {
             return;
         };
-        entry.history.narrow(self.instant, &mut self.roster.span);
-        let meter_row = entry.history.at(self.instant);
+        entry.history().narrow(self.instant, &mut self.roster.span);
+        let meter_row = entry.history().at(self.instant);
         let generation = meter_row.is_some_and(|row| row.role == MeterRole::Generation);
         let role = match (generation, dt) {
             (false, Some(_)) => MemberRole::Consumer,
@@ -359,19 +354,16 @@ impl Building<'_> {
         let Some(entry) = self.network.meter(meter) else {
             return;
         };
-        entry.history.narrow(self.instant, &mut self.roster.span);
-        let Some(row) = entry.history.at(self.instant) else {
+        entry.history().narrow(self.instant, &mut self.roster.span);
+        let Some(row) = entry.history().at(self.instant) else {
             return;
         };
-        let names = |id: &Option<gridtally_schemas::NodeId>| {
-            id.as_ref().and_then(|id| self.network.find_node(id.as_str())) == Some(node)
-        };
-        let own = names(&row.node_id);
+        let own = row.node == Some(node);
         let role = match row.role {
             MeterRole::Dt if own && dt.is_some() => MemberRole::Dt,
             MeterRole::Feeder if own && dt.is_none() => MemberRole::Feeder,
             MeterRole::Boundary if own => MemberRole::BoundaryOwn,
-            MeterRole::Boundary if names(&row.boundary_to) => MemberRole::BoundaryOther,
+            MeterRole::Boundary if row.boundary_to == Some(node) => MemberRole::BoundaryOther,
             // Consumer and generation meters hang where their connection says.
             MeterRole::Dt
             | MeterRole::Feeder
@@ -431,7 +423,7 @@ struct Limits {
 impl Limits {
     /// Sanctioned load, both ways: a prosumer's plant is at most that large in most States (house choice). Where no load is said, what
     /// the meter itself can carry.
-    fn of(row: &ConnectionRow, multiplier: Multiplier, generation: bool) -> Self {
+    fn of(row: &ConnectionSays, multiplier: Multiplier, generation: bool) -> Self {
         let factor = crate::balance::ratio(multiplier.thousandths(), 1_000);
         let load_kw = row
             .sanctioned_load_kw
@@ -445,7 +437,7 @@ impl Limits {
 }
 
 /// Assessed consumption of an unmetered connection, Wh a month.
-fn assessed_wh(row: &ConnectionRow) -> i64 {
+fn assessed_wh(row: &ConnectionSays) -> i64 {
     watt_hours(row.assessed_kwh_month.unwrap_or(0.0) * 1_000.0)
 }
 

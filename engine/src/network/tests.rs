@@ -1,4 +1,6 @@
-use gridtally_schemas::network::MeterRole;
+use std::sync::Arc;
+
+use gridtally_schemas::network::{MasterRows, MeterRole};
 use proptest::prelude::*;
 
 use super::*;
@@ -29,7 +31,7 @@ fn members(network: &Network, feeder: &str, quarter: i64) -> Vec<(String, Member
     let roster = network.roster(network.find_node(feeder).unwrap(), quarter.begin());
     let of = |member: &Member| {
         (
-            network.meter(member.meter).unwrap().id.to_string(),
+            network.meter(member.meter).unwrap().id().to_owned(),
             member.role,
             member.dt,
             member.in_service,

@@ -258,8 +258,7 @@ impl Basis {
             .filter(|member| dt.is_none() || member.dt == dt)
         {
             if let Some(meter) = network.meter(member.meter) {
-                self.meters
-                    .insert(meter.id.as_str().to_owned(), counts_as(member));
+                self.meters.insert(meter.id().to_owned(), counts_as(member));
             }
         }
         for unmetered in roster

@@ -31,7 +31,7 @@ impl Due {
         };
         let rows = &self.outbox;
         add(rows.reads.len(), &table::INTERVAL_READS, &|| {
-            outbox::reads_batch(&rows.reads, stamp)
+            outbox::reads_batch(&rows.reads, &self.meter_ids, stamp)
         })?;
         add(rows.registers.len(), &table::REGISTER_READS, &|| {
             outbox::registers_batch(&rows.registers, stamp)

@@ -21,7 +21,7 @@ use crate::{
 /// Everything that the picture says, by ids, as text.
 pub(super) fn picture(world: &World) -> BTreeMap<String, String> {
     let mut said = BTreeMap::new();
-    let meter_id = |meter: MeterIx| world.network.meter(meter).unwrap().id.to_string();
+    let meter_id = |meter: MeterIx| world.network.meter(meter).unwrap().id().to_owned();
     let node_id = |node: NodeIx| world.network.node(node).unwrap().id.to_string();
     for (meter, quarter, value) in world.state.values() {
         said.insert(

@@ -178,7 +178,7 @@ fn history() -> impl Strategy<Value = Vec<Said>> {
 /// Exceptions, estimates and balances of DTs as text.
 fn picture(world: &World) -> BTreeMap<String, String> {
     let mut said = BTreeMap::new();
-    let id = |meter: MeterIx| world.network.meter(meter).unwrap().id.to_string();
+    let id = |meter: MeterIx| world.network.meter(meter).unwrap().id().to_owned();
     for (meter, exception) in world.exceptions() {
         let key = format!(
             "exception {} {} {}",
