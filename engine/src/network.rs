@@ -28,6 +28,7 @@ use hashbrown::HashMap;
 mod concerned;
 mod ends;
 mod history;
+mod members;
 mod merge;
 mod register;
 mod roster;

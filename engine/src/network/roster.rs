@@ -7,7 +7,7 @@ use gridtally_schemas::{
     network::{MeterRole, NodeKind, Prosumer},
 };
 
-use super::{ConnectionIx, ConnectionSays, Meter, MeterIx, Network, NodeIx};
+use super::{ConnectionIx, ConnectionSays, Meter, MeterIx, Network, NodeIx, members::Members};
 use crate::state::Quarter;
 
 /// What a member measures, as the balance sees it. The words stand in the `role` column of `member_reads`.
@@ -122,40 +122,39 @@ pub struct Roster {
     pub minutes: IntervalMinutes,
     /// Its DTs, by id.
     pub dts: Vec<NodeIx>,
-    /// Its meters, by DT and id.
-    pub members: Vec<Member>,
     /// Its unmetered connections.
     pub unmetered: Vec<Unmetered>,
     /// The nodes above the feeder, nearest first.
     pub ancestors: Vec<NodeIx>,
-    /// Where its meters are, sorted.
-    places: Vec<(MeterIx, Option<u32>)>,
+    members: Members,
 }
 
 impl Roster {
     /// The DTs on which a meter is a member, `None` for the feeder itself; nothing when it is no member.
     pub fn places_of(&self, meter: MeterIx) -> impl Iterator<Item = Option<u32>> {
-        let first = self.places.partition_point(|(of, _)| *of < meter);
-        let from = self.places.get(first..).unwrap_or_default();
-        from.iter()
-            .take_while(move |(of, _)| *of == meter)
-            .map(|(_, dt)| *dt)
+        self.members.places_of(meter)
+    }
+
+    /// Its meters, by DT and id; those of the feeder itself last.
+    pub fn members(&self) -> impl Iterator<Item = Member> {
+        self.members.iter()
+    }
+
+    /// Number of its meters.
+    #[must_use]
+    pub const fn member_count(&self) -> usize {
+        self.members.len()
     }
 
     /// The members on a DT, or on the feeder itself.
-    #[must_use]
-    pub fn members_on(&self, dt: Option<u32>) -> &[Member] {
-        // Members stand in the order of their DTs, those of the feeder itself last.
-        let rank = |dt: Option<u32>| dt.unwrap_or(u32::MAX);
-        let first = self.members.partition_point(|member| rank(member.dt) < rank(dt));
-        let end = self.members.partition_point(|member| rank(member.dt) <= rank(dt));
-        self.members.get(first..end).unwrap_or_default()
+    pub fn members_on(&self, dt: Option<u32>) -> impl Iterator<Item = Member> {
+        self.members.on(dt)
     }
 
     /// Whether it has nothing to balance.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.members.is_empty() && self.unmetered.is_empty()
+        self.members.len() == 0 && self.unmetered.is_empty()
     }
 
     /// Whether balances by `other` are the same, whatever the span in which each holds.
@@ -187,11 +186,11 @@ impl Network {
                 span: UtcMicros(i64::MIN)..UtcMicros(i64::MAX),
                 minutes: IntervalMinutes::Fifteen,
                 dts: Vec::new(),
-                members: Vec::new(),
+                members: Members::default(),
                 unmetered: Vec::new(),
                 ancestors: Vec::new(),
-                places: Vec::new(),
             },
+            members: Vec::new(),
             limits: Vec::new(),
         };
         building.collect();
@@ -232,6 +231,7 @@ struct Building<'a> {
     network: &'a Network,
     instant: UtcMicros,
     roster: Roster,
+    members: Vec<Member>,
     /// What each member can carry.
     limits: Vec<Limits>,
 }
@@ -280,14 +280,14 @@ impl Building<'_> {
         let Some(entry) = self.network.node(node) else {
             return;
         };
-        let first = self.roster.members.len();
+        let first = self.members.len();
         for connection in &entry.connections {
             self.of_connection(*connection, node, dt);
         }
         for meter in &entry.meters {
             self.of_own_meter(*meter, node, dt);
         }
-        if let Some(added) = self.roster.members.get_mut(first..) {
+        if let Some(added) = self.members.get_mut(first..) {
             let limits = self.limits.split_off(first);
             let mut paired: Vec<(Member, Limits)> = added.iter().copied().zip(limits).collect();
             paired.sort_by_key(|(member, _)| (self.network.meter(member.meter).map(Meter::id), member.role));
@@ -387,25 +387,26 @@ impl Building<'_> {
 
     fn push(&mut self, member: Member, limits: Limits) {
         self.roster.minutes = self.roster.minutes.max(member.minutes);
-        self.roster.members.push(member);
+        self.members.push(member);
         self.limits.push(limits);
     }
 
     fn finish(self) -> Roster {
         let Self {
-            mut roster, limits, ..
+            mut roster,
+            mut members,
+            limits,
+            ..
         } = self;
         let hours = match roster.minutes {
             IntervalMinutes::Fifteen => 0.25,
             IntervalMinutes::Thirty => 0.5,
         };
-        for (member, limits) in roster.members.iter_mut().zip(limits) {
+        for (member, limits) in members.iter_mut().zip(limits) {
             member.import_bound_wh = watt_hours(limits.import_kw * 1_000.0 * hours);
             member.export_bound_wh = watt_hours(limits.export_kw * 1_000.0 * hours);
         }
-        let places = roster.members.iter().map(|member| (member.meter, member.dt));
-        roster.places = places.collect();
-        roster.places.sort_unstable();
+        roster.members = Members::of(&members, roster.dts.len());
         roster
     }
 }

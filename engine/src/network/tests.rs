@@ -29,7 +29,7 @@ fn named(network: &Network) -> impl Fn(&[NodeIx]) -> Vec<String> {
 fn members(network: &Network, feeder: &str, quarter: i64) -> Vec<(String, MemberRole, Option<u32>, bool)> {
     let quarter = Quarter::ending(quarter_end(quarter)).unwrap();
     let roster = network.roster(network.find_node(feeder).unwrap(), quarter.begin());
-    let of = |member: &Member| {
+    let of = |member: Member| {
         (
             network.meter(member.meter).unwrap().id().to_owned(),
             member.role,
@@ -37,7 +37,7 @@ fn members(network: &Network, feeder: &str, quarter: i64) -> Vec<(String, Member
             member.in_service,
         )
     };
-    roster.members.iter().map(of).collect()
+    roster.members().map(of).collect()
 }
 
 #[test]

@@ -111,14 +111,8 @@ fn basis(work: &Work, node: NodeIx, quarter: Quarter, column: &str) -> Option<Ba
     });
     let (roster, dt) = found?;
     let dt = dt.and_then(|dt| u32::try_from(dt).ok());
-    let of_dt = roster
-        .members
-        .iter()
-        .filter(|member| dt.is_none() || member.dt == dt);
-    let members = of_dt
-        .filter(|member| counts_in(member.role, column))
-        .copied()
-        .collect();
+    let of_dt = roster.members().filter(|member| dt.is_none() || member.dt == dt);
+    let members = of_dt.filter(|member| counts_in(member.role, column)).collect();
     Some(Basis {
         roster,
         quarter,
@@ -303,7 +297,7 @@ fn lines(work: &Work, basis: &Basis, reads: &Reads) -> Vec<String> {
         "feeder {} with {} DTs, {} meters and {} unmetered connections, by the network of {}",
         id(roster.feeder),
         roster.dts.len(),
-        roster.members.len(),
+        roster.member_count(),
         roster.unmetered.len(),
         basis.quarter.begin().to_rfc3339(zone),
     )];
