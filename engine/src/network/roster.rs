@@ -447,6 +447,14 @@ pub(super) fn watt_hours(wh: f64) -> i64 {
     if !(0.0..1e15).contains(&wh) {
         return 0;
     }
-    // Through text because a float-to-integer cast is banned; rosters are built rarely.
-    format!("{wh:.0}").parse().unwrap_or(0)
+    whole(wh)
+}
+
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    reason = "it is whole and below 1e15; by way of text it took a tenth of the time in which a first roster is built"
+)]
+fn whole(number: f64) -> i64 {
+    number.round_ties_even() as i64
 }
