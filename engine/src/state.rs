@@ -6,12 +6,12 @@
 //!
 //! ```text
 //! meter ──home──▶ block (up to 1,024 meters that were on one feeder when first heard) ── quarter ──▶ chunk
-//! chunk: quality u8 · import u32 per meter; export, kVAh, voltage, current, captured_at, revision only once someone sends them,
-//!        arrival u8 only once something was late
+//! chunk: quality u8 · import u16 or u32 per meter; export, kVAh, voltage, current (as import), captured_at, revision only once someone
+//!        sends them, arrival u8 only once something was late
 //! ```
 //!
 //! A meter keeps its home until the process ends; rosters refer to meters, so moving a consumer moves nothing here. A cell (meter
-//! and interval) of plain import reads takes 5 bytes, with export and voltage 13; one with several versions about 150 more.
+//! and interval) of plain import reads takes 3 bytes, with export and voltage 7; one with several versions about 150 more.
 //! An estimate is no version: it is shown in a cell that nobody said a value of, and gives way to whatever comes (`state/estimate.rs`).
 //! Nothing here knows the network: whether a value counts in a balance is decided when the balance is gathered, so a change of
 //! master data never changes the state.
@@ -23,6 +23,7 @@ use crate::network::{MeterIx, NodeIx};
 
 mod arrival;
 mod chunk;
+mod column;
 mod estimate;
 mod resident;
 #[cfg(test)]
@@ -34,7 +35,7 @@ pub use arrival::Arrival;
 pub use value::{HardFailure, Quality, Value};
 pub use window::{BlockWindow, Held, Sample};
 
-use chunk::{Chunk, DirtySlots, NO_ENERGY};
+use chunk::{Chunk, DirtySlots};
 
 /// Most meters in a block.
 const BLOCK_METERS_MAX: usize = 1_024;
@@ -207,7 +208,7 @@ impl State {
             }
         };
         if matches!(outcome, Merged::Accepted { .. }) {
-            chunk.put(slot, value);
+            chunk.put(slot, value, block.meters.len());
         } else if !is_sooner {
             return outcome;
         }
@@ -257,7 +258,7 @@ impl State {
         }
         if held.is_none_or(|held| value.rank() > held.rank()) {
             self.cells += u64::from(held.is_none());
-            chunk.put(slot, value);
+            chunk.put(slot, value, block.meters.len());
         }
         home
     }
@@ -434,12 +435,7 @@ impl QuarterView<'_> {
             .get(slot)
             .copied()
             .filter(|quality| *quality != Quality::Missing)?;
-        let export = chunk
-            .export_wh
-            .get(slot)
-            .copied()
-            .filter(|wh| *wh != NO_ENERGY)
-            .unwrap_or(0);
-        Some((quality, chunk.import_wh.get(slot).copied()?, export))
+        let export_wh = chunk.export_wh.get(slot).unwrap_or(0);
+        Some((quality, chunk.import_wh.get(slot)?, export_wh))
     }
 }

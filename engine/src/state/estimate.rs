@@ -42,7 +42,7 @@ impl State {
             return;
         }
         match estimate.map(value_of) {
-            Some(value) => chunk.put(slot, &value),
+            Some(value) => chunk.put(slot, &value, block.meters.len()),
             None => {
                 if let Some(quality) = chunk.quality.get_mut(slot) {
                     *quality = Quality::Missing;
