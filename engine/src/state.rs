@@ -98,7 +98,38 @@ pub enum Merged {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Home {
     block: u32,
-    slot: u32,
+    slot: u16,
+}
+
+/// The homes of all meters: six bytes each.
+#[derive(Debug, Default)]
+struct Homes {
+    blocks: Vec<u32>,
+    slots: Vec<u16>,
+}
+
+/// In place of a block: the meter has not been heard.
+const NO_BLOCK: u32 = u32::MAX;
+
+impl Homes {
+    fn of(&self, meter: MeterIx) -> Option<Home> {
+        let block = self.blocks.get(meter.at()).filter(|block| **block != NO_BLOCK)?;
+        let slot = self.slots.get(meter.at())?;
+        Some(Home {
+            block: *block,
+            slot: *slot,
+        })
+    }
+
+    fn put(&mut self, meter: MeterIx, home: Home) {
+        if self.blocks.len() <= meter.at() {
+            self.blocks.resize(meter.at() + 1, NO_BLOCK);
+            self.slots.resize(meter.at() + 1, 0);
+        }
+        if let (Some(block), Some(slot)) = (self.blocks.get_mut(meter.at()), self.slots.get_mut(meter.at())) {
+            (*block, *slot) = (home.block, home.slot);
+        }
+    }
 }
 
 /// What changed in a chunk.
@@ -143,7 +174,7 @@ impl Versions {
 /// All values.
 #[derive(Debug, Default)]
 pub struct State {
-    homes: Vec<Option<Home>>,
+    homes: Homes,
     blocks: Vec<Block>,
     open_blocks: HashMap<Feeders, u32>,
     versions: HashMap<(MeterIx, Quarter), Versions>,
@@ -168,7 +199,7 @@ impl State {
         (value, arrival): (&Value, Arrival),
     ) -> Merged {
         let home = self.home(meter, feeders);
-        let slot = position(home.slot);
+        let slot = usize::from(home.slot);
         let Some(block) = self.blocks.get_mut(position(home.block)) else {
             return Merged::Duplicate;
         };
@@ -223,7 +254,7 @@ impl State {
         let home = self.put_back(meter, feeders, quarter, row);
         let block = self.blocks.get_mut(position(home.block));
         let chunk = block.and_then(|block| block.chunks.get_mut(&quarter));
-        if chunk.is_some_and(|chunk| chunk.dirty.mark(position(home.slot))) {
+        if chunk.is_some_and(|chunk| chunk.dirty.mark(usize::from(home.slot))) {
             self.dirty.push((home.block, quarter));
         }
     }
@@ -237,7 +268,7 @@ impl State {
         (version, value, arrival): Said<'_>,
     ) -> Home {
         let home = self.home(meter, feeders);
-        let slot = position(home.slot);
+        let slot = usize::from(home.slot);
         let Some(block) = self.blocks.get_mut(position(home.block)) else {
             return home;
         };
@@ -264,8 +295,8 @@ impl State {
     }
 
     fn home(&mut self, meter: MeterIx, feeders: Feeders) -> Home {
-        if let Some(Some(home)) = self.homes.get(meter.at()) {
-            return *home;
+        if let Some(home) = self.homes.of(meter) {
+            return home;
         }
         let block = self.open_block_of(feeders).unwrap_or_else(|| {
             let new = u32::try_from(self.blocks.len()).unwrap_or(u32::MAX);
@@ -275,15 +306,10 @@ impl State {
         });
         let mut home = Home { block, slot: 0 };
         if let Some(entry) = self.blocks.get_mut(position(block)) {
-            home.slot = u32::try_from(entry.meters.len()).unwrap_or(u32::MAX);
+            home.slot = u16::try_from(entry.meters.len()).unwrap_or(u16::MAX);
             entry.meters.push(meter);
         }
-        if self.homes.len() <= meter.at() {
-            self.homes.resize(meter.at() + 1, None);
-        }
-        if let Some(cell) = self.homes.get_mut(meter.at()) {
-            *cell = Some(home);
-        }
+        self.homes.put(meter, home);
         home
     }
 
@@ -300,9 +326,9 @@ impl State {
     /// The value of `meter` in the interval that ends at `quarter`.
     #[must_use]
     pub fn value(&self, meter: MeterIx, quarter: Quarter) -> Option<Value> {
-        let home = self.homes.get(meter.at()).copied().flatten()?;
+        let home = self.homes.of(meter)?;
         let block = self.blocks.get(position(home.block))?;
-        block.chunks.get(&quarter)?.get(position(home.slot))
+        block.chunks.get(&quarter)?.get(usize::from(home.slot))
     }
 
     /// A look at one quarter that answers for many meters without a hash look-up each.
@@ -367,11 +393,7 @@ impl State {
     /// The block in which a meter lives; `None` before its first read.
     #[must_use]
     pub fn block_of(&self, meter: MeterIx) -> Option<BlockNumber> {
-        self.homes
-            .get(meter.at())
-            .copied()
-            .flatten()
-            .map(|home| BlockNumber(home.block))
+        self.homes.of(meter).map(|home| BlockNumber(home.block))
     }
 
     /// The quarters in which a block has values.
@@ -422,14 +444,14 @@ pub struct QuarterView<'a> {
 impl QuarterView<'_> {
     /// Quality, import and export of a meter, Wh as it counts; `None` without a value.
     pub fn energy(&mut self, meter: MeterIx) -> Option<(Quality, u32, u32)> {
-        let home = self.state.homes.get(meter.at()).copied().flatten()?;
+        let home = self.state.homes.of(meter)?;
         if home.block != self.block {
             let block = self.state.blocks.get(position(home.block))?;
             self.block = home.block;
             self.chunk = block.chunks.get(&self.quarter);
         }
         let chunk = self.chunk?;
-        let slot = position(home.slot);
+        let slot = usize::from(home.slot);
         let quality = chunk
             .quality
             .get(slot)

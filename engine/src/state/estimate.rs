@@ -33,7 +33,7 @@ impl State {
         estimate: Option<EstimatedWh>,
     ) {
         let home = self.home(meter, feeders);
-        let slot = position(home.slot);
+        let slot = usize::from(home.slot);
         let Some(block) = self.blocks.get_mut(position(home.block)) else {
             return;
         };

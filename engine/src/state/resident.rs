@@ -93,7 +93,7 @@ impl State {
     pub(crate) fn forget_versions(&mut self, is_gone: impl Fn(BlockNumber, Quarter) -> bool) {
         let homes = &self.homes;
         self.versions.retain(|(meter, quarter), _| {
-            let home = homes.get(meter.at()).copied().flatten();
+            let home = homes.of(*meter);
             !home.is_some_and(|home| is_gone(BlockNumber(home.block), *quarter))
         });
     }
@@ -120,13 +120,13 @@ impl State {
         quarter: Quarter,
         energy: estimate::EstimatedWh,
     ) {
-        let Some(home) = self.homes.get(meter.at()).copied().flatten() else {
+        let Some(home) = self.homes.of(meter) else {
             return;
         };
         let Some(block) = self.blocks.get_mut(position(home.block)) else {
             return;
         };
-        let (chunk, slot) = (block.chunks.entry(quarter).or_default(), position(home.slot));
+        let (chunk, slot) = (block.chunks.entry(quarter).or_default(), usize::from(home.slot));
         if chunk.own(slot).is_none() {
             chunk.put(slot, &estimate::value_of(energy), block.meters.len());
         }

@@ -35,8 +35,8 @@ impl State {
     /// The block and slot of a meter; `None` before its first value.
     #[must_use]
     pub fn slot_of(&self, meter: MeterIx) -> Option<(BlockNumber, usize)> {
-        let home = self.homes.get(meter.at()).copied().flatten()?;
-        Some((BlockNumber(home.block), position(home.slot)))
+        let home = self.homes.of(meter)?;
+        Some((BlockNumber(home.block), usize::from(home.slot)))
     }
 
     /// The chunks of a block in `quarters`.
