@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     network::{Meter, MeterIx, Touched},
-    outbox::{EventRow, MANUAL, Made, MasterRow, Origin, QuarantineRow, ReadRow, RegisterRow, VeeRow},
+    outbox::{EventRow, MANUAL, Made, MasterRow, Origin, QuarantineRow, RegisterRow, VeeRow},
     state::{Feeders, HardFailure, Merged, Quarter, Value},
     vee::Rule,
 };
@@ -272,14 +272,8 @@ impl World {
         if self.network.interval_of(meter, quarter.begin()).is_none() {
             self.counts.reads_not_in_service += 1;
         }
-        self.outbox.reads.push(ReadRow {
-            meter,
-            quarter,
-            value: *value,
-            version,
-            origin: origin.clone(),
-            made,
-        });
+        self.outbox
+            .push_read(origin, (meter, quarter), (value, version), made);
     }
 
     /// Applies what a person set. Each edit counts as a read: it becomes the valid value, or loses to a later edit.
