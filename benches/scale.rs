@@ -156,7 +156,7 @@ fn main() {
     look(&product);
     tiles_live(&product, &fleet, arguments.consumers, Quarter(quarters.end() + 1));
     let began = Instant::now();
-    let compared = truth::compare(&fleet, quarters, &data_dir.join("tables"));
+    let compared = truth::compare(&fleet, &quarters, &data_dir.join("tables"));
     println!(
         "{compared} balances of DTs are the fleet's truth to the Wh (compared in {:.0} s)",
         began.elapsed().as_secs_f64()

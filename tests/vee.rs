@@ -310,7 +310,7 @@ impl Found {
     fn of(world: &World) -> Self {
         let mut by_rule: BTreeMap<Rule, Vec<(Key, Exception)>> = BTreeMap::new();
         for (meter, exception) in world.exceptions() {
-            let id = world.network.meter(meter).unwrap().id.to_string();
+            let id = world.network.meter(meter).unwrap().id().to_owned();
             let day = Zone::kolkata().day_of_interval(exception.quarter.end());
             by_rule
                 .entry(exception.rule)
@@ -622,7 +622,7 @@ fn assert_estimates(plan: &Plan, world: &World) {
         }
     }
     for (meter, estimate) in world.estimates() {
-        let id = world.network.meter(meter).unwrap().id.to_string();
+        let id = world.network.meter(meter).unwrap().id().to_owned();
         let value = world.state.value(meter, estimate.quarter).unwrap();
         assert_eq!(
             (value.quality, value.import_wh),

@@ -5,29 +5,53 @@
 //!
 //! A [`Roster`] is what the balance of one feeder needs for a span of time in which nothing about it changes: its DTs, its
 //! meters with role and multiplier, its unmetered load and the nodes above. It is built on demand and kept by the caller.
+//!
+//! Nodes are few and kept as they are said. Of meters and connections there are tens of millions: their ids lie in pages of text, their
+//! rows refer to what they share, and what is looked at is a view ([`Meter`], [`Connection`], [`RowOf`]), some 120 bytes a consumer in all:
+//!
+//! ```text
+//! id of the meter and of the consumer, text + 2 bytes each    28
+//! index of each by id, 5 bytes over what is taken of it       12 to 22
+//! a row of the meter and of the connection, 16 bytes each     32
+//! consumer, meter and the connection before of each           24
+//! places in the lists of nodes, and the nodes                 20
+//! ```
 
 use std::sync::Arc;
 
 use gridtally_schemas::{
-    ConsumerId, IntervalMinutes, MeterId, NodeId, UtcMicros,
-    network::{ConnectionRow, MasterRows, MeterRow, NodeKind, NodeRow},
+    ConsumerId, IdList, IntervalMinutes, MeterId, NodeId, UtcMicros,
+    network::{NodeKind, NodeRow},
 };
 use hashbrown::HashMap;
 
 mod concerned;
+mod ends;
 mod history;
+mod members;
+mod merge;
+mod register;
 mod roster;
+mod rows;
 mod service;
 #[cfg(test)]
 mod tests;
+mod view;
 
 pub(crate) use concerned::{Concerned, SINCE_EVER};
 pub use history::{Dated, History, Recorded};
+pub use merge::Touched;
 pub(crate) use roster::LEVELS_MAX;
 pub use roster::{Member, MemberRole, Roster, Unmetered};
+pub use rows::{ConnectionSays, MeterSays};
 pub use service::Service;
+pub use view::{
+    Connection, ConnectionRowOf, Kind, Meter, MeterRowOf, OfConnections, OfMeters, RowOf, RowsOf,
+};
 
-use history::Merged;
+use ends::{Ends, Last};
+use register::Register;
+use rows::{Rows, Shared, Term};
 
 macro_rules! index {
     ($(#[$doc:meta])* $name:ident) => {
@@ -78,6 +102,17 @@ pub struct Node {
 }
 
 impl Node {
+    /// A node of which nothing is known but that something names it.
+    fn named(id: &NodeId) -> Self {
+        Self {
+            id: id.clone(),
+            history: History::default(),
+            children: Vec::new(),
+            connections: Vec::new(),
+            meters: Vec::new(),
+        }
+    }
+
     /// Its kind; `None` while only others' rows name it.
     #[must_use]
     pub fn kind(&self) -> Option<NodeKind> {
@@ -93,269 +128,26 @@ impl Node {
     }
 }
 
-/// A meter with every row and every connection it ever served.
-#[derive(Debug)]
-pub struct Meter {
-    /// Its id.
-    pub id: MeterId,
-    /// Its rows; empty while only a connection names it.
-    pub history: History<MeterRow>,
-    /// Connections it ever served.
-    pub connections: Vec<ConnectionIx>,
-}
-
-/// A consumer's connection through one meter (or none), with every row.
-#[derive(Debug)]
-pub struct Connection {
-    /// The consumer.
-    pub consumer_id: ConsumerId,
-    /// The meter; `None`: unmetered.
-    pub meter: Option<MeterIx>,
-    /// Its rows.
-    pub history: History<ConnectionRow>,
-}
-
-/// What a master row changed: the feeders whose rosters it touches, and from when on.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Touched {
-    /// Feeders, sorted, each once.
-    pub feeders: Vec<NodeIx>,
-    /// Meters that now have a row and had none before.
-    pub meters_now_known: Vec<MeterIx>,
-    /// Rows that changed something.
-    pub rows_changed: usize,
-}
-
 /// All master data.
 #[derive(Debug, Default)]
 pub struct Network {
     nodes: Vec<Node>,
     node_index: HashMap<NodeId, NodeIx>,
-    meters: Vec<Meter>,
-    meter_index: HashMap<MeterId, MeterIx>,
-    connections: Vec<Connection>,
-    connection_index: HashMap<(ConsumerId, Option<MeterId>), ConnectionIx>,
+    meters: Register<MeterId>,
+    meter_rows: Rows,
+    last_of_meter: Last,
+    consumers: Register<ConsumerId>,
+    last_of_consumer: Last,
+    connections: Vec<Ends>,
+    connection_rows: Rows,
+    meter_says: Shared<MeterSays>,
+    connection_says: Shared<ConnectionSays>,
+    terms: Shared<Term>,
+    /// When rows were recorded, and by whom.
+    words: Shared<(UtcMicros, Arc<str>)>,
 }
 
 impl Network {
-    /// Merges master rows and says what they touch.
-    pub fn merge(&mut self, recorded_at: UtcMicros, source: &Arc<str>, rows: MasterRows) -> Touched {
-        let mut touched = Touched::default();
-        match rows {
-            MasterRows::Nodes(rows) => {
-                for row in rows {
-                    self.merge_node(
-                        Recorded {
-                            recorded_at,
-                            source: Arc::clone(source),
-                            row,
-                        },
-                        &mut touched,
-                    );
-                }
-            }
-            MasterRows::Meters(rows) => {
-                for row in rows {
-                    self.merge_meter(
-                        Recorded {
-                            recorded_at,
-                            source: Arc::clone(source),
-                            row,
-                        },
-                        &mut touched,
-                    );
-                }
-            }
-            MasterRows::Connections(rows) => {
-                for row in rows {
-                    self.merge_connection(
-                        Recorded {
-                            recorded_at,
-                            source: Arc::clone(source),
-                            row,
-                        },
-                        &mut touched,
-                    );
-                }
-            }
-        }
-        touched.feeders.sort_unstable();
-        touched.feeders.dedup();
-        touched
-    }
-
-    fn merge_node(&mut self, new: Recorded<NodeRow>, touched: &mut Touched) {
-        let node = self.node_named(&new.row.node_id);
-        let parent = new.row.parent_id.as_ref().map(|parent| self.node_named(parent));
-        let Some(entry) = self.nodes.get_mut(node.at()) else {
-            return;
-        };
-        let was_feeder = entry.kind() == Some(NodeKind::Feeder);
-        let replaced = match entry.history.merge(new) {
-            Merged::Known => return,
-            Merged::Added => None,
-            Merged::Replaced(row) => row.parent_id,
-        };
-        touched.rows_changed += 1;
-        if let Some(parent) = parent.and_then(|parent| self.nodes.get_mut(parent.at()))
-            && !parent.children.contains(&node)
-        {
-            parent.children.push(node);
-        }
-        if was_feeder {
-            touched.feeders.push(node);
-        }
-        self.feeder_named(replaced.as_ref(), &mut touched.feeders);
-        self.feeders_at_or_below(node, &mut touched.feeders);
-        self.feeders_above(node, &mut touched.feeders);
-    }
-
-    fn merge_meter(&mut self, mut new: Recorded<MeterRow>, touched: &mut Touched) {
-        let meter = self.meter_named(&new.row.meter_id);
-        let mut hangs_on = [None; 2];
-        let named = [&mut new.row.node_id, &mut new.row.boundary_to];
-        for (node, id) in hangs_on.iter_mut().zip(named) {
-            *node = id.as_mut().map(|id| self.share_node(id));
-        }
-        let Some(entry) = self.meters.get_mut(meter.at()) else {
-            return;
-        };
-        new.row.meter_id = entry.id.clone();
-        let was_known = entry.history.newest().is_some();
-        let replaced = match entry.history.merge(new) {
-            Merged::Known => return,
-            Merged::Added => [None, None],
-            Merged::Replaced(row) => [row.node_id, row.boundary_to],
-        };
-        touched.rows_changed += 1;
-        if !was_known {
-            touched.meters_now_known.push(meter);
-        }
-        for node in hangs_on.into_iter().flatten() {
-            if let Some(node) = self.nodes.get_mut(node.at())
-                && !node.meters.contains(&meter)
-            {
-                node.meters.push(meter);
-            }
-        }
-        for node in replaced.iter().flatten() {
-            self.feeders_above_id(node, &mut touched.feeders);
-        }
-        self.feeders_of_meter(meter, &mut touched.feeders);
-    }
-
-    fn merge_connection(&mut self, mut new: Recorded<ConnectionRow>, touched: &mut Touched) {
-        let node = self.share_node(&mut new.row.node_id);
-        let connection = self.connection_named(&new.row);
-        let Some(entry) = self.connections.get_mut(connection.at()) else {
-            return;
-        };
-        new.row.consumer_id = entry.consumer_id.clone();
-        let meter = entry.meter.and_then(|meter| self.meters.get(meter.at()));
-        new.row.meter_id = meter.map(|meter| meter.id.clone());
-        let replaced = match entry.history.merge(new) {
-            Merged::Known => return,
-            Merged::Added => None,
-            Merged::Replaced(row) => Some(row.node_id),
-        };
-        touched.rows_changed += 1;
-        if let Some(node) = self.nodes.get_mut(node.at())
-            && !node.connections.contains(&connection)
-        {
-            node.connections.push(connection);
-        }
-        if let Some(node) = replaced {
-            self.feeders_above_id(&node, &mut touched.feeders);
-        }
-        self.feeders_of_connection(connection, &mut touched.feeders);
-    }
-
-    fn feeder_named(&self, id: Option<&NodeId>, feeders: &mut Vec<NodeIx>) {
-        let node = id.and_then(|id| self.node_index.get(id)).copied();
-        feeders.extend(
-            node.filter(|node| self.nodes.get(node.at()).and_then(Node::kind) == Some(NodeKind::Feeder)),
-        );
-    }
-
-    fn feeders_above_id(&self, id: &NodeId, feeders: &mut Vec<NodeIx>) {
-        self.feeders_above_id_before(id, UtcMicros(i64::MAX), feeders);
-    }
-
-    fn feeders_above_id_before(&self, id: &NodeId, end: UtcMicros, feeders: &mut Vec<NodeIx>) {
-        if let Some(node) = self.node_index.get(id) {
-            self.feeders_above_before(*node, end, feeders);
-        }
-    }
-
-    /// The index of a node that something names, whether or not a row of it is known.
-    pub(crate) fn name_node(&mut self, id: &NodeId) -> NodeIx {
-        self.node_named(id)
-    }
-
-    fn node_named(&mut self, id: &NodeId) -> NodeIx {
-        if let Some(found) = self.node_index.get(id) {
-            return *found;
-        }
-        let index = NodeIx::of(self.nodes.len());
-        self.nodes.push(Node {
-            id: id.clone(),
-            history: History::default(),
-            children: Vec::new(),
-            connections: Vec::new(),
-            meters: Vec::new(),
-        });
-        self.node_index.insert(id.clone(), index);
-        index
-    }
-
-    /// The index of a node that a row names; the row's text becomes the node's own, since millions of rows name the same few.
-    fn share_node(&mut self, id: &mut NodeId) -> NodeIx {
-        let node = self.node_named(id);
-        if let Some(entry) = self.nodes.get(node.at()) {
-            *id = entry.id.clone();
-        }
-        node
-    }
-
-    /// The index of a meter that something names, whether or not a row of it is known.
-    pub(crate) fn name_meter(&mut self, id: &MeterId) -> MeterIx {
-        self.meter_named(id)
-    }
-
-    fn meter_named(&mut self, id: &MeterId) -> MeterIx {
-        if let Some(found) = self.meter_index.get(id) {
-            return *found;
-        }
-        let index = MeterIx::of(self.meters.len());
-        self.meters.push(Meter {
-            id: id.clone(),
-            history: History::default(),
-            connections: Vec::new(),
-        });
-        self.meter_index.insert(id.clone(), index);
-        index
-    }
-
-    fn connection_named(&mut self, row: &ConnectionRow) -> ConnectionIx {
-        let mut key = (row.consumer_id.clone(), row.meter_id.clone());
-        if let Some(found) = self.connection_index.get(&key) {
-            return *found;
-        }
-        let meter = row.meter_id.as_ref().map(|id| self.meter_named(id));
-        key.1 = meter.and_then(|meter| Some(self.meters.get(meter.at())?.id.clone()));
-        let index = ConnectionIx::of(self.connections.len());
-        if let Some(meter) = meter.and_then(|meter| self.meters.get_mut(meter.at())) {
-            meter.connections.push(index);
-        }
-        self.connections.push(Connection {
-            consumer_id: key.0.clone(),
-            meter,
-            history: History::default(),
-        });
-        self.connection_index.insert(key, index);
-        index
-    }
-
     /// Feeders that a meter ever belonged to: by its own rows and by its connections.
     pub fn feeders_of_meter(&self, meter: MeterIx, feeders: &mut Vec<NodeIx>) {
         self.feeders_of_meter_before(meter, UtcMicros(i64::MAX), feeders);
@@ -363,16 +155,16 @@ impl Network {
 
     /// Feeders that a meter ever belonged to before `end`: rows that begin later do not count.
     pub(crate) fn feeders_of_meter_before(&self, meter: MeterIx, end: UtcMicros, feeders: &mut Vec<NodeIx>) {
-        let Some(entry) = self.meters.get(meter.at()) else {
+        let Some(entry) = self.meter(meter) else {
             return;
         };
-        for row in entry.history.rows_before(end) {
-            for node in [&row.row.node_id, &row.row.boundary_to].into_iter().flatten() {
-                self.feeders_above_id_before(node, end, feeders);
+        for row in entry.history().rows_before(end) {
+            for node in [row.node, row.boundary_to].into_iter().flatten() {
+                self.feeders_above_before(node, end, feeders);
             }
         }
-        for connection in &entry.connections {
-            self.feeders_of_connection_before(*connection, end, feeders);
+        for connection in entry.connections() {
+            self.feeders_of_connection_before(connection.index(), end, feeders);
         }
     }
 
@@ -386,11 +178,11 @@ impl Network {
         end: UtcMicros,
         feeders: &mut Vec<NodeIx>,
     ) {
-        let Some(entry) = self.connections.get(connection.at()) else {
+        let Some(entry) = self.connection(connection) else {
             return;
         };
-        for row in entry.history.rows_before(end) {
-            self.feeders_above_id_before(&row.row.node_id, end, feeders);
+        for node in entry.history().rows_before(end).filter_map(|row| row.node) {
+            self.feeders_above_before(node, end, feeders);
         }
     }
 
@@ -444,7 +236,7 @@ impl Network {
                 let connected = node
                     .connections
                     .iter()
-                    .filter_map(|at| self.connection(*at)?.meter);
+                    .filter_map(|at| self.connection(*at)?.meter());
                 node.meters.iter().copied().chain(connected)
             })
             .collect();
@@ -462,17 +254,17 @@ impl Network {
     /// A meter by its id, known or only named by a connection.
     #[must_use]
     pub fn find_meter(&self, id: &str) -> Option<MeterIx> {
-        self.meter_index.get(id).copied()
+        self.meters.find(id).map(MeterIx)
     }
 
     /// A meter by its id, looked for first behind `near`: neighbours in a publish are often neighbours in master data.
     #[must_use]
     pub fn find_meter_near(&self, near: MeterIx, id: &str) -> Option<MeterIx> {
         let next = MeterIx(near.0.saturating_add(1));
-        match self.meter(next) {
-            Some(meter) if meter.id.as_str() == id => Some(next),
-            Some(_) | None => self.find_meter(id),
+        if self.meters.get(next.0) == Some(id) {
+            return Some(next);
         }
+        self.find_meter(id)
     }
 
     /// A node by its index.
@@ -483,8 +275,18 @@ impl Network {
 
     /// A meter by its index.
     #[must_use]
-    pub fn meter(&self, meter: MeterIx) -> Option<&Meter> {
-        self.meters.get(meter.at())
+    pub fn meter(&self, meter: MeterIx) -> Option<Meter<'_>> {
+        let is_one = meter.at() < self.meters.len();
+        is_one.then_some(Meter {
+            network: self,
+            at: meter,
+        })
+    }
+
+    /// The ids of all meters, by index. A copy shares all of it but the newest.
+    #[must_use]
+    pub(crate) const fn meter_ids(&self) -> &IdList<MeterId> {
+        self.meters.ids()
     }
 
     /// All nodes, by index.
@@ -495,30 +297,53 @@ impl Network {
             .map(|(at, node)| (NodeIx::of(at), node))
     }
 
-    /// All meters, by index.
-    pub fn meters(&self) -> impl Iterator<Item = (MeterIx, &Meter)> {
-        self.meters
-            .iter()
-            .enumerate()
-            .map(|(at, meter)| (MeterIx::of(at), meter))
+    /// Number of meters.
+    #[must_use]
+    pub fn meter_count(&self) -> usize {
+        self.meters.len()
     }
 
-    /// All connections.
-    pub fn connections(&self) -> impl Iterator<Item = &Connection> {
-        self.connections.iter()
+    /// Number of connections.
+    #[must_use]
+    pub const fn connection_count(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// All meters, by index.
+    pub fn meters(&self) -> impl Iterator<Item = Meter<'_>> {
+        (0..self.meters.len()).map(|at| Meter {
+            network: self,
+            at: MeterIx::of(at),
+        })
+    }
+
+    /// All connections, by index.
+    pub fn connections(&self) -> impl Iterator<Item = Connection<'_>> {
+        (0..self.connections.len()).map(|at| Connection {
+            network: self,
+            at: ConnectionIx::of(at),
+        })
     }
 
     /// A connection by its index.
     #[must_use]
-    pub fn connection(&self, connection: ConnectionIx) -> Option<&Connection> {
-        self.connections.get(connection.at())
+    pub fn connection(&self, connection: ConnectionIx) -> Option<Connection<'_>> {
+        let is_one = connection.at() < self.connections.len();
+        is_one.then_some(Connection {
+            network: self,
+            at: connection,
+        })
     }
 
     /// Connections of a consumer through one meter.
     #[must_use]
-    pub fn find_connection(&self, consumer: &ConsumerId, meter: Option<&MeterId>) -> Option<&Connection> {
-        let index = self.connection_index.get(&(consumer.clone(), meter.cloned()))?;
-        self.connection(*index)
+    pub fn find_connection(&self, consumer: &ConsumerId, meter: Option<&MeterId>) -> Option<Connection<'_>> {
+        let of_meter = match meter {
+            Some(id) => Some(self.find_meter(id.as_str())?),
+            None => None,
+        };
+        let number = self.consumers.find(consumer.as_str())?;
+        self.connection(self.joining(number, of_meter)?)
     }
 
     /// The node above `node` at `instant`.
@@ -540,9 +365,7 @@ impl Network {
     /// The interval length of a meter at `instant`; `None` when no row of it covers that instant.
     #[must_use]
     pub fn interval_of(&self, meter: MeterIx, instant: UtcMicros) -> Option<IntervalMinutes> {
-        self.meter(meter)?
-            .history
-            .at(instant)
-            .map(|row| row.interval_minutes)
+        let row = self.meter(meter)?.history().at(instant)?;
+        Some(row.interval_minutes)
     }
 }

@@ -16,13 +16,14 @@ use arrow::{
 };
 use gridtally_ingest::log::Position;
 use gridtally_schemas::{
-    MeterId, PowerEvent, RegisterRead, UtcMicros, Zone,
+    IdList, MeterId, PowerEvent, RegisterRead, UtcMicros, Zone,
     billing::{BillingRow, DiscomAccountsRow},
     network::{ConnectionRow, MasterRows, MeterRow, NodeRow},
     table,
 };
 
 use crate::{
+    network::MeterIx,
     state::{Quarter, Value},
     vee::Rule,
     world::{
@@ -31,7 +32,7 @@ use crate::{
 };
 
 /// Where something came from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Origin {
     /// The record whose applying emits the rows: for what was released from quarantine the master record that named the meter.
     pub(crate) position: Position,
@@ -42,13 +43,14 @@ pub(crate) struct Origin {
 /// A row of `interval_reads`.
 #[derive(Debug, Clone)]
 pub(crate) struct ReadRow {
-    pub(crate) meter_id: MeterId,
+    pub(crate) meter: MeterIx,
     pub(crate) quarter: Quarter,
     pub(crate) value: Value,
     pub(crate) version: i64,
-    pub(crate) origin: Origin,
+    /// Where it came from, among [`Outbox::origins`].
+    origin: u32,
     /// How the value was made and why, where it is not the meter's own.
-    pub(crate) made: Option<Made>,
+    made: Option<Box<Made>>,
 }
 
 /// How a value was made that is not the meter's own.
@@ -145,6 +147,8 @@ impl MasterRow {
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     pub(crate) reads: Vec<ReadRow>,
+    /// Where reads came from: a hundred and more of one record share one.
+    pub(crate) origins: Vec<Origin>,
     pub(crate) registers: Vec<RegisterRow>,
     pub(crate) events: Vec<EventRow>,
     pub(crate) vee: Vec<VeeRow>,
@@ -158,6 +162,27 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
+    /// Adds a row of `interval_reads`.
+    pub(crate) fn push_read(
+        &mut self,
+        origin: &Origin,
+        (meter, quarter): (MeterIx, Quarter),
+        (value, version): (&Value, i64),
+        made: Option<Made>,
+    ) {
+        if self.origins.last() != Some(origin) {
+            self.origins.push(origin.clone());
+        }
+        self.reads.push(ReadRow {
+            meter,
+            quarter,
+            value: *value,
+            version,
+            origin: u32::try_from(self.origins.len() - 1).unwrap_or(u32::MAX),
+            made: made.map(Box::new),
+        });
+    }
+
     /// Drops the rows that a table has already: `written` gives the position through which it does.
     pub(crate) fn drop_written(&mut self, written: impl Fn(&table::TableSchema) -> Position) {
         let (reads, registers, events) = (
@@ -174,7 +199,11 @@ impl Outbox {
         self.outage.drop_written(&written);
         self.compensation.drop_written(&written);
         self.accountability.drop_written(&written);
-        self.reads.retain(|row| row.origin.position > reads);
+        let origins = &self.origins;
+        self.reads.retain(|row| {
+            let origin = origin_of(row, origins);
+            origin.is_some_and(|origin| origin.position > reads)
+        });
         self.registers.retain(|row| row.origin.position > registers);
         self.events.retain(|row| row.origin.position > events);
         self.vee.retain(|row| row.position > vee);
@@ -303,13 +332,24 @@ pub(crate) struct Stamp<'a> {
     pub(crate) zone: &'a Zone,
 }
 
-pub(crate) fn reads_batch(rows: &[ReadRow], stamp: Stamp<'_>) -> Result<RecordBatch, ArrowError> {
+fn origin_of<'a>(row: &ReadRow, origins: &'a [Origin]) -> Option<&'a Origin> {
+    origins.get(usize::try_from(row.origin).ok()?)
+}
+
+/// The batch of `interval_reads`; `ids` are those of the meters by their index.
+pub(crate) fn reads_batch(
+    rows: &[ReadRow],
+    origins: &[Origin],
+    ids: &IdList<MeterId>,
+    stamp: Stamp<'_>,
+) -> Result<RecordBatch, ArrowError> {
     let values = || rows.iter().map(|row| &row.value);
+    let from = || rows.iter().map(|row| origin_of(row, origins));
     let energy = |wh: Option<u32>| wh.map(i64::from);
     let mut days = DayCache::new(stamp.zone);
     let day: Date32Array = rows.iter().map(|row| Some(days.of(row.quarter))).collect();
     Columns::new(&table::INTERVAL_READS, rows.len())
-        .text("meter_id", rows.iter().map(|row| Some(row.meter_id.as_str())))
+        .text("meter_id", rows.iter().map(|row| ids.get(row.meter.at())))
         .time("interval_end", rows.iter().map(|row| Some(row.quarter.end())))
         .whole(
             "import_wh",
@@ -335,12 +375,9 @@ pub(crate) fn reads_batch(rows: &[ReadRow], stamp: Stamp<'_>) -> Result<RecordBa
             Arc::new(values().map(|value| Some(value.revision)).collect::<Int32Array>()),
         )
         .time("captured_at", values().map(|value| value.captured_at))
-        .time("received_at", rows.iter().map(|row| Some(row.origin.received_at)))
-        .text("source", rows.iter().map(|row| Some(row.origin.source.as_ref())))
-        .whole(
-            "position",
-            rows.iter().map(|row| position_of(row.origin.position)),
-        )
+        .time("received_at", from().map(|origin| Some(origin?.received_at)))
+        .text("source", from().map(|origin| Some(origin?.source.as_ref())))
+        .whole("position", from().map(|origin| position_of(origin?.position)))
         .whole("version", rows.iter().map(|row| Some(row.version)))
         .time("published_at", rows.iter().map(|_| Some(stamp.published_at)))
         .text("reason", rows.iter().map(reason_of_read))

@@ -6,12 +6,12 @@
 //!
 //! ```text
 //! meter ──home──▶ block (up to 1,024 meters that were on one feeder when first heard) ── quarter ──▶ chunk
-//! chunk: quality u8 · import u32 per meter; export, kVAh, voltage, current, captured_at, revision only once someone sends them,
-//!        arrival u8 only once something was late
+//! chunk: quality u8 · import u16 or u32 per meter; export, kVAh, voltage, current (as import), captured_at, revision only once someone
+//!        sends them, arrival u8 only once something was late
 //! ```
 //!
 //! A meter keeps its home until the process ends; rosters refer to meters, so moving a consumer moves nothing here. A cell (meter
-//! and interval) of plain import reads takes 5 bytes, with export and voltage 13; one with several versions about 150 more.
+//! and interval) of plain import reads takes 3 bytes, with export and voltage 7; one with several versions about 150 more.
 //! An estimate is no version: it is shown in a cell that nobody said a value of, and gives way to whatever comes (`state/estimate.rs`).
 //! Nothing here knows the network: whether a value counts in a balance is decided when the balance is gathered, so a change of
 //! master data never changes the state.
@@ -23,6 +23,7 @@ use crate::network::{MeterIx, NodeIx};
 
 mod arrival;
 mod chunk;
+mod column;
 mod estimate;
 mod resident;
 #[cfg(test)]
@@ -34,7 +35,7 @@ pub use arrival::Arrival;
 pub use value::{HardFailure, Quality, Value};
 pub use window::{BlockWindow, Held, Sample};
 
-use chunk::{Chunk, DirtySlots, NO_ENERGY};
+use chunk::{Chunk, DirtySlots};
 
 /// Most meters in a block.
 const BLOCK_METERS_MAX: usize = 1_024;
@@ -97,7 +98,38 @@ pub enum Merged {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Home {
     block: u32,
-    slot: u32,
+    slot: u16,
+}
+
+/// The homes of all meters: six bytes each.
+#[derive(Debug, Default)]
+struct Homes {
+    blocks: Vec<u32>,
+    slots: Vec<u16>,
+}
+
+/// In place of a block: the meter has not been heard.
+const NO_BLOCK: u32 = u32::MAX;
+
+impl Homes {
+    fn of(&self, meter: MeterIx) -> Option<Home> {
+        let block = self.blocks.get(meter.at()).filter(|block| **block != NO_BLOCK)?;
+        let slot = self.slots.get(meter.at())?;
+        Some(Home {
+            block: *block,
+            slot: *slot,
+        })
+    }
+
+    fn put(&mut self, meter: MeterIx, home: Home) {
+        if self.blocks.len() <= meter.at() {
+            self.blocks.resize(meter.at() + 1, NO_BLOCK);
+            self.slots.resize(meter.at() + 1, 0);
+        }
+        if let (Some(block), Some(slot)) = (self.blocks.get_mut(meter.at()), self.slots.get_mut(meter.at())) {
+            (*block, *slot) = (home.block, home.slot);
+        }
+    }
 }
 
 /// What changed in a chunk.
@@ -142,7 +174,7 @@ impl Versions {
 /// All values.
 #[derive(Debug, Default)]
 pub struct State {
-    homes: Vec<Option<Home>>,
+    homes: Homes,
     blocks: Vec<Block>,
     open_blocks: HashMap<Feeders, u32>,
     versions: HashMap<(MeterIx, Quarter), Versions>,
@@ -167,7 +199,7 @@ impl State {
         (value, arrival): (&Value, Arrival),
     ) -> Merged {
         let home = self.home(meter, feeders);
-        let slot = position(home.slot);
+        let slot = usize::from(home.slot);
         let Some(block) = self.blocks.get_mut(position(home.block)) else {
             return Merged::Duplicate;
         };
@@ -207,7 +239,7 @@ impl State {
             }
         };
         if matches!(outcome, Merged::Accepted { .. }) {
-            chunk.put(slot, value);
+            chunk.put(slot, value, block.meters.len());
         } else if !is_sooner {
             return outcome;
         }
@@ -222,7 +254,7 @@ impl State {
         let home = self.put_back(meter, feeders, quarter, row);
         let block = self.blocks.get_mut(position(home.block));
         let chunk = block.and_then(|block| block.chunks.get_mut(&quarter));
-        if chunk.is_some_and(|chunk| chunk.dirty.mark(position(home.slot))) {
+        if chunk.is_some_and(|chunk| chunk.dirty.mark(usize::from(home.slot))) {
             self.dirty.push((home.block, quarter));
         }
     }
@@ -236,7 +268,7 @@ impl State {
         (version, value, arrival): Said<'_>,
     ) -> Home {
         let home = self.home(meter, feeders);
-        let slot = position(home.slot);
+        let slot = usize::from(home.slot);
         let Some(block) = self.blocks.get_mut(position(home.block)) else {
             return home;
         };
@@ -257,14 +289,14 @@ impl State {
         }
         if held.is_none_or(|held| value.rank() > held.rank()) {
             self.cells += u64::from(held.is_none());
-            chunk.put(slot, value);
+            chunk.put(slot, value, block.meters.len());
         }
         home
     }
 
     fn home(&mut self, meter: MeterIx, feeders: Feeders) -> Home {
-        if let Some(Some(home)) = self.homes.get(meter.at()) {
-            return *home;
+        if let Some(home) = self.homes.of(meter) {
+            return home;
         }
         let block = self.open_block_of(feeders).unwrap_or_else(|| {
             let new = u32::try_from(self.blocks.len()).unwrap_or(u32::MAX);
@@ -274,15 +306,10 @@ impl State {
         });
         let mut home = Home { block, slot: 0 };
         if let Some(entry) = self.blocks.get_mut(position(block)) {
-            home.slot = u32::try_from(entry.meters.len()).unwrap_or(u32::MAX);
+            home.slot = u16::try_from(entry.meters.len()).unwrap_or(u16::MAX);
             entry.meters.push(meter);
         }
-        if self.homes.len() <= meter.at() {
-            self.homes.resize(meter.at() + 1, None);
-        }
-        if let Some(cell) = self.homes.get_mut(meter.at()) {
-            *cell = Some(home);
-        }
+        self.homes.put(meter, home);
         home
     }
 
@@ -299,9 +326,9 @@ impl State {
     /// The value of `meter` in the interval that ends at `quarter`.
     #[must_use]
     pub fn value(&self, meter: MeterIx, quarter: Quarter) -> Option<Value> {
-        let home = self.homes.get(meter.at()).copied().flatten()?;
+        let home = self.homes.of(meter)?;
         let block = self.blocks.get(position(home.block))?;
-        block.chunks.get(&quarter)?.get(position(home.slot))
+        block.chunks.get(&quarter)?.get(usize::from(home.slot))
     }
 
     /// A look at one quarter that answers for many meters without a hash look-up each.
@@ -366,11 +393,7 @@ impl State {
     /// The block in which a meter lives; `None` before its first read.
     #[must_use]
     pub fn block_of(&self, meter: MeterIx) -> Option<BlockNumber> {
-        self.homes
-            .get(meter.at())
-            .copied()
-            .flatten()
-            .map(|home| BlockNumber(home.block))
+        self.homes.of(meter).map(|home| BlockNumber(home.block))
     }
 
     /// The quarters in which a block has values.
@@ -421,25 +444,20 @@ pub struct QuarterView<'a> {
 impl QuarterView<'_> {
     /// Quality, import and export of a meter, Wh as it counts; `None` without a value.
     pub fn energy(&mut self, meter: MeterIx) -> Option<(Quality, u32, u32)> {
-        let home = self.state.homes.get(meter.at()).copied().flatten()?;
+        let home = self.state.homes.of(meter)?;
         if home.block != self.block {
             let block = self.state.blocks.get(position(home.block))?;
             self.block = home.block;
             self.chunk = block.chunks.get(&self.quarter);
         }
         let chunk = self.chunk?;
-        let slot = position(home.slot);
+        let slot = usize::from(home.slot);
         let quality = chunk
             .quality
             .get(slot)
             .copied()
             .filter(|quality| *quality != Quality::Missing)?;
-        let export = chunk
-            .export_wh
-            .get(slot)
-            .copied()
-            .filter(|wh| *wh != NO_ENERGY)
-            .unwrap_or(0);
-        Some((quality, chunk.import_wh.get(slot).copied()?, export))
+        let export_wh = chunk.export_wh.get(slot).unwrap_or(0);
+        Some((quality, chunk.import_wh.get(slot)?, export_wh))
     }
 }

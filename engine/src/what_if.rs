@@ -166,7 +166,6 @@ async fn read(tables: &TablesReader, settings: &Settings) -> Result<Said, Engine
         said.take_entries(rows)
     })
     .await?;
-    said.world.refresh_connections();
     Ok(said)
 }
 

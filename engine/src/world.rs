@@ -32,6 +32,7 @@ pub(crate) mod billing;
 pub mod compensation;
 mod completeness;
 mod counts;
+mod day_sums;
 pub(crate) mod held;
 pub mod look;
 mod meaning;
@@ -64,6 +65,7 @@ pub use vee::Judged;
 
 use billing::Bills;
 use completeness::Completeness;
+use day_sums::DaySums;
 use held::HeldSpans;
 use meaning::Meanings;
 use paging::Paging;
@@ -160,7 +162,7 @@ pub struct World {
     feeders_of_block: HashMap<BlockNumber, (usize, Arc<[NodeIx]>)>,
     intervals: HashMap<NodeIx, BTreeMap<Quarter, Arc<FeederInterval>>>,
     above: HashMap<NodeIx, BTreeMap<Quarter, Sums>>,
-    days: HashMap<NodeIx, BTreeMap<Day, Sums>>,
+    days: HashMap<NodeIx, DaySums>,
     /// Intervals of a feeder's day in which some meter has a value; no entry: none.
     heard: HashMap<(NodeIx, Day), u32>,
     dirty: BTreeMap<(NodeIx, Quarter), Dirty>,

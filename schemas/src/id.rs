@@ -7,6 +7,10 @@ use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
+mod list;
+
+pub use list::{IdList, Listed};
+
 /// Longest id, in bytes.
 pub const ID_BYTES_MAX: usize = 64;
 
@@ -97,6 +101,12 @@ macro_rules! id {
             type Err = IdError;
             fn from_str(text: &str) -> Result<Self, IdError> {
                 Self::parse(text)
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
             }
         }
 

@@ -33,7 +33,7 @@ pub mod time;
 pub mod topic;
 pub mod wire;
 
-pub use id::{ConsumerId, GatewayId, IdError, MeterId, NodeId};
+pub use id::{ConsumerId, GatewayId, IdError, IdList, MeterId, NodeId};
 pub use quantity::{IntervalMinutes, Multiplier, WattHours};
 pub use read::{IntervalRead, MeterSpan, PowerEvent, Publish, RegisterRead};
 pub use time::{Clock, Day, UtcMicros, Zone};

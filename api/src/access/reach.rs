@@ -10,7 +10,7 @@ use gridtally_engine::{
     world::OutageView,
 };
 use gridtally_schemas::{
-    ConsumerId, NodeId, UtcMicros,
+    ConsumerId, UtcMicros,
     network::{MeterRole, NodeKind},
 };
 
@@ -41,14 +41,14 @@ enum Top {
 type Dates = (UtcMicros, Option<UtcMicros>);
 
 /// Of a thing's rows, by `valid_from`, the one that says where it is.
-fn standing<'r, R: 'r>(
-    rows: impl Iterator<Item = &'r R>,
+fn standing<R: Copy>(
+    rows: impl Iterator<Item = R>,
     dates: impl Fn(&R) -> Dates,
     now: UtcMicros,
-) -> Option<(&'r R, bool)> {
+) -> Option<(R, bool)> {
     let (mut first, mut last, mut holds) = (None, None, None);
     for row in rows {
-        let (from, to) = dates(row);
+        let (from, to) = dates(&row);
         first = first.or(Some(row));
         if from <= now {
             last = Some(row);
@@ -117,21 +117,21 @@ impl<'a> Reach<'a> {
     }
 
     /// The node of a connection, how the row that says so holds, and since when.
-    fn place<'c>(&self, connection: &'c Connection) -> Option<(&'c NodeId, bool, UtcMicros)> {
-        let rows = connection.history.rows().map(|recorded| &recorded.row);
+    fn place(&self, connection: Connection<'_>) -> Option<(NodeIx, bool, UtcMicros)> {
+        let rows = connection.history().rows();
         let (row, holds) = standing(rows, |row| (row.valid_from, row.valid_to), self.now)?;
-        Some((&row.node_id, holds, row.valid_from))
+        Some((row.node?, holds, row.valid_from))
     }
 
     /// Whether one of some connections that are in force, else the last that was, hangs in the area.
-    fn connected<'c>(&self, connections: impl Iterator<Item = &'c Connection>) -> Option<bool> {
+    fn connected<'c>(&self, connections: impl Iterator<Item = Connection<'c>>) -> Option<bool> {
         let mut now = None;
         let mut once: Option<(bool, i64, bool)> = None;
         for connection in connections {
             let Some((node, holds, from)) = self.place(connection) else {
                 continue;
             };
-            let inside = self.node_named(node.as_str());
+            let inside = self.node(node);
             if holds {
                 now = Some(now.unwrap_or(false) || inside);
             } else {
@@ -145,35 +145,33 @@ impl<'a> Reach<'a> {
     }
 
     pub(crate) fn consumer(&self, consumer: &ConsumerId) -> bool {
-        self.is_whole() || self.connected(self.world.connections_of(consumer)) == Some(true)
+        self.is_whole() || self.connected(self.world.connections_of(consumer).into_iter()) == Some(true)
     }
 
     /// As [`Self::consumer`], of a connection alone.
-    pub(crate) fn connection(&self, connection: &Connection) -> bool {
+    pub(crate) fn connection(&self, connection: Connection<'_>) -> bool {
         self.is_whole() || self.connected(std::iter::once(connection)) == Some(true)
     }
 
     /// Whether a connection hangs on this node of the area.
-    pub(crate) fn is_at(&self, connection: &Connection, node: &NodeId) -> bool {
+    pub(crate) fn is_at(&self, connection: Connection<'_>, node: NodeIx) -> bool {
         self.place(connection).is_some_and(|(place, _, _)| place == node)
     }
 
-    pub(crate) fn meter(&self, meter: &Meter) -> bool {
+    pub(crate) fn meter(&self, meter: Meter<'_>) -> bool {
         if self.is_whole() {
             return true;
         }
-        let rows = meter.history.rows().map(|recorded| &recorded.row);
+        let rows = meter.history().rows();
         let own = standing(rows, |row| (row.valid_from, row.valid_to), self.now).map(|(row, _)| row);
         let own_inside = || {
-            let node = own.and_then(|row| row.node_id.as_ref());
-            node.is_some_and(|node| self.node_named(node.as_str()))
+            let node = own.and_then(|row| row.node);
+            node.is_some_and(|node| self.node(node))
         };
         match own.map(|row| row.role) {
             Some(MeterRole::Dt | MeterRole::Feeder | MeterRole::Boundary) => own_inside(),
             Some(MeterRole::Consumer | MeterRole::Generation) | None => {
-                let connections = meter.connections.iter();
-                let connections = connections.filter_map(|at| self.world.network.connection(*at));
-                self.connected(connections).unwrap_or_else(own_inside)
+                self.connected(meter.connections()).unwrap_or_else(own_inside)
             }
         }
     }
@@ -220,7 +218,7 @@ mod tests {
     #[test]
     fn the_row_in_force_counts_else_the_last_else_the_first_to_come() {
         let check = |rows: &[(i64, Option<i64>)], expected: Option<(i64, bool)>| {
-            let dates = |row: &(i64, Option<i64>)| (UtcMicros(row.0), row.1.map(UtcMicros));
+            let dates = |row: &&(i64, Option<i64>)| (UtcMicros(row.0), row.1.map(UtcMicros));
             let found = standing(rows.iter(), dates, UtcMicros(100));
             assert_eq!(found.map(|(row, holds)| (row.0, holds)), expected, "{rows:?}");
         };

@@ -71,15 +71,14 @@ pub(crate) struct Consumers {
 }
 
 impl ConsumerRow {
-    fn of(world: &World, connection: &Connection, now: UtcMicros) -> Option<Self> {
-        let row = connection.history.at(now)?;
-        let node = world.network.find_node(row.node_id.as_str());
-        let node = node.and_then(|node| world.network.node(node));
+    fn of(world: &World, connection: Connection<'_>, now: UtcMicros) -> Option<Self> {
+        let row = connection.history().at(now)?;
+        let node = world.network.node(row.node?)?;
         Some(Self {
-            consumer_id: row.consumer_id.to_string(),
-            meter_id: row.meter_id.as_ref().map(ToString::to_string),
-            node_id: row.node_id.to_string(),
-            node_name: node.map_or_else(|| row.node_id.to_string(), |node| node.name().to_owned()),
+            consumer_id: row.consumer_id().to_owned(),
+            meter_id: row.meter_id().map(str::to_owned),
+            node_id: node.id.to_string(),
+            node_name: node.name().to_owned(),
             category: row.category.clone(),
             supply: row.supply.as_str(),
             phases: row.phases,
@@ -104,11 +103,9 @@ fn search(
 ) -> Vec<ConsumerRow> {
     let mut found = BTreeMap::new();
     for connection in world.network.connections() {
-        let meter = connection.meter.and_then(|meter| world.network.meter(meter));
-        let meter = meter.map(|meter| meter.id.as_str());
-        let consumer = connection.consumer_id.as_str();
+        let (meter, consumer) = (connection.meter_id(), connection.consumer_id());
         let matches = begins(consumer, text) || meter.is_some_and(|meter| begins(meter, text));
-        if matches && connection.history.at(now).is_some() && reach.connection(connection) {
+        if matches && connection.history().at(now).is_some() && reach.connection(connection) {
             found.insert((consumer, meter), connection);
             if found.len() > limit + 1 {
                 found.pop_last();

@@ -157,7 +157,9 @@ pub(crate) async fn of_consumer(
     let interruptions = app.engine.read(|world| {
         let seen = Reach::of(world, &caller, app.clock.now()).consumer(&consumer);
         (seen && world.knows_consumer(&consumer)).then(|| {
-            let found = world.interruptions_of_consumer(&consumer).filter(is_wanted);
+            let found = world
+                .interruptions_of_consumer(consumer.as_str())
+                .filter(is_wanted);
             found
                 .map(|interruption| InterruptionRow::of(world, &app.zone, interruption))
                 .collect::<Vec<_>>()

@@ -186,27 +186,24 @@ const ROOTS_MAX: usize = 10;
 fn size(world: &World, reach: &Reach<'_>) -> NetworkSize {
     let mut network = NetworkSize::default();
     if reach.is_whole() {
-        network.meters = length(world.network.meters().count());
-        network.connections = length(world.network.connections().count());
+        network.meters = length(world.network.meter_count());
+        network.connections = length(world.network.connection_count());
         for (_, node) in world.network.nodes() {
             network.count(node);
         }
         return network;
     }
     let mut meters = BTreeSet::new();
-    for node in reach
-        .nodes()
-        .into_iter()
-        .filter_map(|node| world.network.node(node))
-    {
+    let nodes = reach.nodes().into_iter();
+    for (at, node) in nodes.filter_map(|at| Some((at, world.network.node(at)?))) {
         network.count(node);
         let connections = node
             .connections
             .iter()
             .filter_map(|at| world.network.connection(*at));
-        for connection in connections.filter(|connection| reach.is_at(connection, &node.id)) {
+        for connection in connections.filter(|connection| reach.is_at(*connection, at)) {
             network.connections += 1;
-            meters.extend(connection.meter);
+            meters.extend(connection.meter());
         }
         let own = node.meters.iter().copied();
         meters.extend(own.filter(|meter| {

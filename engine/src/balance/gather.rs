@@ -187,7 +187,7 @@ impl MemberReads {
     /// Adds the interval of `roster` that ends at `quarter`. A key in the results refers to the order of these calls.
     pub fn gather(&mut self, state: &State, zone: &Zone, roster: &Arc<Roster>, quarter: Quarter) {
         let mut gathering = Gathering::new(self, state, roster, quarter);
-        gathering.members(&roster.members);
+        gathering.members(roster.members());
         gathering.unmetered(zone, |_| true);
         let heard = gathering.heard;
         self.entries.push(Entry {
@@ -249,10 +249,10 @@ impl MemberReads {
         said: impl Fn(&Member) -> Said,
     ) {
         let (key, mut heard) = (self.next_key(), false);
-        for member in &roster.members {
-            let said = said(member);
+        for member in roster.members() {
+            let said = said(&member);
             heard |= said.present > 0;
-            self.push(roster, key, member, said);
+            self.push(roster, key, &member, said);
         }
         if !roster.unmetered.is_empty() {
             let place = place_in_month(zone, quarter, roster.minutes);
@@ -338,7 +338,7 @@ impl<'a> Gathering<'a> {
         }
     }
 
-    fn members(&mut self, members: &[Member]) {
+    fn members(&mut self, members: impl Iterator<Item = Member>) {
         for member in members {
             let halves = if member.minutes < self.roster.minutes {
                 2
@@ -360,7 +360,7 @@ impl<'a> Gathering<'a> {
                 said.present += 1;
                 said.estimated += i64::from(quality == Quality::Estimated);
             }
-            self.reads.push(self.roster, self.key, member, said);
+            self.reads.push(self.roster, self.key, &member, said);
         }
     }
 

@@ -14,7 +14,10 @@ use gridtally_schemas::{
 use hashbrown::HashMap;
 
 use super::{EngineError, Store};
-use crate::{outbox::Stamp, world::publish::Due};
+use crate::{
+    outbox::Stamp,
+    world::{publish::Due, rows::Part},
+};
 
 /// Tables whose rows the log alone decides, in the order of their commits.
 pub(crate) static FROM_LOG: [&TableSchema; 18] = [
@@ -123,8 +126,10 @@ impl<S: Store> Checkpointer<S> {
         {
             self.append_derived(table, batch, due.position).await?;
         }
-        for (table, batch) in due.batches(stamp).map_err(EngineError::Rows)? {
-            self.append(table, batch, due.position).await?;
+        for part in Part::ALL {
+            for (table, batch) in due.take_batches(part, stamp).map_err(EngineError::Rows)? {
+                self.append(table, batch, due.position).await?;
+            }
         }
         let checkpoint = due.checkpoint(stamp).map_err(EngineError::Rows)?;
         self.append(&table::CHECKPOINTS, checkpoint, due.position).await?;

@@ -4,7 +4,7 @@
 //! them still holds: where a row gives a node a new place, that node is named by its own row.
 
 use gridtally_schemas::{
-    UtcMicros,
+    NodeId, UtcMicros,
     network::{ConnectionRow, MasterRows, MeterRow, NodeKind, NodeRow},
 };
 
@@ -36,6 +36,12 @@ impl<R: Dated> History<R> {
 }
 
 impl Network {
+    fn feeders_above_id(&self, id: &NodeId, feeders: &mut Vec<NodeIx>) {
+        if let Some(node) = self.find_node(id.as_str()) {
+            self.feeders_above(node, feeders);
+        }
+    }
+
     /// What each of these rows can change; nothing for a row that is known.
     pub(crate) fn concerned_by(&self, rows: &MasterRows) -> Vec<Concerned> {
         match rows {
@@ -100,7 +106,7 @@ impl Network {
     fn by_meter(&self, row: &MeterRow) -> Option<Concerned> {
         let meter = self.find_meter(row.meter_id.as_str());
         let entry = meter.and_then(|meter| self.meter(meter));
-        if entry.is_some_and(|entry| entry.history.knows(row)) {
+        if entry.is_some_and(|entry| entry.history().knows(row)) {
             return None;
         }
         let mut feeders = Vec::new();
@@ -118,15 +124,13 @@ impl Network {
     }
 
     fn by_connection(&self, row: &ConnectionRow) -> Option<Concerned> {
-        let key = (row.consumer_id.clone(), row.meter_id.clone());
-        let index = self.connection_index.get(&key).copied();
-        let entry = index.and_then(|index| self.connection(index));
-        if entry.is_some_and(|entry| entry.history.knows(row)) {
+        let entry = self.find_connection(&row.consumer_id, row.meter_id.as_ref());
+        if entry.is_some_and(|entry| entry.history().knows(row)) {
             return None;
         }
         let mut feeders = Vec::new();
-        if let Some(index) = index {
-            self.feeders_of_connection(index, &mut feeders);
+        if let Some(entry) = entry {
+            self.feeders_of_connection(entry.index(), &mut feeders);
         }
         self.feeders_above_id(&row.node_id, &mut feeders);
         let meter = row.meter_id.as_ref().and_then(|id| self.find_meter(id.as_str()));

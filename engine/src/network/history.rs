@@ -2,10 +2,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use gridtally_schemas::{
-    UtcMicros,
-    network::{ConnectionRow, MeterRow, NodeRow},
-};
+use gridtally_schemas::{UtcMicros, network::NodeRow};
 
 /// A row with where it came from.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,13 +23,14 @@ pub trait Dated: PartialEq + serde::Serialize {
     fn valid_to(&self) -> Option<UtcMicros>;
 }
 
-macro_rules! dated {
-    ($($row:ty),+) => { $(impl Dated for $row {
-        fn valid_from(&self) -> UtcMicros { self.valid_from }
-        fn valid_to(&self) -> Option<UtcMicros> { self.valid_to }
-    })+ };
+impl Dated for NodeRow {
+    fn valid_from(&self) -> UtcMicros {
+        self.valid_from
+    }
+    fn valid_to(&self) -> Option<UtcMicros> {
+        self.valid_to
+    }
 }
-dated!(NodeRow, MeterRow, ConnectionRow);
 
 /// What merging a row did.
 pub(super) enum Merged<R> {
@@ -123,17 +121,28 @@ impl<R: Dated> History<R> {
 
     /// Narrows `span`, which contains `instant`, to where none of these rows begins or ends.
     pub(super) fn narrow(&self, instant: UtcMicros, span: &mut Range<UtcMicros>) {
-        let instants = self
-            .0
+        narrow_by(self.terms(), instant, span);
+    }
+
+    /// When each row begins and ends.
+    pub fn terms(&self) -> impl Iterator<Item = (UtcMicros, Option<UtcMicros>)> {
+        self.0
             .iter()
-            .flat_map(|held| [Some(held.row.valid_from()), held.row.valid_to()])
-            .flatten();
-        for change in instants {
-            if change <= instant {
-                span.start = span.start.max(change);
-            } else {
-                span.end = span.end.min(change);
-            }
+            .map(|held| (held.row.valid_from(), held.row.valid_to()))
+    }
+}
+
+/// Narrows `span`, which contains `instant`, to where nothing begins or ends that holds for `terms`.
+pub(super) fn narrow_by(
+    terms: impl Iterator<Item = (UtcMicros, Option<UtcMicros>)>,
+    instant: UtcMicros,
+    span: &mut Range<UtcMicros>,
+) {
+    for change in terms.flat_map(|(from, to)| [Some(from), to]).flatten() {
+        if change <= instant {
+            span.start = span.start.max(change);
+        } else {
+            span.end = span.end.min(change);
         }
     }
 }

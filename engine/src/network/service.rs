@@ -2,20 +2,17 @@
 
 use std::ops::Range;
 
-use gridtally_schemas::{
-    UtcMicros,
-    network::{ConnectionRow, MeterRole, MeterRow},
-};
+use gridtally_schemas::{UtcMicros, network::MeterRole};
 
-use super::{MeterIx, Network, NodeIx, roster::watt_hours};
+use super::{ConnectionRowOf, MeterIx, MeterRowOf, Network, NodeIx, roster::watt_hours};
 
 /// A meter in service.
 #[derive(Debug, Clone, Copy)]
 pub struct Service<'a> {
     /// Its row.
-    pub meter: &'a MeterRow,
+    pub meter: MeterRowOf<'a>,
     /// The connection that it serves; `None` for meters of the network itself.
-    pub connection: Option<&'a ConnectionRow>,
+    pub connection: Option<ConnectionRowOf<'a>>,
     /// The node that it stands at.
     pub node: Option<NodeIx>,
     /// What its connection is sanctioned for, or what its node is rated for at power factor 1, W; `None`: not known.
@@ -35,32 +32,29 @@ impl Network {
         span: &mut Range<UtcMicros>,
     ) -> Option<Service<'_>> {
         let entry = self.meter(meter)?;
-        entry.history.narrow(instant, span);
-        let mut connection: Option<&ConnectionRow> = None;
-        for at in &entry.connections {
-            let Some(held) = self.connection(*at) else {
-                continue;
-            };
-            held.history.narrow(instant, span);
-            let row = held.history.at(instant);
+        entry.history().narrow(instant, span);
+        let mut connection: Option<ConnectionRowOf<'_>> = None;
+        for held in entry.connections() {
+            held.history().narrow(instant, span);
+            let row = held.history().at(instant);
             connection = match (connection, row) {
-                (Some(best), Some(row)) if row.consumer_id < best.consumer_id => Some(row),
+                (Some(best), Some(row)) if row.consumer_id() < best.consumer_id() => Some(row),
                 (best, row) => best.or(row),
             };
         }
-        let row = entry.history.at(instant)?;
+        let row = entry.history().at(instant)?;
         match row.role {
             MeterRole::Consumer | MeterRole::Generation => {
                 let connection = connection?;
                 Some(Service {
                     meter: row,
                     connection: Some(connection),
-                    node: self.find_node(connection.node_id.as_str()),
+                    node: connection.node,
                     capacity_w: watts(connection.sanctioned_load_kw),
                 })
             }
             MeterRole::Dt | MeterRole::Feeder | MeterRole::Boundary => {
-                let node = row.node_id.as_ref().and_then(|id| self.find_node(id.as_str()));
+                let node = row.node;
                 let rated = node.and_then(|node| self.node(node)).and_then(|entry| {
                     entry.history.narrow(instant, span);
                     entry.history.at(instant)?.capacity_kva
@@ -79,11 +73,8 @@ impl Network {
     pub fn meters_of_dt(&self, dt: NodeIx, instant: UtcMicros) -> impl Iterator<Item = MeterIx> {
         let meters = self.node(dt).map_or(&[][..], |node| node.meters.as_slice());
         meters.iter().copied().filter(move |meter| {
-            let row = self.meter(*meter).and_then(|meter| meter.history.at(instant));
-            row.is_some_and(|row| {
-                row.role == MeterRole::Dt
-                    && row.node_id.as_ref().and_then(|id| self.find_node(id.as_str())) == Some(dt)
-            })
+            let row = self.meter(*meter).and_then(|meter| meter.history().at(instant));
+            row.is_some_and(|row| row.role == MeterRole::Dt && row.node == Some(dt))
         })
     }
 
@@ -92,7 +83,7 @@ impl Network {
         let connections = self
             .node(node)
             .map_or(&[][..], |node| node.connections.as_slice());
-        connections.iter().filter_map(|at| self.connection(*at)?.meter)
+        connections.iter().filter_map(|at| self.connection(*at)?.meter())
     }
 }
 

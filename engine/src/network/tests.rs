@@ -1,4 +1,6 @@
-use gridtally_schemas::network::MeterRole;
+use std::sync::Arc;
+
+use gridtally_schemas::network::{MasterRows, MeterRole};
 use proptest::prelude::*;
 
 use super::*;
@@ -27,15 +29,15 @@ fn named(network: &Network) -> impl Fn(&[NodeIx]) -> Vec<String> {
 fn members(network: &Network, feeder: &str, quarter: i64) -> Vec<(String, MemberRole, Option<u32>, bool)> {
     let quarter = Quarter::ending(quarter_end(quarter)).unwrap();
     let roster = network.roster(network.find_node(feeder).unwrap(), quarter.begin());
-    let of = |member: &Member| {
+    let of = |member: Member| {
         (
-            network.meter(member.meter).unwrap().id.to_string(),
+            network.meter(member.meter).unwrap().id().to_owned(),
             member.role,
             member.dt,
             member.in_service,
         )
     };
-    roster.members.iter().map(of).collect()
+    roster.members().map(of).collect()
 }
 
 #[test]

@@ -2,11 +2,13 @@
 
 use gridtally_schemas::UtcMicros;
 
-use super::{Arrival, Quality, Value};
+use super::{
+    Arrival, Quality, Value,
+    column::{Column, Hundredths, Ones, Tenths, lengthen},
+};
 
 /// Changed slots of a chunk that are told apart: a late read or a correction concerns one DT of its feeder, a burst all of them.
 pub(super) const DIRTY_SLOTS_MAX: usize = 32;
-pub(super) const NO_ENERGY: u32 = u32::MAX;
 const NO_TIME: i64 = i64::MIN;
 
 /// Which slots of a chunk changed.
@@ -48,27 +50,25 @@ pub(super) struct Chunk {
     /// Slots that changed since the dirty chunks were taken.
     pub(super) dirty: DirtySlots,
     pub(super) quality: Vec<Quality>,
-    pub(super) import_wh: Vec<u32>,
-    pub(super) export_wh: Vec<u32>,
-    pub(super) import_vah: Vec<u32>,
-    pub(super) voltage_v: Vec<f32>,
-    pub(super) current_a: Vec<f32>,
+    pub(super) import_wh: Column<Ones>,
+    pub(super) export_wh: Column<Ones>,
+    pub(super) import_vah: Column<Ones>,
+    pub(super) voltage_v: Column<Tenths>,
+    pub(super) current_a: Column<Hundredths>,
     pub(super) captured_at: Vec<i64>,
     pub(super) revision: Vec<i32>,
     /// How soon the first value came that was said; an estimate never comes.
     pub(super) arrival: Vec<Arrival>,
 }
 
-fn set<T: Copy>(column: &mut Vec<T>, slot: usize, value: Option<T>, absent: T) {
+fn set<T: Copy>(column: &mut Vec<T>, (slot, slots): (usize, usize), value: Option<T>, absent: T) {
     let Some(value) = value else {
         if let Some(cell) = column.get_mut(slot) {
             *cell = absent;
         }
         return;
     };
-    if column.len() <= slot {
-        column.resize(slot + 1, absent);
-    }
+    lengthen(column, slot, slots, absent);
     if let Some(cell) = column.get_mut(slot) {
         *cell = value;
     }
@@ -80,8 +80,6 @@ impl Chunk {
         if quality == Quality::Missing {
             return None;
         }
-        let energy = |column: &[u32]| column.get(slot).copied().filter(|wh| *wh != NO_ENERGY);
-        let number = |column: &[f32]| column.get(slot).copied().filter(|number| !number.is_nan());
         Some(Value {
             quality,
             revision: self.revision.get(slot).copied().unwrap_or(0),
@@ -91,11 +89,11 @@ impl Chunk {
                 .copied()
                 .filter(|at| *at != NO_TIME)
                 .map(UtcMicros),
-            import_wh: self.import_wh.get(slot).copied().unwrap_or(0),
-            export_wh: energy(&self.export_wh),
-            import_vah: energy(&self.import_vah),
-            voltage_v: number(&self.voltage_v),
-            current_a: number(&self.current_a),
+            import_wh: self.import_wh.get(slot).unwrap_or(0),
+            export_wh: self.export_wh.get(slot),
+            import_vah: self.import_vah.get(slot),
+            voltage_v: self.voltage_v.get(slot).map(f32::from_bits),
+            current_a: self.current_a.get(slot).map(f32::from_bits),
         })
     }
 
@@ -111,26 +109,28 @@ impl Chunk {
             return false;
         }
         let late = Some(arrival).filter(|arrival| *arrival != Arrival::default());
-        set(&mut self.arrival, slot, late, Arrival::default());
+        set(&mut self.arrival, (slot, 0), late, Arrival::default());
         !is_first
     }
 
-    pub(super) fn put(&mut self, slot: usize, value: &Value) {
-        set(&mut self.quality, slot, Some(value.quality), Quality::Missing);
-        set(&mut self.import_wh, slot, Some(value.import_wh), 0);
-        set(&mut self.export_wh, slot, value.export_wh, NO_ENERGY);
-        set(&mut self.import_vah, slot, value.import_vah, NO_ENERGY);
-        set(&mut self.voltage_v, slot, value.voltage_v, f32::NAN);
-        set(&mut self.current_a, slot, value.current_a, f32::NAN);
+    /// Puts a value into a slot of a block of so many `slots`.
+    pub(super) fn put(&mut self, slot: usize, value: &Value, slots: usize) {
+        let place = (slot, slots);
+        set(&mut self.quality, place, Some(value.quality), Quality::Missing);
+        self.import_wh.set(slot, Some(value.import_wh), slots);
+        self.export_wh.set(slot, value.export_wh, slots);
+        self.import_vah.set(slot, value.import_vah, slots);
+        self.voltage_v.set(slot, value.voltage_v.map(f32::to_bits), slots);
+        self.current_a.set(slot, value.current_a.map(f32::to_bits), slots);
         set(
             &mut self.captured_at,
-            slot,
+            place,
             value.captured_at.map(|at| at.0),
             NO_TIME,
         );
         set(
             &mut self.revision,
-            slot,
+            place,
             Some(value.revision).filter(|revision| *revision != 0),
             0,
         );

@@ -33,7 +33,7 @@ impl State {
         estimate: Option<EstimatedWh>,
     ) {
         let home = self.home(meter, feeders);
-        let slot = position(home.slot);
+        let slot = usize::from(home.slot);
         let Some(block) = self.blocks.get_mut(position(home.block)) else {
             return;
         };
@@ -42,7 +42,7 @@ impl State {
             return;
         }
         match estimate.map(value_of) {
-            Some(value) => chunk.put(slot, &value),
+            Some(value) => chunk.put(slot, &value, block.meters.len()),
             None => {
                 if let Some(quality) = chunk.quality.get_mut(slot) {
                     *quality = Quality::Missing;

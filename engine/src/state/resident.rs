@@ -15,9 +15,10 @@ const CHUNK_BYTES: usize = size_of::<Chunk>() + size_of::<Quarter>() + 8;
 
 impl Chunk {
     fn bytes(&self) -> usize {
-        let words = self.import_wh.capacity() + self.export_wh.capacity() + self.import_vah.capacity();
-        let numbers = self.voltage_v.capacity() + self.current_a.capacity() + self.revision.capacity();
-        CHUNK_BYTES + self.quality.capacity() + 4 * (words + numbers) + 8 * self.captured_at.capacity()
+        let energies = self.import_wh.bytes() + self.export_wh.bytes() + self.import_vah.bytes();
+        let numbers = self.voltage_v.bytes() + self.current_a.bytes();
+        let told = 4 * self.revision.capacity() + 8 * self.captured_at.capacity();
+        CHUNK_BYTES + self.quality.capacity() + self.arrival.capacity() + energies + numbers + told
     }
 
     /// Cells that hold a value of their meter's own.
@@ -92,7 +93,7 @@ impl State {
     pub(crate) fn forget_versions(&mut self, is_gone: impl Fn(BlockNumber, Quarter) -> bool) {
         let homes = &self.homes;
         self.versions.retain(|(meter, quarter), _| {
-            let home = homes.get(meter.at()).copied().flatten();
+            let home = homes.of(*meter);
             !home.is_some_and(|home| is_gone(BlockNumber(home.block), *quarter))
         });
     }
@@ -119,15 +120,15 @@ impl State {
         quarter: Quarter,
         energy: estimate::EstimatedWh,
     ) {
-        let Some(home) = self.homes.get(meter.at()).copied().flatten() else {
+        let Some(home) = self.homes.of(meter) else {
             return;
         };
         let Some(block) = self.blocks.get_mut(position(home.block)) else {
             return;
         };
-        let (chunk, slot) = (block.chunks.entry(quarter).or_default(), position(home.slot));
+        let (chunk, slot) = (block.chunks.entry(quarter).or_default(), usize::from(home.slot));
         if chunk.own(slot).is_none() {
-            chunk.put(slot, &estimate::value_of(energy));
+            chunk.put(slot, &estimate::value_of(energy), block.meters.len());
         }
     }
 }

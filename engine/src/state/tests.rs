@@ -94,7 +94,7 @@ fn a_column_that_nobody_sends_takes_no_room_and_one_that_some_send_keeps_the_oth
     let chunk = &state.blocks[0].chunks[&QUARTER];
     assert_eq!(
         (
-            chunk.import_vah.len(),
+            chunk.import_vah.bytes(),
             chunk.revision.len(),
             chunk.captured_at.len()
         ),

@@ -1,10 +1,6 @@
 //! A look at a span of quarters of one block: the chunks are found once for all its meters.
 
-use super::{
-    Arrival, BlockNumber, Quality, Quarter, State, Value,
-    chunk::{Chunk, NO_ENERGY},
-    position,
-};
+use super::{Arrival, BlockNumber, Quality, Quarter, State, Value, chunk::Chunk, position};
 use crate::network::MeterIx;
 
 /// What a cell holds.
@@ -39,8 +35,8 @@ impl State {
     /// The block and slot of a meter; `None` before its first value.
     #[must_use]
     pub fn slot_of(&self, meter: MeterIx) -> Option<(BlockNumber, usize)> {
-        let home = self.homes.get(meter.at()).copied().flatten()?;
-        Some((BlockNumber(home.block), position(home.slot)))
+        let home = self.homes.of(meter)?;
+        Some((BlockNumber(home.block), usize::from(home.slot)))
     }
 
     /// The chunks of a block in `quarters`.
@@ -77,11 +73,10 @@ impl BlockWindow<'_> {
         if *chunk.quality.get(slot)? <= Quality::Estimated {
             return None;
         }
-        let export = chunk.export_wh.get(slot).copied().filter(|wh| *wh != NO_ENERGY);
         Some(Sample {
-            import_wh: chunk.import_wh.get(slot).copied().unwrap_or(0),
-            export_wh: export.unwrap_or(0),
-            voltage_v: chunk.voltage_v.get(slot).copied().filter(|volts| !volts.is_nan()),
+            import_wh: chunk.import_wh.get(slot).unwrap_or(0),
+            export_wh: chunk.export_wh.get(slot).unwrap_or(0),
+            voltage_v: chunk.voltage_v.get(slot).map(f32::from_bits),
         })
     }
 

@@ -198,8 +198,7 @@ fn meters(work: &Work, unit: &Unit, intervals: &[Interval]) -> Vec<crate::networ
         last = Some(roster);
         meters.extend(
             roster
-                .members
-                .iter()
+                .members()
                 .map(|member| member.meter)
                 .filter(|meter| seen.insert(*meter)),
         );
@@ -228,9 +227,8 @@ async fn compute(
     for (quarter, roster) in &intervals {
         if !heard.contains(&roster.feeder)
             && roster
-                .members
-                .iter()
-                .any(|member| look.is_heard(roster, *quarter, member))
+                .members()
+                .any(|member| look.is_heard(roster, *quarter, &member))
         {
             heard.insert(roster.feeder);
         }
@@ -273,7 +271,7 @@ fn runs(due: &[Interval]) -> impl Iterator<Item = &[Interval]> {
             .iter()
             .take_while(|(_, roster)| {
                 let begins = rows == 0;
-                rows += roster.members.len().max(1);
+                rows += roster.member_count().max(1);
                 begins || rows <= ROWS_OF_RUN
             })
             .count();

@@ -111,14 +111,8 @@ fn basis(work: &Work, node: NodeIx, quarter: Quarter, column: &str) -> Option<Ba
     });
     let (roster, dt) = found?;
     let dt = dt.and_then(|dt| u32::try_from(dt).ok());
-    let of_dt = roster
-        .members
-        .iter()
-        .filter(|member| dt.is_none() || member.dt == dt);
-    let members = of_dt
-        .filter(|member| counts_in(member.role, column))
-        .copied()
-        .collect();
+    let of_dt = roster.members().filter(|member| dt.is_none() || member.dt == dt);
+    let members = of_dt.filter(|member| counts_in(member.role, column)).collect();
     Some(Basis {
         roster,
         quarter,
@@ -161,7 +155,7 @@ async fn reads_of(work: &Work, day: Day, bases: impl Iterator<Item = &Basis>) ->
     ends.sort_unstable();
     ends.dedup();
     let ids = meters.iter().filter_map(|meter| work.network.meter(*meter));
-    let ids = ids.map(|meter| lit(meter.id.as_str())).collect();
+    let ids = ids.map(|meter| lit(meter.id())).collect();
     let filter = days_between(from, day)
         .and(standing_reads(work.position, work.published_at))
         .and(col("interval_end").in_list(ends.iter().map(instant).collect(), false))
@@ -303,7 +297,7 @@ fn lines(work: &Work, basis: &Basis, reads: &Reads) -> Vec<String> {
         "feeder {} with {} DTs, {} meters and {} unmetered connections, by the network of {}",
         id(roster.feeder),
         roster.dts.len(),
-        roster.members.len(),
+        roster.member_count(),
         roster.unmetered.len(),
         basis.quarter.begin().to_rfc3339(zone),
     )];
@@ -314,14 +308,14 @@ fn lines(work: &Work, basis: &Basis, reads: &Reads) -> Vec<String> {
         };
         let name = format!(
             "{} ({}, x{})",
-            meter.id,
+            meter.id(),
             member.role.as_str(),
             f64::from(member.multiplier)
         );
         for quarter in quarters(basis) {
             let end = quarter.end();
             let versions = reads
-                .get(&(meter.id.as_str().to_owned(), end.0))
+                .get(&(meter.id().to_owned(), end.0))
                 .map_or(&[][..], Vec::as_slice);
             if versions.is_empty() && (quarter == basis.quarter || member.minutes < roster.minutes) {
                 found.push((false, -1, format!("{name} {}: no read", end.to_rfc3339(zone))));

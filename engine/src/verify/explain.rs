@@ -252,14 +252,9 @@ impl Basis {
         );
         self.nodes.extend(roster.ancestors.iter().copied().filter_map(id));
         self.minutes = self.minutes.max(roster.minutes.quarters());
-        for member in roster
-            .members
-            .iter()
-            .filter(|member| dt.is_none() || member.dt == dt)
-        {
+        for member in roster.members().filter(|member| dt.is_none() || member.dt == dt) {
             if let Some(meter) = network.meter(member.meter) {
-                self.meters
-                    .insert(meter.id.as_str().to_owned(), counts_as(member));
+                self.meters.insert(meter.id().to_owned(), counts_as(&member));
             }
         }
         for unmetered in roster

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     balance::BalanceSql,
-    network::{MeterIx, Network, NodeIx, Roster},
+    network::{Meter, MeterIx, Network, NodeIx, Roster},
     state::Quarter,
     world::{Settings, World, quarter_at, restore::last_checkpoint},
 };
@@ -235,11 +235,7 @@ fn without_place(network: &Network) -> Vec<MeterIx> {
         network.feeders_of_meter(*meter, &mut feeders);
         feeders.is_empty()
     };
-    network
-        .meters()
-        .map(|(meter, _)| meter)
-        .filter(has_none)
-        .collect()
+    network.meters().map(Meter::index).filter(has_none).collect()
 }
 
 /// A node and all that ever was below it.

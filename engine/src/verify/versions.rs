@@ -119,9 +119,9 @@ pub(super) async fn decide(
         // The quarter before the day belongs to the day before, which says what is wrong with it.
         if let (Some(fault), Some((meter, quarter))) = (fault, meter)
             && wanted.frame.own().contains(&quarter)
-            && work.looks_after(meter.id.as_str(), wanted.unit)
+            && work.looks_after(meter.id(), wanted.unit)
         {
-            differences.push(fault.difference(work, (meter.id.as_str(), quarter.end())));
+            differences.push(fault.difference(work, (meter.id(), quarter.end())));
         }
     }
     Ok(())
@@ -142,7 +142,7 @@ fn narrowed(work: &Work, wanted: &Wanted, contested: &BTreeMap<usize, Vec<Row>>,
     let ids = meters
         .iter()
         .filter_map(|meter| work.network.meter(*meter))
-        .map(|meter| lit(meter.id.as_str()));
+        .map(|meter| lit(meter.id()));
     filter.and(col("meter_id").in_list(ids.collect(), false))
 }
 

@@ -23,8 +23,8 @@ use super::{
     held::{Held, SpanId},
 };
 use crate::{
-    network::{MeterIx, Touched},
-    outbox::{EventRow, MANUAL, Made, MasterRow, Origin, QuarantineRow, ReadRow, RegisterRow, VeeRow},
+    network::{Meter, MeterIx, Touched},
+    outbox::{EventRow, MANUAL, Made, MasterRow, Origin, QuarantineRow, RegisterRow, VeeRow},
     state::{Feeders, HardFailure, Merged, Quarter, Value},
     vee::Rule,
 };
@@ -204,7 +204,7 @@ impl World {
     pub(super) fn is_known(&self, meter: MeterIx) -> bool {
         self.network
             .meter(meter)
-            .is_some_and(|meter| meter.history.newest().is_some())
+            .is_some_and(|meter| !meter.history().is_empty())
     }
 
     /// The feeders by which a meter that has no block yet is put into one.
@@ -272,17 +272,8 @@ impl World {
         if self.network.interval_of(meter, quarter.begin()).is_none() {
             self.counts.reads_not_in_service += 1;
         }
-        let Some(meter_id) = self.network.meter(meter).map(|meter| meter.id.clone()) else {
-            return;
-        };
-        self.outbox.reads.push(ReadRow {
-            meter_id,
-            quarter,
-            value: *value,
-            version,
-            origin: origin.clone(),
-            made,
-        });
+        self.outbox
+            .push_read(origin, (meter, quarter), (value, version), made);
     }
 
     /// Applies what a person set. Each edit counts as a read: it becomes the valid value, or loses to a later edit.
@@ -379,7 +370,7 @@ impl World {
         version: i64,
         report: MissingReport,
     ) {
-        let Some(meter_id) = self.network.meter(meter).map(|meter| meter.id.clone()) else {
+        let Some(meter_id) = self.network.meter(meter).and_then(Meter::meter_id) else {
             return;
         };
         let position = origin.position;
@@ -441,7 +432,7 @@ impl World {
             self.note_register(meter, register.at);
             self.counts.registers_accepted += 1;
         }
-        let Some(meter_id) = self.network.meter(meter).map(|meter| meter.id.clone()) else {
+        let Some(meter_id) = self.network.meter(meter).and_then(Meter::meter_id) else {
             return;
         };
         self.outbox.registers.push(RegisterRow {
@@ -475,7 +466,7 @@ impl World {
             self.counts.events_accepted += 1;
             self.outage.hear(&self.settings.event_map, meter, &event);
             self.note_load_switch(meter, event.at);
-            let Some(meter_id) = self.network.meter(meter).map(|meter| meter.id.clone()) else {
+            let Some(meter_id) = self.network.meter(meter).and_then(Meter::meter_id) else {
                 return;
             };
             self.outbox.events.push(EventRow {

@@ -34,7 +34,7 @@ use super::{
     },
 };
 use crate::{
-    network::MeterIx,
+    network::{Connection, MeterIx},
     outbox::{Columns, Origin, Stamp},
     revenue::Amounts,
     state::{Arrival, Held, Quarter, Value},
@@ -143,7 +143,7 @@ impl Bills {
     }
 
     /// When a consumer was first billed for the month of a day.
-    pub(super) fn billed_at(&self, consumer: &ConsumerId, day: Day) -> Option<(ConsumerIx, UtcMicros)> {
+    pub(super) fn billed_at(&self, consumer: &str, day: Day) -> Option<(ConsumerIx, UtcMicros)> {
         let consumer = *self.consumers.get(consumer)?;
         let bill = self.bills.get(&day.first_of_month())?.get(&consumer)?;
         Some((consumer, bill.billed_at))
@@ -254,20 +254,25 @@ impl World {
     /// Notes for judging the days of these months on which a meter of these consumers said something after the bill.
     fn note_billed(&mut self, news: &HashMap<ConsumerId, Vec<Day>>) {
         let mut concerned: Vec<(Day, MeterIx)> = Vec::new();
-        for connection in self.network.connections() {
-            let (Some(months), Some(meter)) = (news.get(&connection.consumer_id), connection.meter) else {
-                continue;
-            };
-            for month in months {
+        for (consumer, months) in news {
+            let meters: Vec<MeterIx> = self
+                .connections_of(consumer)
+                .into_iter()
+                .filter_map(Connection::meter)
+                .collect();
+            for (meter, month) in meters
+                .iter()
+                .flat_map(|meter| months.iter().map(|month| (*meter, month)))
+            {
                 let days = (0..month.days_in_month()).map(|day| Day(month.0.saturating_add(day)));
-                let is_late = |day: &Day| self.has_late(meter, &connection.consumer_id, *day);
+                let is_late = |day: &Day| self.has_late(meter, consumer.as_str(), *day);
                 concerned.extend(days.filter(is_late).map(|day| (day, meter)));
             }
         }
         self.vee.queue_days(concerned);
     }
 
-    fn has_late(&self, meter: MeterIx, consumer: &ConsumerId, day: Day) -> bool {
+    fn has_late(&self, meter: MeterIx, consumer: &str, day: Day) -> bool {
         let (Some((block, slot)), Some((_, billed_at))) =
             (self.state.slot_of(meter), self.bills.billed_at(consumer, day))
         else {
@@ -324,7 +329,7 @@ impl World {
     }
 
     fn take_adjustment(&mut self, meter: MeterIx, quarter: Quarter) -> Option<AdjustmentRow> {
-        let meter_id = self.network.meter(meter).map(|meter| meter.id.clone())?;
+        let meter_id = self.network.meter(meter)?.meter_id()?;
         let findings = self.vee.findings.get_mut(&meter)?;
         let standing = findings.adjustments.get_mut(&quarter)?;
         let now = standing.live.as_ref().map_or(0, digest);

@@ -137,9 +137,6 @@ impl World {
             return 0;
         }
         self.compensation.take_due(now);
-        if !self.compensation.dirty.is_empty() {
-            self.refresh_connections();
-        }
         let mut looked = 0;
         while looked < consumers_max {
             let Some(consumer) = self.compensation.dirty.pop_first() else {

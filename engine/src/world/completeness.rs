@@ -207,7 +207,7 @@ impl Cells<'_> {
     /// Counts what the members of `roster` owe in these quarters.
     fn count(&mut self, roster: &Roster, by_node: &mut BTreeMap<NodeIx, ReadTally>) {
         let mut of_feeder = ReadTally::default();
-        for member in &roster.members {
+        for member in roster.members() {
             if member.role == MemberRole::BoundaryOther {
                 continue;
             }

@@ -24,7 +24,7 @@ use super::{
     apply::{Arrival, Judging, count},
 };
 use crate::{
-    network::MeterIx,
+    network::{Meter, MeterIx},
     outbox::{Origin, QuarantineRow},
 };
 
@@ -324,7 +324,7 @@ impl World {
         if self.held() == 0 {
             return;
         }
-        let id_of = |meter: &MeterIx| self.network.meter(*meter).map(|meter| meter.id.clone());
+        let id_of = |meter: &MeterIx| self.network.meter(*meter).and_then(Meter::meter_id);
         meters.sort_by_cached_key(id_of);
         let ids: Vec<MeterId> = meters.iter().filter_map(id_of).collect();
         for meter_id in ids {

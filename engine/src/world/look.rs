@@ -119,14 +119,12 @@ impl World {
         let Some(entry) = self.network.meter(meter) else {
             return false;
         };
-        let own = entry.history.at(instant).and_then(|row| row.node_id.as_ref());
-        let connections = entry
-            .connections
-            .iter()
-            .filter_map(|at| self.network.connection(*at)?.history.at(instant));
-        let places = own.into_iter().chain(connections.map(|row| &row.node_id));
-        places
-            .filter_map(|id| self.network.find_node(id.as_str()))
+        let own = entry.history().at(instant).and_then(|row| row.node);
+        let connected = entry
+            .connections()
+            .filter_map(|connection| connection.history().at(instant)?.node);
+        own.into_iter()
+            .chain(connected)
             .any(|place| self.network.is_at_or_below(place, node, instant))
     }
 }

@@ -24,7 +24,7 @@ use hashbrown::{HashMap, HashSet};
 
 use super::World;
 use crate::{
-    network::{ConnectionIx, MeterIx, Network, NodeIx},
+    network::{MeterIx, NodeIx},
     outage::{
         Evaluation, EventMap, FeederPicture, Interruption, Joined, Known, MeterEvidence, Outage, OutageId,
         Restoration, Rules,
@@ -142,7 +142,6 @@ pub(crate) struct Outages {
     plan: Plan,
     /// What people said, with when it was recorded.
     causes: BTreeSet<(UtcMicros, Cause)>,
-    connections: ConnectionIndex,
     /// In which areas an outage stands: a planned one may reach over several.
     places: HashMap<OutageId, BTreeSet<NodeIx>>,
     /// In which area an interruption stands.
@@ -151,31 +150,6 @@ pub(crate) struct Outages {
     open: BTreeSet<OutageId>,
     estimates: Estimates,
     ledger: Ledger,
-}
-
-/// The connections of each consumer.
-#[derive(Debug, Default)]
-struct ConnectionIndex {
-    seen: usize,
-    of: HashMap<ConsumerId, Vec<ConnectionIx>>,
-}
-
-impl ConnectionIndex {
-    /// Takes in the connections that became known since.
-    fn refresh(&mut self, network: &Network) {
-        for connection in network.connections().skip(self.seen) {
-            let index = ConnectionIx(u32::try_from(self.seen).unwrap_or(u32::MAX));
-            self.of
-                .entry(connection.consumer_id.clone())
-                .or_default()
-                .push(index);
-            self.seen += 1;
-        }
-    }
-
-    fn of(&self, consumer: &ConsumerId) -> &[ConnectionIx] {
-        self.of.get(consumer).map_or(&[], Vec::as_slice)
-    }
 }
 
 impl Outages {
@@ -222,11 +196,11 @@ impl Outages {
     }
 
     /// The area's interruption of a consumer that began to count at `started_at`.
-    fn interruption(&self, consumer: &ConsumerId, started_at: UtcMicros) -> Option<&Interruption> {
+    fn interruption(&self, consumer: &str, started_at: UtcMicros) -> Option<&Interruption> {
         let area = self.interruptions.get(consumer)?.get(&started_at)?;
         let interruptions = &self.areas.get(area)?.joined.interruptions;
         let at = interruptions
-            .binary_search_by(|held| (held.started_at, &held.consumer).cmp(&(started_at, consumer)))
+            .binary_search_by(|held| (held.started_at, held.consumer.as_str()).cmp(&(started_at, consumer)))
             .ok()?;
         interruptions.get(at)
     }

@@ -9,7 +9,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use gridtally_ingest::log::Position;
-use gridtally_schemas::{Day, NodeId, UtcMicros, network::NodeKind};
+use gridtally_schemas::{Day, IdList, MeterId, NodeId, UtcMicros, network::NodeKind};
 
 use super::{
     Counts, ReadTally, World, accounting::AccountingValues, billing::AdjustmentRow, compensation::DueEntries,
@@ -163,6 +163,8 @@ pub(crate) struct Due {
     /// The counts as of that record.
     pub(crate) counts: Counts,
     pub(crate) outbox: Outbox,
+    /// The ids of the meters of the reads in it.
+    pub(super) meter_ids: IdList<MeterId>,
     pub(crate) derived: Derived,
     pub(super) outages: DueOutages,
     pub(super) entries: DueEntries,
@@ -193,6 +195,7 @@ impl World {
             position: self.applied,
             counts: self.counts,
             outbox,
+            meter_ids: self.network.meter_ids().clone(),
             derived: self.take_derived(now),
             outages: self.take_outages(),
             entries: self.take_entries(),

@@ -17,7 +17,7 @@ use hashbrown::{HashMap, HashSet};
 
 use super::World;
 use crate::{
-    network::{LEVELS_MAX, MeterIx, NodeIx},
+    network::{LEVELS_MAX, NodeIx},
     outage::{ConsumerPicture, Evaluation, FOREVER, FeederPicture, Interruption},
     reliability::{Counted, Counting, FeederMonth, FeederOperation, Tally},
 };
@@ -337,23 +337,16 @@ impl World {
 
     /// Consumers by node, as they were connected at an instant.
     fn served_at(&self, at: UtcMicros) -> HashMap<NodeIx, u64> {
-        let mut places: HashMap<&ConsumerId, (Option<MeterIx>, NodeIx)> = HashMap::new();
+        let mut places: HashMap<&str, (Option<&str>, NodeIx)> = HashMap::new();
         for connection in self.network.connections() {
-            let row = connection.history.at(at);
-            let Some(node) = row.and_then(|row| self.network.find_node(row.node_id.as_str())) else {
+            let Some(node) = connection.history().at(at).and_then(|row| row.node) else {
                 continue;
             };
             // Each consumer once: where its lowest meter says, as with interruptions.
-            let id = |meter: Option<MeterIx>| {
-                meter
-                    .and_then(|meter| self.network.meter(meter))
-                    .map(|meter| &meter.id)
-            };
-            let held = places
-                .entry(&connection.consumer_id)
-                .or_insert((connection.meter, node));
-            if id(connection.meter) < id(held.0) {
-                *held = (connection.meter, node);
+            let meter = connection.meter_id();
+            let held = places.entry(connection.consumer_id()).or_insert((meter, node));
+            if meter < held.0 {
+                *held = (meter, node);
             }
         }
         let mut by_place: HashMap<NodeIx, u64> = HashMap::new();

@@ -125,7 +125,6 @@ impl World {
         if self.revenue.uncounted_from.is_some_and(|from| from <= month) {
             return;
         }
-        self.refresh_connections();
         let Some((feeder, metering)) = self.feeder_billed(consumer, month) else {
             return;
         };
@@ -142,7 +141,6 @@ impl World {
         let Some(from) = self.revenue.uncounted_from.take() else {
             return;
         };
-        self.refresh_connections();
         let mut billed: HashMap<NodeIx, BTreeMap<Day, Billed>> = HashMap::new();
         let bills = std::mem::take(&mut self.bills);
         for (consumer, month, amounts) in bills.since(from) {
@@ -207,13 +205,13 @@ impl World {
         let zone = &self.settings.zone;
         let (begin, end) = (zone.start_of(month), zone.start_of(Period::Month.after(month)));
         let on = |at: UtcMicros| {
-            let rows = self.connections_of(consumer);
-            let rows = rows.filter_map(|connection| connection.history.at(at));
-            rows.min_by(|one, other| one.meter_id.cmp(&other.meter_id))
+            let rows = self.connections_of(consumer).into_iter();
+            let rows = rows.filter_map(|connection| connection.history().at(at));
+            rows.min_by_key(|row| row.meter_id())
         };
-        let rows = self.connections_of(consumer);
-        let rows = rows.flat_map(|connection| connection.history.rows());
-        let ends = rows.filter_map(|held| held.row.valid_to);
+        let rows = self.connections_of(consumer).into_iter();
+        let rows = rows.flat_map(|connection| connection.history().rows());
+        let ends = rows.filter_map(|row| row.valid_to);
         // The end of the month, and before that the ends of his connections within it, the last first.
         let mut ends: Vec<UtcMicros> = ends.filter(|until| *until > begin && *until < end).collect();
         ends.push(end);
@@ -222,7 +220,7 @@ impl World {
             .into_iter()
             .map(|end| end.plus(-1))
             .find_map(|at| Some((on(at)?, at)))?;
-        let feeder = self.feeder_at(self.network.find_node(row.node_id.as_str())?, at)?;
+        let feeder = self.feeder_at(row.node?, at)?;
         Some((feeder, row.metering))
     }
 

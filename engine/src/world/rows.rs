@@ -5,7 +5,7 @@ use gridtally_schemas::{table, table::TableSchema};
 
 use super::{
     accounting, billing, completeness,
-    publish::{Due, Version},
+    publish::{DtValues, Due, Row, Version},
     revenue,
 };
 use crate::{
@@ -17,9 +17,71 @@ use crate::{
 /// A table and the rows for it.
 pub(crate) type TableRows = (&'static TableSchema, RecordBatch);
 
+/// A part of a checkpoint. Its rows are gone once they are batches, and its batches are written before those of the next are made: reads
+/// and balances are millions of rows of some hundred bytes each, and were all in memory twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// `interval_reads`.
+    Reads,
+    /// What else meters said.
+    Words,
+    /// `dt_balance`.
+    Dts,
+    /// All other tables.
+    Rest,
+}
+
+impl Part {
+    /// In the order in which they are committed.
+    pub(crate) const ALL: [Self; 4] = [Self::Reads, Self::Words, Self::Dts, Self::Rest];
+}
+
 impl Due {
-    /// The batches to commit, table by table. Of what the log says only rows that their table does not hold yet.
-    pub(crate) fn batches(&self, stamp: Stamp<'_>) -> Result<Vec<TableRows>, ArrowError> {
+    /// Takes the rows of a part as the batches to commit, table by table. Of what the log says only rows that their table does not hold
+    /// yet.
+    pub(crate) fn take_batches(
+        &mut self,
+        part: Part,
+        stamp: Stamp<'_>,
+    ) -> Result<Vec<TableRows>, ArrowError> {
+        match part {
+            Part::Reads => {
+                let rows = std::mem::take(&mut self.outbox.reads);
+                if rows.is_empty() {
+                    return Ok(Vec::new());
+                }
+                let batch = outbox::reads_batch(&rows, &self.outbox.origins, &self.meter_ids, stamp)?;
+                Ok(vec![(&table::INTERVAL_READS, batch)])
+            }
+            Part::Words => self.batches_of_words(stamp),
+            Part::Dts => {
+                let rows = std::mem::take(&mut self.dts);
+                if rows.is_empty() {
+                    return Ok(Vec::new());
+                }
+                Ok(vec![(&table::DT_BALANCE, dt_batch(&rows, stamp)?)])
+            }
+            Part::Rest => self.batches_of_rest(stamp),
+        }
+    }
+
+    fn batches_of_words(&self, stamp: Stamp<'_>) -> Result<Vec<TableRows>, ArrowError> {
+        let rows = &self.outbox;
+        let mut batches: Vec<TableRows> = Vec::new();
+        if !rows.registers.is_empty() {
+            let batch = outbox::registers_batch(&rows.registers, stamp)?;
+            batches.push((&table::REGISTER_READS, batch));
+        }
+        if !rows.events.is_empty() {
+            batches.push((&table::METER_EVENTS, outbox::events_batch(&rows.events, stamp)?));
+        }
+        if !rows.vee.is_empty() {
+            batches.push((&table::VEE_EXCEPTIONS, outbox::vee_batch(&rows.vee, stamp)?));
+        }
+        Ok(batches)
+    }
+
+    fn batches_of_rest(&self, stamp: Stamp<'_>) -> Result<Vec<TableRows>, ArrowError> {
         let mut batches: Vec<TableRows> = Vec::new();
         let mut add = |rows: usize,
                        table: &'static TableSchema,
@@ -30,19 +92,6 @@ impl Due {
             Ok::<(), ArrowError>(())
         };
         let rows = &self.outbox;
-        add(rows.reads.len(), &table::INTERVAL_READS, &|| {
-            outbox::reads_batch(&rows.reads, stamp)
-        })?;
-        add(rows.registers.len(), &table::REGISTER_READS, &|| {
-            outbox::registers_batch(&rows.registers, stamp)
-        })?;
-        add(rows.events.len(), &table::METER_EVENTS, &|| {
-            outbox::events_batch(&rows.events, stamp)
-        })?;
-        add(rows.vee.len(), &table::VEE_EXCEPTIONS, &|| {
-            outbox::vee_batch(&rows.vee, stamp)
-        })?;
-        add(self.dts.len(), &table::DT_BALANCE, &|| self.dt_batch(stamp))?;
         add(self.feeders.len(), &table::FEEDER_BALANCE, &|| {
             self.feeder_batch(stamp)
         })?;
@@ -103,34 +152,6 @@ impl Due {
         self.outbox.len() + balances + supply + reads + money
     }
 
-    fn dt_batch(&self, stamp: Stamp<'_>) -> Result<RecordBatch, ArrowError> {
-        let rows = &self.dts;
-        let known = |at: usize| {
-            rows.iter()
-                .map(move |row| row.values.known.get(at).copied().flatten())
-        };
-        let sums = |at: usize| rows.iter().map(move |row| row.values.sums.get(at).copied());
-        let mut columns = Columns::new(&table::DT_BALANCE, rows.len())
-            .text("dt_id", rows.iter().map(|row| Some(row.id.as_str())))
-            .whole(
-                "interval_minutes",
-                rows.iter().map(|row| Some(row.values.minutes)),
-            )
-            .number("loss_pct", rows.iter().map(|row| row.values.loss_pct()));
-        for (at, name) in DT_KNOWN.into_iter().enumerate() {
-            columns = columns.whole(name, known(at));
-        }
-        for (at, name) in DT_SUMS.into_iter().enumerate() {
-            columns = columns.whole(name, sums(at));
-        }
-        of_interval(
-            columns,
-            rows.iter().map(|row| (row.key, row.values.coverage, row.version)),
-            stamp,
-        )
-        .finish()
-    }
-
     fn feeder_batch(&self, stamp: Stamp<'_>) -> Result<RecordBatch, ArrowError> {
         let rows = &self.feeders;
         let known = |at: usize| {
@@ -183,6 +204,33 @@ impl Due {
         )
         .finish()
     }
+}
+
+fn dt_batch(rows: &[Row<Quarter, DtValues>], stamp: Stamp<'_>) -> Result<RecordBatch, ArrowError> {
+    let known = |at: usize| {
+        rows.iter()
+            .map(move |row| row.values.known.get(at).copied().flatten())
+    };
+    let sums = |at: usize| rows.iter().map(move |row| row.values.sums.get(at).copied());
+    let mut columns = Columns::new(&table::DT_BALANCE, rows.len())
+        .text("dt_id", rows.iter().map(|row| Some(row.id.as_str())))
+        .whole(
+            "interval_minutes",
+            rows.iter().map(|row| Some(row.values.minutes)),
+        )
+        .number("loss_pct", rows.iter().map(|row| row.values.loss_pct()));
+    for (at, name) in DT_KNOWN.into_iter().enumerate() {
+        columns = columns.whole(name, known(at));
+    }
+    for (at, name) in DT_SUMS.into_iter().enumerate() {
+        columns = columns.whole(name, sums(at));
+    }
+    of_interval(
+        columns,
+        rows.iter().map(|row| (row.key, row.values.coverage, row.version)),
+        stamp,
+    )
+    .finish()
 }
 
 /// Columns of [`FeederValues::known`], in order.

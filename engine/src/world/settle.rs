@@ -142,7 +142,7 @@ impl World {
     }
 
     fn roll_up_day(&mut self, node: NodeIx, day: Day, sums: &Sums, step: fn(&mut Sums, &Sums)) {
-        step_in(self.days.entry(node).or_default(), day, sums, step);
+        self.days.entry(node).or_default().step(day, sums, step);
         self.unpublished_days.insert((node, day));
     }
 }

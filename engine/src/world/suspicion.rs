@@ -52,12 +52,11 @@ impl World {
     pub fn consumers_below(&self, top: NodeIx, at: UtcMicros) -> usize {
         let mut below: HashMap<NodeIx, bool> = HashMap::new();
         let connections = self.network.connections().filter_map(|connection| {
-            let row = connection.history.at(at)?;
-            let node = self.network.find_node(row.node_id.as_str())?;
+            let node = connection.history().at(at)?.node?;
             let is_below = below
                 .entry(node)
                 .or_insert_with(|| self.network.is_at_or_below(node, top, at));
-            is_below.then_some(&connection.consumer_id)
+            is_below.then_some(connection.consumer_id())
         });
         connections.collect::<HashSet<_>>().len()
     }
@@ -124,9 +123,8 @@ impl World {
         let connections = node.map_or(&[][..], |node| node.connections.as_slice());
         let unmetered = connections.iter().filter_map(|at| {
             let connection = self.network.connection(*at)?;
-            let row = connection.history.at(begin)?;
-            let is_here =
-                connection.meter.is_none() && self.network.find_node(row.node_id.as_str()) == Some(dt);
+            let row = connection.history().at(begin)?;
+            let is_here = connection.meter().is_none() && row.node == Some(dt);
             Some(watt_hours(row.sanctioned_load_kw.filter(|_| is_here)?))
         });
         PlannedPlace {
@@ -149,8 +147,8 @@ impl World {
         let place = nodes.iter().position(|node| Some(*node) == service.node)?;
         match service.meter.role {
             MeterRole::Consumer => Some(PlannedMeter {
-                meter_id: self.network.meter(meter)?.id.to_string(),
-                consumer_id: connection.consumer_id.to_string(),
+                meter_id: self.network.meter(meter)?.id().to_owned(),
+                consumer_id: connection.consumer_id().to_owned(),
                 place,
                 multiplier_thousandths: service.meter.multiplier.thousandths(),
                 quarters: i64::from(service.meter.interval_minutes.quarters()),

@@ -9,15 +9,11 @@
 
 use std::{collections::BTreeMap, ops::RangeInclusive};
 
-use gridtally_schemas::{
-    ConsumerId, Day, MeterId, UtcMicros,
-    network::{ConnectionRow, MeterRole},
-    quantity::Multiplier,
-};
+use gridtally_schemas::{ConsumerId, Day, MeterId, UtcMicros, network::MeterRole, quantity::Multiplier};
 
 use super::World;
 use crate::{
-    network::{Connection, MeterIx},
+    network::{Connection, ConnectionRowOf, MeterIx},
     revenue::Amounts,
     state::{Quality, Quarter},
 };
@@ -72,7 +68,7 @@ impl World {
     /// What a consumer used in `days`, as far as intervals are closed or have a value; `None`: it never had a connection.
     #[must_use]
     pub fn usage(&self, consumer: &ConsumerId, days: RangeInclusive<Day>) -> Option<Usage> {
-        let connections = self.every_connection_of(consumer);
+        let connections = self.connections_of(consumer);
         if connections.is_empty() {
             return None;
         }
@@ -84,8 +80,8 @@ impl World {
         };
         for connection in connections {
             let Some((meter, id)) = connection
-                .meter
-                .and_then(|meter| Some((meter, self.network.meter(meter)?.id.clone())))
+                .meter()
+                .and_then(|meter| Some((meter, self.network.meter(meter)?.meter_id()?)))
             else {
                 continue;
             };
@@ -101,7 +97,7 @@ impl World {
 
     fn use_day(
         &self,
-        connection: &Connection,
+        connection: Connection<'_>,
         (meter, day): (MeterIx, Day),
         intervals: &mut Vec<UsedInterval>,
     ) {
@@ -112,10 +108,10 @@ impl World {
         let span = self.quarters_of_day(day);
         for quarter in (span.start().0..=span.end().0).map(Quarter) {
             let begin = quarter.begin();
-            let Some(row) = entry.history.at(begin) else {
+            let Some(row) = entry.history().at(begin) else {
                 continue;
             };
-            let (MeterRole::Consumer, Some(served)) = (row.role, connection.history.at(begin)) else {
+            let (MeterRole::Consumer, Some(served)) = (row.role, connection.history().at(begin)) else {
                 continue;
             };
             if quarter.ceil_to(row.interval_minutes.quarters()) != quarter {
@@ -123,7 +119,7 @@ impl World {
             }
             let value = self.state.value(meter, quarter);
             let value = value.filter(|value| !is_out && value.quality != Quality::Missing);
-            let is_over = || quarter <= self.closed_through && self.has_balance(served, (begin, day));
+            let is_over = || quarter <= self.closed_through && self.has_balance(&served, (begin, day));
             if value.is_none() && !is_over() {
                 continue;
             }
@@ -143,9 +139,8 @@ impl World {
     }
 
     /// Whether the feeder on which a connection hung at an instant has a balance in the day.
-    fn has_balance(&self, connection: &ConnectionRow, (at, day): (UtcMicros, Day)) -> bool {
-        let node = self.network.find_node(connection.node_id.as_str());
-        let feeder = node.and_then(|node| self.feeder_at(node, at));
+    fn has_balance(&self, connection: &ConnectionRowOf<'_>, (at, day): (UtcMicros, Day)) -> bool {
+        let feeder = connection.node.and_then(|node| self.feeder_at(node, at));
         feeder.is_some_and(|feeder| self.node_day(feeder, day).is_some())
     }
 }

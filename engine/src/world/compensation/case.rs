@@ -13,7 +13,7 @@ use crate::{
         regulation::Regulation,
         rule::Decision,
     },
-    network::{NodeIx, Recorded},
+    network::{Meter, NodeIx, Recorded},
     outage::{Interruption, OutageId},
     world::OutageView,
 };
@@ -78,7 +78,7 @@ impl World {
         let claims = claims.collect();
         let in_outage = |held: &&Interruption| Some(&held.outage) == outage_id.as_ref();
         let interruptions: Vec<Interruption> = self
-            .interruptions_of_consumer(consumer)
+            .interruptions_of_consumer(consumer.as_str())
             .filter(in_outage)
             .cloned()
             .collect();
@@ -112,21 +112,16 @@ impl World {
     }
 
     fn meters_of(&self, consumer: &ConsumerId) -> Vec<MeterId> {
-        let meters = self.connections_of(consumer).filter_map(|held| held.meter);
-        let ids = meters.filter_map(|meter| self.network.meter(meter));
-        let mut ids: Vec<MeterId> = ids.map(|meter| meter.id.clone()).collect();
+        let meters = self.connections_of(consumer).into_iter();
+        let meters = meters.filter_map(|held| self.network.meter(held.meter()?));
+        let mut ids: Vec<MeterId> = meters.filter_map(Meter::meter_id).collect();
         ids.sort_unstable();
         ids.dedup();
         ids
     }
 
     fn recorded_connection(&self, consumer: &ConsumerId, at: UtcMicros) -> Option<Recorded<ConnectionRow>> {
-        let row = self.connection_row_at(consumer, at)?;
-        let held = self
-            .connections_of(consumer)
-            .filter_map(|connection| connection.history.recorded_at(at));
-        let mut same = held.filter(|held| held.row == *row);
-        same.next().cloned()
+        self.connection_row_at(consumer, at)?.recorded()
     }
 
     fn recorded_nodes(&self, node: &NodeId, at: UtcMicros) -> Vec<Recorded<NodeRow>> {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use gridtally_schemas::{
-    ConsumerId, Day, NodeId, UtcMicros,
-    network::{AreaClass, ConnectionRow, Supply},
+    ConsumerId, Day, UtcMicros,
+    network::{AreaClass, Supply},
     outage::PlannedOutageRow,
 };
 
@@ -20,7 +20,7 @@ use crate::{
         in_force::InForce,
         rule::RuleBook,
     },
-    network::NodeIx,
+    network::{ConnectionRowOf, NodeIx},
     outage::{self, Class, Interruption, OutageId},
     world::outage::{OutageView, picture::above},
 };
@@ -46,7 +46,7 @@ impl World {
     /// All that is known of a consumer.
     pub(super) fn evidence_of(&self, consumer: &ConsumerId) -> Evidence {
         let mut by_outage: BTreeMap<&OutageId, Vec<&Interruption>> = BTreeMap::new();
-        for interruption in self.interruptions_of_consumer(consumer) {
+        for interruption in self.interruptions_of_consumer(consumer.as_str()) {
             // OUT-1: cut-offs, disconnections and hours without supply are none.
             if interruption.excluded_because.is_none() {
                 by_outage
@@ -149,7 +149,7 @@ impl World {
 
     fn off_times_at(&self, consumer: &ConsumerId, at: UtcMicros) -> Vec<outage::Span> {
         let row = self.connection_row_at(consumer, at);
-        let Some(node) = row.and_then(|row| self.network.find_node(row.node_id.as_str())) else {
+        let Some(node) = row.and_then(|row| row.node) else {
             return Vec::new();
         };
         let mut feeders = Vec::new();
@@ -158,10 +158,14 @@ impl World {
     }
 
     /// The row of a consumer's connection at an instant, by which it hangs where it does: of several the one of the lowest meter.
-    pub(super) fn connection_row_at(&self, consumer: &ConsumerId, at: UtcMicros) -> Option<&ConnectionRow> {
-        let held = self.connections_of(consumer);
-        let rows = held.filter_map(|connection| connection.history.at(at));
-        rows.min_by(|one, other| one.meter_id.cmp(&other.meter_id))
+    pub(super) fn connection_row_at(
+        &self,
+        consumer: &ConsumerId,
+        at: UtcMicros,
+    ) -> Option<ConnectionRowOf<'_>> {
+        let held = self.connections_of(consumer).into_iter();
+        let rows = held.filter_map(|connection| connection.history().at(at));
+        rows.min_by_key(|row| row.meter_id())
     }
 
     /// A consumer's connection at an instant; where it had none, the first that it got, as of when it got it.
@@ -170,24 +174,21 @@ impl World {
         let (row, at) = match row {
             Some(row) => (Some(row), at),
             None => {
-                let held = self.connections_of(consumer);
-                let rows = held.flat_map(|connection| connection.history.rows());
-                let first = rows
-                    .map(|held| &held.row)
-                    .min_by_key(|row| (row.valid_from, row.meter_id.clone()));
+                let held = self.connections_of(consumer).into_iter();
+                let rows = held.flat_map(|connection| connection.history().rows());
+                let first = rows.min_by_key(|row| (row.valid_from, row.meter_id()));
                 (first, first.map_or(at, |row| row.valid_from))
             }
         };
         Connection {
             // Nothing is known of a consumer without any connection: of those without one nearly all ask for low tension.
             supply: row.map_or(Supply::Lt, |row| row.supply),
-            area_class: row.and_then(|row| self.area_at(&row.node_id, at)),
+            area_class: row.and_then(|row| self.area_at(row.node?, at)),
         }
     }
 
     /// The area class of a node at an instant: its own, else that of the nearest node above that has one.
-    fn area_at(&self, node: &NodeId, at: UtcMicros) -> Option<AreaClass> {
-        let node = self.network.find_node(node.as_str())?;
+    fn area_at(&self, node: NodeIx, at: UtcMicros) -> Option<AreaClass> {
         let mut line = self.network.at_and_above(node, at);
         line.find_map(|node| self.network.node(node)?.history.at(at)?.area_class)
     }
@@ -204,11 +205,12 @@ impl World {
         }
         let newest = self
             .connections_of(consumer)
-            .filter_map(|connection| connection.history.newest())
-            .max_by(|one, other| (one.valid_from, &one.meter_id).cmp(&(other.valid_from, &other.meter_id)));
-        let node: Option<NodeIx> = newest.and_then(|row| self.network.find_node(row.node_id.as_str()));
+            .into_iter()
+            .filter_map(|connection| connection.history().newest())
+            .max_by_key(|row| (row.valid_from, row.meter_id()));
+        let node = newest.and_then(|row| row.node);
         let above = node.map_or_else(Vec::new, |node| above(&self.network, node));
-        in_force.at(newest.map(|row| &row.node_id).into_iter().chain(&above))
+        in_force.at(newest.and_then(|row| row.node_id()).into_iter().chain(&above))
     }
 
     /// The fixed charges of the years in which something began, where bills are known.

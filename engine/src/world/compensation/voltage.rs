@@ -14,7 +14,7 @@ use crate::{
         evidence::{VoltageDay, VoltageReading},
         regulation::VoltageBand,
     },
-    network::{Connection, MeterIx},
+    network::{Connection, Meter, MeterIx},
     state::Quarter,
 };
 
@@ -71,11 +71,9 @@ impl World {
         if !self.is_voltage_watched() || !self.compensation.voltages.note(meter, quarter, volts) {
             return;
         }
-        let connections = self.network.meter(meter).into_iter();
-        let connections = connections.flat_map(|meter| &meter.connections);
-        let held = connections.filter_map(|at| self.network.connection(*at));
-        for connection in held {
-            self.compensation.note(&connection.consumer_id);
+        let connections = self.network.meter(meter).into_iter().flat_map(Meter::connections);
+        for consumer in connections.filter_map(Connection::consumer) {
+            self.compensation.note(&consumer);
         }
     }
 
@@ -87,7 +85,7 @@ impl World {
         let mut days: BTreeMap<Day, Vec<VoltageReading>> = BTreeMap::new();
         for connection in self.connections_of(consumer) {
             let of_meter = connection
-                .meter
+                .meter()
                 .and_then(|meter| Some((meter, self.compensation.voltages.outside.get(&meter)?)));
             let Some((meter, outside)) = of_meter else {
                 continue;
@@ -111,13 +109,13 @@ impl World {
     /// A voltage as evidence; `None`: the meter did not serve this connection then, or the value is off the grid of its intervals.
     fn voltage_reading(
         &self,
-        connection: &Connection,
+        connection: Connection<'_>,
         meter: MeterIx,
         (quarter, volts): (Quarter, f32),
     ) -> Option<VoltageReading> {
         let begin: UtcMicros = quarter.begin();
-        connection.history.at(begin)?;
-        let row = self.network.meter(meter)?.history.at(begin)?;
+        connection.history().at(begin)?;
+        let row = self.network.meter(meter)?.history().at(begin)?;
         let interval = self.network.interval_of(meter, begin)?;
         let is_own = row.role == MeterRole::Consumer && quarter.ceil_to(interval.quarters()) == quarter;
         is_own.then_some(VoltageReading {

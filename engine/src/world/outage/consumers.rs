@@ -11,20 +11,15 @@ use crate::{
 };
 
 impl World {
-    /// Takes in the connections that became known since.
-    pub(crate) fn refresh_connections(&mut self) {
-        self.outage.connections.refresh(&self.network);
-    }
-
     /// What was announced of an outage of this name at a node; `None`: nobody announced it.
     pub(crate) fn planned_named(&self, node: &NodeId, id: &OutageId) -> Option<&PlannedOutageRow> {
         self.outage.plan.row_named(node, id)
     }
 
-    /// The connections of a consumer, as of the last [`World::refresh_connections`].
-    pub fn connections_of(&self, consumer: &ConsumerId) -> impl Iterator<Item = &Connection> {
-        let connections = self.outage.connections.of(consumer).iter();
-        connections.filter_map(|at| self.network.connection(*at))
+    /// The connections of a consumer.
+    #[must_use]
+    pub fn connections_of(&self, consumer: &ConsumerId) -> Vec<Connection<'_>> {
+        self.network.connections_of(consumer.as_str())
     }
 
     /// Those who are part of some of these outages.

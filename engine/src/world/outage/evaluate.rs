@@ -38,9 +38,6 @@ impl World {
     /// ([`World::take_asked`]).
     pub fn look_for_outages(&mut self, now: UtcMicros, feeders_max: usize) -> OutagesSeen {
         self.spread_outage_evidence(now);
-        if !self.outage.dirty.is_empty() {
-            self.outage.connections.refresh(&self.network);
-        }
         for _ in 0..feeders_max {
             let Some(feeder) = self.outage.dirty.first().copied() else {
                 break;
@@ -116,9 +113,6 @@ impl World {
         }
         self.outage.dirty.extend(feeders);
         let touched = std::mem::take(&mut self.outage.touched);
-        if !touched.is_empty() && !self.outage.feeders.is_empty() {
-            self.outage.connections.refresh(&self.network);
-        }
         for feeder in touched {
             self.redraw_feeder(feeder);
             self.redraw_who_shares_consumers(feeder);
@@ -178,15 +172,10 @@ impl World {
             .flat_map(|node| &node.connections);
         let mut feeders: Vec<NodeIx> = Vec::new();
         for connection in connections.filter_map(|at| self.network.connection(*at)) {
-            let all = self.outage.connections.of(&connection.consumer_id);
+            let all = self.network.connections_of(connection.consumer_id());
             for other in all.iter().filter(|_| all.len() > 1) {
-                let Some(other) = self.network.connection(*other) else {
-                    continue;
-                };
-                for row in other.history.rows() {
-                    let node = self.network.find_node(row.row.node_id.as_str());
-                    node.into_iter()
-                        .for_each(|node| self.network.feeders_above(node, &mut feeders));
+                for node in other.history().rows().filter_map(|row| row.node) {
+                    self.network.feeders_above(node, &mut feeders);
                 }
             }
         }
@@ -303,7 +292,6 @@ impl World {
         let maker = Maker {
             network: &self.network,
             plan: &self.outage.plan,
-            connections: &self.outage.connections,
             zone: &self.settings.zone,
             hours,
         };

@@ -10,7 +10,7 @@ use gridtally_schemas::{
 
 use super::{FormerOutage, OutageView, World, picture::above};
 use crate::{
-    network::{Connection, Node, NodeIx},
+    network::{Connection, Meter, Node, NodeIx},
     outage::{Evaluation, FeederPicture, Interruption, Outage, OutageId, Signal, Span},
 };
 
@@ -108,7 +108,7 @@ impl World {
     /// The interruptions of a consumer, by begin.
     pub fn interruptions_of_consumer<'a>(
         &'a self,
-        consumer: &'a ConsumerId,
+        consumer: &'a str,
     ) -> impl Iterator<Item = &'a Interruption> {
         let begins: Vec<UtcMicros> = self
             .outage
@@ -143,30 +143,23 @@ impl World {
     /// Whether a consumer has, or ever had, a connection.
     #[must_use]
     pub fn knows_consumer(&self, consumer: &ConsumerId) -> bool {
-        !self.every_connection_of(consumer).is_empty()
-    }
-
-    /// Every connection that a consumer has or ever had, those that just became known too.
-    pub(in crate::world) fn every_connection_of(&self, consumer: &ConsumerId) -> Vec<&Connection> {
-        let unseen = self.network.connections().skip(self.outage.connections.seen);
-        let unseen = unseen.filter(|connection| connection.consumer_id == *consumer);
-        self.connections_of(consumer).chain(unseen).collect()
+        !self.connections_of(consumer).is_empty()
     }
 
     /// What the meters of a consumer said in `within` that bears on supply, by time.
     #[must_use]
     pub fn signals_of(&self, consumer: &ConsumerId, within: Span) -> Vec<MeterSignal> {
-        let connections = self.outage.connections.of(consumer).iter();
-        let meters = connections.filter_map(|connection| self.network.connection(*connection)?.meter);
+        let connections = self.connections_of(consumer);
+        let meters = connections.into_iter().filter_map(Connection::meter);
         let mut signals: Vec<MeterSignal> = Vec::new();
         for meter in meters {
-            let (Some(entry), Some(evidence)) = (self.network.meter(meter), self.outage.evidence.get(&meter))
-            else {
+            let id = self.network.meter(meter).and_then(Meter::meter_id);
+            let (Some(id), Some(evidence)) = (id, self.outage.evidence.get(&meter)) else {
                 continue;
             };
             let said = evidence.signals().iter().filter(|(at, _)| within.contains(*at));
             signals.extend(said.map(|(at, signal)| MeterSignal {
-                meter: entry.id.clone(),
+                meter: id.clone(),
                 at: *at,
                 signal: *signal,
             }));

@@ -1,13 +1,13 @@
 //! The network as the outages of one feeder need it, made of master data and plans.
 
 use gridtally_schemas::{
-    ConsumerId, NodeId, UtcMicros, Zone,
-    network::{ConnectionRow, MeterRole, NodeKind},
+    NodeId, UtcMicros, Zone,
+    network::{MeterRole, NodeKind},
 };
 
-use super::{ConnectionIndex, Pictured, plan::Plan};
+use super::{Pictured, plan::Plan};
 use crate::{
-    network::{ConnectionIx, Dated, History, LEVELS_MAX, MeterIx, Network, NodeIx},
+    network::{Connection, LEVELS_MAX, Meter, MeterIx, Network, NodeIx},
     outage::{ConsumerPicture, DtPicture, FOREVER, FeederPicture, Hang, Span, Stint},
 };
 
@@ -15,7 +15,6 @@ use crate::{
 pub(super) struct Maker<'a> {
     pub(super) network: &'a Network,
     pub(super) plan: &'a Plan,
-    pub(super) connections: &'a ConnectionIndex,
     pub(super) zone: &'a Zone,
     /// The time for which hours of supply are spelled out.
     pub(super) hours: Span,
@@ -99,14 +98,12 @@ impl Maker<'_> {
             let Some(meter) = self.network.meter(*meter) else {
                 continue;
             };
-            let spans = spans_where(&cuts_of(&meter.history), |at| {
-                let row = meter.history.at(at)?;
-                (row.role == role && row.node_id.as_ref() == Some(&entry.id)).then_some(())
+            let history = meter.history();
+            let spans = spans_where(&cuts_of(history.terms()), |at| {
+                let row = history.at(at)?;
+                (row.role == role && row.node == Some(node)).then_some(())
             });
-            stints.extend(spans.into_iter().map(|(span, ())| Stint {
-                meter: meter.id.clone(),
-                span,
-            }));
+            add_stints(&mut stints, meter, spans);
         }
         stints.sort_by(|one, other| (one.span, &one.meter).cmp(&(other.span, &other.meter)));
         stints
@@ -114,22 +111,23 @@ impl Maker<'_> {
 
     fn add_consumers(&self, place: &Place, picture: &mut FeederPicture) {
         let nodes = std::iter::once(place.feeder).chain(place.dts.iter().map(|(dt, _)| *dt));
-        let mut consumers: Vec<&ConsumerId> = nodes
+        let mut consumers: Vec<&str> = nodes
             .filter_map(|node| self.network.node(node))
             .flat_map(|node| &node.connections)
             .filter_map(|connection| self.network.connection(*connection))
-            .map(|connection| &connection.consumer_id)
+            .map(Connection::consumer_id)
             .collect();
         consumers.sort_unstable();
         consumers.dedup();
         let mut lists = Vec::new();
         for consumer in consumers {
-            let connections = self.connections.of(consumer);
-            let hangs = self.hangs(place, connections);
-            if hangs.is_empty() {
+            let connections = self.network.connections_of(consumer);
+            let hangs = self.hangs(place, &connections);
+            let id = connections.first().and_then(|connection| connection.consumer());
+            let Some(consumer) = id.filter(|_| !hangs.is_empty()) else {
                 continue;
-            }
-            let wanted = self.hours_of(place, picture, (&hangs, connections));
+            };
+            let wanted = self.hours_of(place, picture, (&hangs, &connections));
             let without_supply = wanted.map(|wanted| {
                 lists.iter().position(|held| *held == wanted).unwrap_or_else(|| {
                     let spans = self.plan.without_supply(&wanted, self.hours, self.zone);
@@ -139,8 +137,8 @@ impl Maker<'_> {
                 })
             });
             picture.consumers.push(ConsumerPicture {
-                consumer: consumer.clone(),
-                meters: self.meters(connections),
+                consumer,
+                meters: self.meters(&connections),
                 hangs,
                 without_supply,
             });
@@ -149,65 +147,48 @@ impl Maker<'_> {
 
     /// Where a consumer hung on this feeder. Of several connections at once the one with the lowest meter says where, so that a
     /// consumer hangs at one place at a time, whichever feeder asks.
-    fn hangs(&self, place: &Place, connections: &[ConnectionIx]) -> Vec<Hang> {
+    fn hangs(&self, place: &Place, connections: &[Connection<'_>]) -> Vec<Hang> {
         let mut cuts: Vec<UtcMicros> = Vec::new();
-        for connection in connections.iter().filter_map(|at| self.network.connection(*at)) {
-            cuts.extend(cuts_of(&connection.history));
-            for row in connection.history.rows() {
-                let node = self.network.find_node(row.row.node_id.as_str());
-                if let Some(node) = node.and_then(|node| self.network.node(node)) {
-                    cuts.extend(cuts_of(&node.history));
+        for connection in connections {
+            cuts.extend(cuts_of(connection.history().terms()));
+            for row in connection.history().rows() {
+                if let Some(node) = row.node.and_then(|node| self.network.node(node)) {
+                    cuts.extend(cuts_of(node.history.terms()));
                 }
             }
         }
         let hang = |at: UtcMicros| {
-            let (_, row) = self
-                .rows_at(connections, at)
-                .min_by_key(|(connection, _)| self.meter_id_of(**connection))?;
-            let node = self.network.find_node(row.node_id.as_str())?;
+            let rows = connections
+                .iter()
+                .filter_map(|connection| connection.history().at(at));
+            let row = rows.min_by_key(|row| row.meter_id())?;
+            let node = row.node?;
             if node == place.feeder {
                 return Some(None);
             }
-            let dt = place.dts.binary_search_by(|(_, id)| id.cmp(&row.node_id)).ok()?;
+            let id = row.node_id()?;
+            let dt = place.dts.binary_search_by(|(_, held)| held.cmp(id)).ok()?;
             (self.network.parent_at(node, at) == Some(place.feeder)).then_some(Some(dt))
         };
         let spans = spans_where(&cuts, hang);
         spans.into_iter().map(|(span, dt)| Hang { span, dt }).collect()
     }
 
-    fn rows_at<'a>(
-        &'a self,
-        connections: &'a [ConnectionIx],
-        at: UtcMicros,
-    ) -> impl Iterator<Item = (&'a ConnectionIx, &'a ConnectionRow)> {
-        connections.iter().filter_map(move |connection| {
-            let row = self.network.connection(*connection)?.history.at(at)?;
-            Some((connection, row))
-        })
-    }
-
-    fn meter_id_of(&self, connection: ConnectionIx) -> Option<&str> {
-        let meter = self.network.connection(connection)?.meter?;
-        self.network.meter(meter).map(|meter| meter.id.as_str())
-    }
-
     /// The meters of role consumer that served these connections, with when.
-    fn meters(&self, connections: &[ConnectionIx]) -> Vec<Stint> {
+    fn meters(&self, connections: &[Connection<'_>]) -> Vec<Stint> {
         let mut stints: Vec<Stint> = Vec::new();
-        for connection in connections.iter().filter_map(|at| self.network.connection(*at)) {
-            let Some(meter) = connection.meter.and_then(|meter| self.network.meter(meter)) else {
+        for connection in connections {
+            let Some(meter) = connection.meter().and_then(|meter| self.network.meter(meter)) else {
                 continue;
             };
-            let mut cuts = cuts_of(&connection.history);
-            cuts.extend(cuts_of(&meter.history));
+            let (connected, history) = (connection.history(), meter.history());
+            let mut cuts = cuts_of(connected.terms());
+            cuts.extend(cuts_of(history.terms()));
             let spans = spans_where(&cuts, |at| {
-                let row = meter.history.at(at)?;
-                (row.role == MeterRole::Consumer && connection.history.at(at).is_some()).then_some(())
+                let row = history.at(at)?;
+                (row.role == MeterRole::Consumer && connected.at(at).is_some()).then_some(())
             });
-            stints.extend(spans.into_iter().map(|(span, ())| Stint {
-                meter: meter.id.clone(),
-                span,
-            }));
+            add_stints(&mut stints, meter, spans);
         }
         stints.sort_by(|one, other| (one.span, &one.meter).cmp(&(other.span, &other.meter)));
         stints
@@ -218,7 +199,7 @@ impl Maker<'_> {
         &self,
         place: &Place,
         picture: &FeederPicture,
-        (hangs, connections): (&[Hang], &[ConnectionIx]),
+        (hangs, connections): (&[Hang], &[Connection<'_>]),
     ) -> Option<super::plan::HoursOf> {
         let dt = hangs.last().and_then(|hang| hang.dt);
         let dt = dt.and_then(|dt| place.dts.get(dt)).map(|(_, id)| id);
@@ -229,15 +210,10 @@ impl Maker<'_> {
             .collect();
         let newest = connections
             .iter()
-            .filter_map(|connection| {
-                Some((
-                    self.network.connection(*connection)?.history.newest()?,
-                    connection,
-                ))
-            })
-            .max_by_key(|(row, connection)| (row.valid_from, self.meter_id_of(**connection)));
-        self.plan
-            .hours_of(&places, newest.map(|(row, _)| row.category.as_str()))
+            .filter_map(|connection| connection.history().newest())
+            .max_by_key(|row| (row.valid_from, row.meter_id()));
+        let category = newest.as_ref().map(|row| row.category.as_str());
+        self.plan.hours_of(&places, category)
     }
 }
 
@@ -265,11 +241,18 @@ pub(super) fn parent(network: &Network, node: NodeIx) -> Option<NodeIx> {
 }
 
 /// When rows begin and end.
-fn cuts_of<R: Dated>(history: &History<R>) -> Vec<UtcMicros> {
-    let rows = history.rows().map(|held| &held.row);
-    rows.flat_map(|row| [Some(row.valid_from()), row.valid_to()])
-        .flatten()
-        .collect()
+fn cuts_of(terms: impl Iterator<Item = (UtcMicros, Option<UtcMicros>)>) -> Vec<UtcMicros> {
+    terms.flat_map(|(from, to)| [Some(from), to]).flatten().collect()
+}
+
+fn add_stints(stints: &mut Vec<Stint>, meter: Meter<'_>, spans: Vec<(Span, ())>) {
+    let stint = |(span, ())| {
+        Some(Stint {
+            meter: meter.meter_id()?,
+            span,
+        })
+    };
+    stints.extend(spans.into_iter().filter_map(stint));
 }
 
 /// The spans in which `says` says one thing, from the first cut on; it says the same from one cut until the next.

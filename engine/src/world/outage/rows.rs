@@ -381,7 +381,7 @@ impl World {
     fn take_interruption(&mut self, consumer: ConsumerId, started_at: UtcMicros) -> Option<InterruptionRow> {
         let live = self
             .outage
-            .interruption(&consumer, started_at)
+            .interruption(consumer.as_str(), started_at)
             .map(InterruptionValues::of);
         let of_consumer = self.outage.ledger.interruptions.get(&consumer);
         let published = of_consumer.and_then(|of_consumer| of_consumer.get(&started_at));

@@ -24,7 +24,7 @@ use gridtally_schemas::{Day, UtcMicros};
 
 use super::World;
 use crate::{
-    network::{MeterIx, NodeIx, Service},
+    network::{Connection, MeterIx, NodeIx, Service},
     outage::{FOREVER, Interruption, Moment, Outage, OutageEvidence, Signal, Source, Span},
     state::Quarter,
 };
@@ -166,7 +166,7 @@ impl World {
         service: &Service<'a>,
         part: Span,
     ) -> impl Iterator<Item = (&'a Interruption, Span)> + use<'a> {
-        let consumer = service.connection.map(|row| &row.consumer_id);
+        let consumer = service.connection.map(|row| row.consumer_id());
         let all = consumer
             .into_iter()
             .flat_map(|id| self.interruptions_of_consumer(id));
@@ -252,8 +252,8 @@ impl World {
             return;
         };
         let mut meters: Vec<MeterIx> = both
-            .flat_map(|one| self.outage.connections.of(&one.consumer))
-            .filter_map(|connection| self.network.connection(*connection)?.meter)
+            .flat_map(|one| self.connections_of(&one.consumer))
+            .filter_map(Connection::meter)
             .collect();
         meters.sort_unstable();
         meters.dedup();

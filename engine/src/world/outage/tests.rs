@@ -126,7 +126,7 @@ impl Town {
 
     pub(crate) fn interruptions(&self, consumer: &str) -> Vec<String> {
         let consumer = ConsumerId::parse(consumer).unwrap();
-        let of = self.process.world.interruptions_of_consumer(&consumer);
+        let of = self.process.world.interruptions_of_consumer(consumer.as_str());
         of.map(|interruption| {
             let minutes = interruption.counted_micros.map(|micros| micros / MINUTE);
             let excluded = interruption.excluded_because.map(|why| why.as_str());

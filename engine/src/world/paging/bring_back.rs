@@ -53,7 +53,7 @@ impl World {
         PagedIds {
             meters: meters
                 .filter_map(|meter| self.network.meter(*meter))
-                .map(|meter| meter.id.to_string())
+                .map(|meter| meter.id().to_owned())
                 .collect(),
             feeders: wanted.feeders.iter().filter_map(id).collect(),
             dts: dts.filter_map(id).collect(),

@@ -127,8 +127,7 @@ impl World {
             busy.blocks.insert((block, self.day_of(quarter)));
         }
         let said = self.outbox.reads.iter().filter(|row| row.quarter <= horizon);
-        let said =
-            said.filter_map(|row| Some((self.network.find_meter(row.meter_id.as_str())?, row.quarter)));
+        let said = said.map(|row| (row.meter, row.quarter));
         for (meter, quarter) in said.chain(self.vee.estimates_waiting()) {
             let block = self.state.block_of(meter);
             busy.blocks

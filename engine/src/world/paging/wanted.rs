@@ -9,7 +9,7 @@ use gridtally_schemas::{
 };
 
 use super::{BlockNumber, MeterIx, NodeIx, Quarter, Wanted, World};
-use crate::network::Node;
+use crate::network::{Meter, Node};
 
 /// Whether a record changes master data: what the records after it need is known only once it is applied.
 ///
@@ -203,16 +203,10 @@ impl World {
     /// The values of the meters of a consumer's DTs.
     fn want_dt_meters(&self, wanted: &mut Wanted, meter: MeterIx, day: Day) {
         let begin = self.settings.zone.start_of(day);
-        let places = self
-            .network
-            .meter(meter)
-            .into_iter()
-            .flat_map(|meter| &meter.connections);
-        let rows = places.filter_map(|at| self.network.connection(*at));
-        for row in rows.flat_map(|connection| connection.history.rows()) {
-            let Some(dt) = self.network.find_node(row.row.node_id.as_str()) else {
-                continue;
-            };
+        let meter = self.network.meter(meter).into_iter();
+        let connections = meter.flat_map(Meter::connections);
+        let rows = connections.flat_map(|connection| connection.history().rows());
+        for dt in rows.filter_map(|row| row.node) {
             for of_dt in self.network.meters_of_dt(dt, begin) {
                 self.want(wanted, day, &[], self.state.block_of(of_dt));
             }

@@ -130,4 +130,9 @@ impl Recorded {
             source: rows.text("source")?,
         })
     }
+
+    /// Both of one row.
+    pub(crate) fn word(&self, row: usize) -> (UtcMicros, &str) {
+        (UtcMicros(self.at.value(row)), self.source.value(row))
+    }
 }

@@ -33,6 +33,7 @@ impl World {
         );
         let (from, to) = (rows.time("valid_from")?, rows.time("valid_to")?);
         let recorded = Recorded::of(&rows)?;
+        let mut run = Run::new(MasterRows::Nodes);
         for (row, _) in rows.emitted(as_of)? {
             let number = |column: &Float64Array| known(column, row, |row| column.value(row));
             let parent = known(&parent, row, |row| parent.value(row));
@@ -51,8 +52,9 @@ impl World {
                 valid_from: UtcMicros(from.value(row)),
                 valid_to: known(&to, row, |row| UtcMicros(to.value(row))),
             };
-            self.restore_master(&recorded, row, MasterRows::Nodes(vec![node]));
+            self.restore_master(&mut run, recorded.word(row), node);
         }
+        self.merge_run(&mut run);
         Ok(())
     }
 
@@ -68,6 +70,7 @@ impl World {
         let multiplier = rows.number("multiplier")?;
         let (from, to) = (rows.time("valid_from")?, rows.time("valid_to")?);
         let recorded = Recorded::of(&rows)?;
+        let mut run = Run::new(MasterRows::Meters);
         for (row, _) in rows.emitted(as_of)? {
             let node_id = |column: &'static str, ids: &StringArray| {
                 let id = known(ids, row, |row| ids.value(row).to_owned());
@@ -88,8 +91,9 @@ impl World {
                 valid_from: UtcMicros(from.value(row)),
                 valid_to: known(&to, row, |row| UtcMicros(to.value(row))),
             };
-            self.restore_master(&recorded, row, MasterRows::Meters(vec![meter]));
+            self.restore_master(&mut run, recorded.word(row), meter);
         }
+        self.merge_run(&mut run);
         Ok(())
     }
 
@@ -117,6 +121,7 @@ impl World {
         let (metering, prosumer) = (rows.text("metering")?, rows.text("prosumer")?);
         let (from, to) = (rows.time("valid_from")?, rows.time("valid_to")?);
         let recorded = Recorded::of(&rows)?;
+        let mut run = Run::new(MasterRows::Connections);
         for (row, _) in rows.emitted(as_of)? {
             let meter = known(&meter, row, |row| meter.value(row));
             let connection = ConnectionRow {
@@ -134,16 +139,43 @@ impl World {
                 valid_from: UtcMicros(from.value(row)),
                 valid_to: known(&to, row, |row| UtcMicros(to.value(row))),
             };
-            self.restore_master(&recorded, row, MasterRows::Connections(vec![connection]));
+            self.restore_master(&mut run, recorded.word(row), connection);
         }
+        self.merge_run(&mut run);
         Ok(())
     }
 
-    fn restore_master(&mut self, recorded: &Recorded, row: usize, rows: MasterRows) {
-        let source = Arc::from(recorded.source.value(row));
-        let touched: Touched = self
-            .network
-            .merge(UtcMicros(recorded.at.value(row)), &source, rows);
+    /// Adds a row to its run, and merges the run before it where this row begins one.
+    fn restore_master<R>(&mut self, run: &mut Run<R>, (at, source): (UtcMicros, &str), row: R) {
+        if run.at != at || run.source.as_ref() != source {
+            self.merge_run(run);
+            (run.at, run.source) = (at, Arc::from(source));
+        }
+        run.rows.push(row);
+    }
+
+    fn merge_run<R>(&mut self, run: &mut Run<R>) {
+        let rows = (run.of)(std::mem::take(&mut run.rows));
+        let touched: Touched = self.network.merge(run.at, &run.source, rows);
         self.touch(&touched);
+    }
+}
+
+/// Rows that were recorded together: what they touch is touched once for all of them.
+struct Run<R> {
+    at: UtcMicros,
+    source: Arc<str>,
+    rows: Vec<R>,
+    of: fn(Vec<R>) -> MasterRows,
+}
+
+impl<R> Run<R> {
+    fn new(of: fn(Vec<R>) -> MasterRows) -> Self {
+        Self {
+            at: UtcMicros(i64::MIN),
+            source: Arc::from(""),
+            rows: Vec::new(),
+            of,
+        }
     }
 }

@@ -44,7 +44,7 @@ impl World {
             rows.whole("version")?,
         );
         let received = rows.time("received_at")?;
-        let mut last: Option<(String, MeterIx)> = None;
+        let mut last = None;
         for (row, _) in rows.emitted(as_of)? {
             let quality =
                 Quality::parse(quality.value(row)).ok_or_else(|| rows.bad("quality", &quality.value(row)))?;
@@ -80,23 +80,22 @@ impl World {
         Ok(())
     }
 
-    /// Rows of one meter come in runs: the last look-up is kept.
+    /// Rows of one meter come in runs, and of its neighbours behind it: the last look-up is kept.
     fn meter_of(
         &self,
         rows: &Rows<'_>,
         id: &str,
-        last: &mut Option<(String, MeterIx)>,
+        last: &mut Option<MeterIx>,
     ) -> Result<MeterIx, RestoreError> {
-        if let Some((last, meter)) = last
-            && last == id
-        {
-            return Ok(*meter);
-        }
-        let meter = self
-            .network
-            .find_meter(id)
-            .ok_or_else(|| rows.bad("meter_id", &id))?;
-        *last = Some((id.to_owned(), meter));
+        let near = last.unwrap_or(MeterIx(0));
+        let is_near = self.network.meter(near).is_some_and(|meter| meter.id() == id);
+        let found = if is_near {
+            Some(near)
+        } else {
+            self.network.find_meter_near(near, id)
+        };
+        let meter = found.ok_or_else(|| rows.bad("meter_id", &id))?;
+        *last = Some(meter);
         Ok(meter)
     }
 

@@ -61,7 +61,7 @@ fn silence_on_a_day_with_reads_counts_against_coverage_and_a_silent_day_has_no_b
         96,
         "the whole first day, and nothing of the second"
     );
-    let sums = world.days[&feeder].values().next().unwrap();
+    let sums = world.days[&feeder].iter().next().unwrap().1;
     assert_eq!((sums.coverage.expected, sums.coverage.reported), (3 * 96, 1));
 }
 

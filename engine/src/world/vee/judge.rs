@@ -240,7 +240,7 @@ impl World {
         let mut bills = Vec::new();
         let parts = self.parts(meter, bench, |from, service| {
             if !self.bills.is_empty() {
-                let consumer = service.connection.map(|connection| &connection.consumer_id);
+                let consumer = service.connection.map(|connection| connection.consumer_id());
                 bills.push((from, consumer.and_then(|id| self.bills.billed_at(id, bench.day))));
             }
             let is_dt = |node: &NodeIx| {
@@ -564,7 +564,7 @@ fn own_values(
 }
 
 fn context<'a>(service: &Service<'_>, limits: &'a VeeLimits) -> Context<'a> {
-    let connection = service.connection;
+    let connection = service.connection.as_ref().map(|connection| connection.says());
     Context {
         role: service.meter.role,
         supply: connection.map(|connection| connection.supply),

@@ -510,7 +510,10 @@ impl Values<'_> {
 
     fn member(&mut self, meter: MeterIx, service: &Service<'_>) -> Member {
         let length = self.window.ends.len();
-        let category = service.connection.map(|connection| connection.category.as_str());
+        let category = service
+            .connection
+            .as_ref()
+            .map(|connection| connection.category.as_str());
         let limits = self.world.settings.vee.of(category);
         let plausible = limits.voltage_min_v..=limits.voltage_max_v;
         let fixed = |volts: Option<f32>| {

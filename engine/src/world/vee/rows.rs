@@ -117,7 +117,7 @@ impl World {
         (meter, quarter, rule): (MeterIx, Quarter, Rule),
         now: UtcMicros,
     ) -> Option<ExceptionRow> {
-        let meter_id = self.network.meter(meter).map(|meter| meter.id.clone())?;
+        let meter_id = self.network.meter(meter)?.meter_id()?;
         let findings = self.vee.findings.get_mut(&meter)?;
         let standing = findings.exceptions.get_mut(&(quarter, rule))?;
         let before = standing.published.clone();
@@ -155,7 +155,7 @@ impl World {
     }
 
     fn take_estimate(&mut self, meter: MeterIx, quarter: Quarter) -> Option<EstimateRow> {
-        let meter_id = self.network.meter(meter).map(|meter| meter.id.clone())?;
+        let meter_id = self.network.meter(meter)?.meter_id()?;
         let is_said = self.state.own_value(meter, quarter).is_some();
         let findings = self.vee.findings.get_mut(&meter)?;
         let shown = findings.estimates.get_mut(&quarter)?;

@@ -178,7 +178,7 @@ fn history() -> impl Strategy<Value = Vec<Said>> {
 /// Exceptions, estimates and balances of DTs as text.
 fn picture(world: &World) -> BTreeMap<String, String> {
     let mut said = BTreeMap::new();
-    let id = |meter: MeterIx| world.network.meter(meter).unwrap().id.to_string();
+    let id = |meter: MeterIx| world.network.meter(meter).unwrap().id().to_owned();
     for (meter, exception) in world.exceptions() {
         let key = format!(
             "exception {} {} {}",
@@ -197,7 +197,7 @@ fn picture(world: &World) -> BTreeMap<String, String> {
     }
     for (node, days) in &world.days {
         let node = world.network.node(*node).unwrap().id.to_string();
-        for (day, sums) in days {
+        for (day, sums) in days.iter() {
             said.insert(format!("day {node} {day}"), format!("{sums:?}"));
         }
     }
@@ -379,7 +379,7 @@ fn an_estimate_is_published_counted_as_estimated_and_gives_way_to_the_actual_rea
     assert_eq!(estimates, [(line(1), Method::Linear), (line(2), Method::Linear)]);
     let coverage = |world: &World| {
         let dt = world.network.find_node("T1").unwrap();
-        world.days[&dt].values().next().unwrap().coverage
+        world.days[&dt].iter().next().unwrap().1.coverage
     };
     // B has nothing to estimate it from but its sanctioned load; the DT's meter is whole.
     assert_eq!(

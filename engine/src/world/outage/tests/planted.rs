@@ -542,7 +542,7 @@ fn score_consumers(detected: &Detected, score: &mut Score) {
         let id = ConsumerId::parse(&truth.id).unwrap();
         let told: Vec<&Interruption> = detected
             .world
-            .interruptions_of_consumer(&id)
+            .interruptions_of_consumer(id.as_str())
             .filter(|one| one.excluded_because.is_none() && one.counted_micros != Some(0))
             // Of the days after the last that the fleet lived nothing was told.
             .filter(|one| one.started_at < span().to)

@@ -128,7 +128,7 @@ fn objections(process: &Process) -> Vec<(String, String)> {
         .filter(|(_, exception)| exception.rule == Rule::WrongMapping);
     let mut found: Vec<(String, String)> = of_rule
         .map(|(meter, exception)| {
-            let id = process.world.network.meter(meter).unwrap().id.to_string();
+            let id = process.world.network.meter(meter).unwrap().id().to_owned();
             // The last interval of the week.
             assert_eq!(exception.quarter.end(), quarter_end((MONDAY + 7) * 96));
             (id, exception.detail)
