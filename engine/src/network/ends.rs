@@ -83,6 +83,12 @@ impl Network {
         connections
     }
 
+    /// The connections of each consumer, one consumer after the other.
+    pub fn consumers(&self) -> impl Iterator<Item = impl Iterator<Item = Connection<'_>>> {
+        let numbers = 0..u32::try_from(self.consumers.len()).unwrap_or(u32::MAX);
+        numbers.map(|number| self.of_consumer(number))
+    }
+
     /// The connection of a consumer through one meter (or none).
     pub(super) fn joining(&self, consumer: u32, meter: Option<MeterIx>) -> Option<ConnectionIx> {
         let is_it = |held: &Connection<'_>| {

@@ -337,21 +337,16 @@ impl World {
 
     /// Consumers by node, as they were connected at an instant.
     fn served_at(&self, at: UtcMicros) -> HashMap<NodeIx, u64> {
-        let mut places: HashMap<&str, (Option<&str>, NodeIx)> = HashMap::new();
-        for connection in self.network.connections() {
-            let Some(node) = connection.history().at(at).and_then(|row| row.node) else {
-                continue;
-            };
-            // Each consumer once: where its lowest meter says, as with interruptions.
-            let meter = connection.meter_id();
-            let held = places.entry(connection.consumer_id()).or_insert((meter, node));
-            if meter < held.0 {
-                *held = (meter, node);
-            }
-        }
         let mut by_place: HashMap<NodeIx, u64> = HashMap::new();
-        for (_, node) in places.into_values() {
-            *by_place.entry(node).or_default() += 1;
+        for connections in self.network.consumers() {
+            let places = connections.filter_map(|connection| {
+                let node = connection.history().at(at)?.node?;
+                Some((connection.meter_id(), node))
+            });
+            // Each consumer once: where its lowest meter says, as with interruptions.
+            if let Some((_, node)) = places.min_by_key(|(meter, _)| *meter) {
+                *by_place.entry(node).or_default() += 1;
+            }
         }
         let mut served: HashMap<NodeIx, u64> = HashMap::new();
         for (place, consumers) in by_place {

@@ -5,7 +5,7 @@ use gridtally_schemas::{
     network::{MeterRole, NodeKind, Prosumer},
 };
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 
 use super::{World, billing::watt_hours};
 use crate::{
@@ -51,14 +51,16 @@ impl World {
     #[must_use]
     pub fn consumers_below(&self, top: NodeIx, at: UtcMicros) -> usize {
         let mut below: HashMap<NodeIx, bool> = HashMap::new();
-        let connections = self.network.connections().filter_map(|connection| {
-            let node = connection.history().at(at)?.node?;
-            let is_below = below
-                .entry(node)
-                .or_insert_with(|| self.network.is_at_or_below(node, top, at));
-            is_below.then_some(connection.consumer_id())
-        });
-        connections.collect::<HashSet<_>>().len()
+        let mut count = 0;
+        for connections in self.network.consumers() {
+            let mut nodes = connections.filter_map(|connection| connection.history().at(at)?.node);
+            let is_below = nodes.any(|node| {
+                let known = below.entry(node);
+                *known.or_insert_with(|| self.network.is_at_or_below(node, top, at))
+            });
+            count += usize::from(is_below);
+        }
+        count
     }
 
     /// Every feeder.
