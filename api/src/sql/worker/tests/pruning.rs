@@ -73,6 +73,27 @@ fn a_plan_names_only_files_that_may_hold_what_is_asked() {
     assert_eq!(count("meter_id = 'm'"), 0);
 }
 
+/// Where every file has rows of both kinds, those that supersede others are the side that is held in memory, not all that may be superseded.
+#[test]
+fn rows_that_supersede_others_are_held_and_the_others_streamed() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("tables");
+    let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+    runtime.block_on(async {
+        let tables = Tables::open(&root).await.unwrap();
+        let values = [
+            ("meter_id", texts(&["a", "b", "b"])),
+            ("version", longs(&[1, 1, 2])),
+        ];
+        let reads = rows(&INTERVAL_READS, &values);
+        tables.append(&INTERVAL_READS, reads, Position(1)).await.unwrap();
+    });
+    let question = "SELECT count(*) FROM interval_reads";
+    let plan = ask(&root, &format!("EXPLAIN {question}")).text();
+    assert!(plan.contains("join_type=RightAnti"), "{plan}");
+    assert_eq!(ask(&root, question).single(), 2);
+}
+
 /// A measure of an analysed plan, such as `2 total → 1 matched`, wherever it is not of nothing.
 fn measured(plan: &str, name: &str) -> Vec<String> {
     let begin = format!("{name}=");
