@@ -286,6 +286,7 @@ fn publish(product: &Product, fleet: &Fleet, quarters: std::ops::RangeInclusive<
 /// The overview in a browser that never saw it: when it first paints, and when everything on it is there.
 fn look(product: &Product) {
     let (mut paints, mut full) = (Vec::new(), Vec::new());
+    let mut slowest = serde_json::Value::Null;
     for _ in 0..LOOKS {
         let Some(mut browser) = Browser::open() else {
             return;
@@ -302,6 +303,10 @@ fn look(product: &Product) {
             &mut browser,
             "Math.max(...performance.getEntriesByType('resource').map((entry) => entry.responseEnd))",
         ));
+        slowest = browser.value(
+            "performance.getEntriesByType('resource').sort((one, other) => other.responseEnd - one.responseEnd).slice(0, 3) \
+             .map((entry) => `${entry.name} ${Math.round(entry.startTime)} to ${Math.round(entry.responseEnd)} ms`)",
+        );
         browser.shot("scale");
     }
     for (what, mut times) in [
@@ -316,6 +321,7 @@ fn look(product: &Product) {
             times[times.len() - 1]
         );
     }
+    println!("page, the last answers of the last look: {slowest}");
 }
 
 /// The tiles while every meter's reads come at the rate at which they happen, evenly.
