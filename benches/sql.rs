@@ -43,7 +43,10 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -51,7 +54,7 @@ use futures::StreamExt;
 use gridtally_api::sql::{Format, Sql, SqlConfig};
 use gridtally_engine::{Engine, EngineConfig, tables::Tables};
 use gridtally_ingest::log::{Log, LogConfig, Position};
-use gridtally_schemas::{Clock, Day, IntervalRead, Publish, record, table, time::Zone};
+use gridtally_schemas::{Clock, Day, IntervalRead, Publish, UtcMicros, record, table, time::Zone};
 use rounds::machine;
 use serde_json::Value;
 use utility::{METERS, import_wh, master_records, meter_id, quarter_end, reads_record};
@@ -343,7 +346,10 @@ async fn publish(folder: &Path, feeders: usize, days: usize) {
         checkpoint: Duration::from_secs(3_600),
         ..EngineConfig::default()
     };
-    let clock = Clock::fixed(quarter_end(intervals + 96));
+    // The clock goes with the reads: one that stood at their end would have days estimated whose reads are on their way.
+    let now = Arc::new(AtomicI64::new(quarter_end(0).0));
+    let hand = Arc::clone(&now);
+    let clock = Clock::from_fn(move || UtcMicros(hand.load(Ordering::Relaxed)));
     let engine = Engine::start(config, Arc::clone(&log), tables, clock)
         .await
         .unwrap();
@@ -352,6 +358,7 @@ async fn publish(folder: &Path, feeders: usize, days: usize) {
         appender.append(&record).await.unwrap();
     }
     for quarter in 1..=intervals {
+        now.store(quarter_end(quarter).0, Ordering::Relaxed);
         for at in (0..feeders * METERS).step_by(READS_OF_RECORD) {
             let meters = at..(at + READS_OF_RECORD).min(feeders * METERS);
             let record = reads_record(quarter_end(quarter), meters, quarter);
