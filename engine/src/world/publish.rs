@@ -19,7 +19,7 @@ use crate::{network::NodeIx, outbox::Outbox, state::Quarter};
 
 mod values;
 
-pub(crate) use values::{DayValues, DtValues, FeederValues};
+pub(crate) use values::{DayValues, DtValues, FeederValues, IntervalValues};
 
 /// How far a published value has come.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

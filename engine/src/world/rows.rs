@@ -5,7 +5,7 @@ use gridtally_schemas::{table, table::TableSchema};
 
 use super::{
     accounting, billing, completeness,
-    publish::{DtValues, Due, Row, Version},
+    publish::{DtValues, Due, FeederValues, IntervalValues, Row, Version},
     revenue,
 };
 use crate::{
@@ -36,6 +36,24 @@ impl Part {
     pub(crate) const ALL: [Self; 4] = [Self::Reads, Self::Words, Self::Dts, Self::Rest];
 }
 
+/// Batches of tables that have rows.
+#[derive(Default)]
+struct Batches(Vec<TableRows>);
+
+impl Batches {
+    fn add(
+        &mut self,
+        rows: usize,
+        table: &'static TableSchema,
+        batch: impl FnOnce() -> Result<RecordBatch, ArrowError>,
+    ) -> Result<(), ArrowError> {
+        if rows > 0 {
+            self.0.push((table, batch()?));
+        }
+        Ok(())
+    }
+}
+
 impl Due {
     /// Takes the rows of a part as the batches to commit, table by table. Of what the log says only rows that their table does not hold
     /// yet.
@@ -44,89 +62,74 @@ impl Due {
         part: Part,
         stamp: Stamp<'_>,
     ) -> Result<Vec<TableRows>, ArrowError> {
+        let mut batches = Batches::default();
         match part {
             Part::Reads => {
                 let rows = std::mem::take(&mut self.outbox.reads);
-                if rows.is_empty() {
-                    return Ok(Vec::new());
-                }
-                let batch = outbox::reads_batch(&rows, &self.outbox.origins, &self.meter_ids, stamp)?;
-                Ok(vec![(&table::INTERVAL_READS, batch)])
+                batches.add(rows.len(), &table::INTERVAL_READS, || {
+                    outbox::reads_batch(&rows, &self.outbox.origins, &self.meter_ids, stamp)
+                })?;
             }
-            Part::Words => self.batches_of_words(stamp),
+            Part::Words => self.add_words(&mut batches, stamp)?,
             Part::Dts => {
                 let rows = std::mem::take(&mut self.dts);
-                if rows.is_empty() {
-                    return Ok(Vec::new());
-                }
-                Ok(vec![(&table::DT_BALANCE, dt_batch(&rows, stamp)?)])
+                batches.add(rows.len(), &table::DT_BALANCE, || dt_batch(&rows, stamp))?;
             }
-            Part::Rest => self.batches_of_rest(stamp),
+            Part::Rest => self.add_rest(&mut batches, stamp)?,
         }
+        Ok(batches.0)
     }
 
-    fn batches_of_words(&self, stamp: Stamp<'_>) -> Result<Vec<TableRows>, ArrowError> {
+    fn add_words(&self, batches: &mut Batches, stamp: Stamp<'_>) -> Result<(), ArrowError> {
         let rows = &self.outbox;
-        let mut batches: Vec<TableRows> = Vec::new();
-        if !rows.registers.is_empty() {
-            let batch = outbox::registers_batch(&rows.registers, stamp)?;
-            batches.push((&table::REGISTER_READS, batch));
-        }
-        if !rows.events.is_empty() {
-            batches.push((&table::METER_EVENTS, outbox::events_batch(&rows.events, stamp)?));
-        }
-        if !rows.vee.is_empty() {
-            batches.push((&table::VEE_EXCEPTIONS, outbox::vee_batch(&rows.vee, stamp)?));
-        }
-        Ok(batches)
-    }
-
-    fn batches_of_rest(&self, stamp: Stamp<'_>) -> Result<Vec<TableRows>, ArrowError> {
-        let mut batches: Vec<TableRows> = Vec::new();
-        let mut add = |rows: usize,
-                       table: &'static TableSchema,
-                       batch: &dyn Fn() -> Result<RecordBatch, ArrowError>| {
-            if rows > 0 {
-                batches.push((table, batch()?));
-            }
-            Ok::<(), ArrowError>(())
-        };
-        let rows = &self.outbox;
-        add(self.feeders.len(), &table::FEEDER_BALANCE, &|| {
-            self.feeder_batch(stamp)
+        batches.add(rows.registers.len(), &table::REGISTER_READS, || {
+            outbox::registers_batch(&rows.registers, stamp)
         })?;
-        add(self.days.len(), &table::NODE_BALANCE_DAILY, &|| {
+        batches.add(rows.events.len(), &table::METER_EVENTS, || {
+            outbox::events_batch(&rows.events, stamp)
+        })?;
+        batches.add(rows.vee.len(), &table::VEE_EXCEPTIONS, || {
+            outbox::vee_batch(&rows.vee, stamp)
+        })
+    }
+
+    fn add_rest(&self, batches: &mut Batches, stamp: Stamp<'_>) -> Result<(), ArrowError> {
+        let rows = &self.outbox;
+        batches.add(self.feeders.len(), &table::FEEDER_BALANCE, || {
+            feeder_batch(&self.feeders, stamp)
+        })?;
+        batches.add(self.days.len(), &table::NODE_BALANCE_DAILY, || {
             self.day_batch(stamp)
         })?;
-        add(self.completeness.len(), &table::READ_COMPLETENESS, &|| {
+        batches.add(self.completeness.len(), &table::READ_COMPLETENESS, || {
             completeness::batch(&self.completeness, stamp)
         })?;
-        add(self.adjustments.len(), &table::BILLING_ADJUSTMENTS, &|| {
+        batches.add(self.adjustments.len(), &table::BILLING_ADJUSTMENTS, || {
             billing::adjustments_batch(&self.adjustments, stamp)
         })?;
-        add(rows.billing.len(), &table::BILLING, &|| {
+        batches.add(rows.billing.len(), &table::BILLING, || {
             billing::bills_batch(&rows.billing, stamp)
         })?;
-        add(rows.accounts.len(), &table::DISCOM_ACCOUNTS, &|| {
+        batches.add(rows.accounts.len(), &table::DISCOM_ACCOUNTS, || {
             revenue::accounts_batch(&rows.accounts, stamp)
         })?;
-        add(self.revenue.len(), &table::FEEDER_REVENUE_MONTHLY, &|| {
+        batches.add(self.revenue.len(), &table::FEEDER_REVENUE_MONTHLY, || {
             revenue::batch(&self.revenue, stamp)
         })?;
-        add(self.accounting.len(), &table::ENERGY_ACCOUNTING_MONTHLY, &|| {
+        batches.add(self.accounting.len(), &table::ENERGY_ACCOUNTING_MONTHLY, || {
             accounting::batch(&self.accounting, stamp)
         })?;
-        add(rows.quarantine.len(), &table::QUARANTINE, &|| {
+        batches.add(rows.quarantine.len(), &table::QUARANTINE, || {
             outbox::quarantine_batch(&rows.quarantine, stamp)
         })?;
-        batches.extend(outbox::master_batches(&rows.master, stamp)?);
-        batches.extend(rows.outage.batches(stamp)?);
-        batches.extend(rows.compensation.batches(stamp)?);
-        batches.extend(rows.accountability.batches(stamp)?);
-        batches.extend(self.outages.batches(stamp)?);
-        batches.extend(self.entries.batch(stamp)?);
-        batches.extend(self.indices.batch(stamp)?);
-        Ok(batches)
+        batches.0.extend(outbox::master_batches(&rows.master, stamp)?);
+        batches.0.extend(rows.outage.batches(stamp)?);
+        batches.0.extend(rows.compensation.batches(stamp)?);
+        batches.0.extend(rows.accountability.batches(stamp)?);
+        batches.0.extend(self.outages.batches(stamp)?);
+        batches.0.extend(self.entries.batch(stamp)?);
+        batches.0.extend(self.indices.batch(stamp)?);
+        Ok(())
     }
 
     /// The row of `checkpoints` that ends it.
@@ -150,34 +153,6 @@ impl Due {
         let reads = self.derived.len() + self.completeness.len() + self.adjustments.len();
         let money = self.revenue.len() + self.accounting.len();
         self.outbox.len() + balances + supply + reads + money
-    }
-
-    fn feeder_batch(&self, stamp: Stamp<'_>) -> Result<RecordBatch, ArrowError> {
-        let rows = &self.feeders;
-        let known = |at: usize| {
-            rows.iter()
-                .map(move |row| row.values.known.get(at).copied().flatten())
-        };
-        let sums = |at: usize| rows.iter().map(move |row| row.values.sums.get(at).copied());
-        let mut columns = Columns::new(&table::FEEDER_BALANCE, rows.len())
-            .text("feeder_id", rows.iter().map(|row| Some(row.id.as_str())))
-            .whole(
-                "interval_minutes",
-                rows.iter().map(|row| Some(row.values.minutes)),
-            )
-            .number("loss_pct", rows.iter().map(|row| row.values.loss_pct()));
-        for (at, name) in FEEDER_KNOWN.into_iter().enumerate() {
-            columns = columns.whole(name, known(at));
-        }
-        for (at, name) in FEEDER_SUMS.into_iter().enumerate() {
-            columns = columns.whole(name, sums(at));
-        }
-        of_interval(
-            columns,
-            rows.iter().map(|row| (row.key, row.values.coverage, row.version)),
-            stamp,
-        )
-        .finish()
     }
 
     fn day_batch(&self, stamp: Stamp<'_>) -> Result<RecordBatch, ArrowError> {
@@ -207,23 +182,38 @@ impl Due {
 }
 
 fn dt_batch(rows: &[Row<Quarter, DtValues>], stamp: Stamp<'_>) -> Result<RecordBatch, ArrowError> {
-    let known = |at: usize| {
-        rows.iter()
-            .map(move |row| row.values.known.get(at).copied().flatten())
-    };
-    let sums = |at: usize| rows.iter().map(move |row| row.values.sums.get(at).copied());
-    let mut columns = Columns::new(&table::DT_BALANCE, rows.len())
+    let of = Columns::new(&table::DT_BALANCE, rows.len())
         .text("dt_id", rows.iter().map(|row| Some(row.id.as_str())))
-        .whole(
-            "interval_minutes",
-            rows.iter().map(|row| Some(row.values.minutes)),
-        )
         .number("loss_pct", rows.iter().map(|row| row.values.loss_pct()));
-    for (at, name) in DT_KNOWN.into_iter().enumerate() {
-        columns = columns.whole(name, known(at));
+    interval_batch(of, rows, (DT_KNOWN, DT_SUMS), stamp)
+}
+
+fn feeder_batch(rows: &[Row<Quarter, FeederValues>], stamp: Stamp<'_>) -> Result<RecordBatch, ArrowError> {
+    let of = Columns::new(&table::FEEDER_BALANCE, rows.len())
+        .text("feeder_id", rows.iter().map(|row| Some(row.id.as_str())))
+        .number("loss_pct", rows.iter().map(|row| row.values.loss_pct()));
+    interval_batch(of, rows, (FEEDER_KNOWN, FEEDER_SUMS), stamp)
+}
+
+/// Rows of balances of intervals; `columns` has whose each is, and what is worked out of it.
+fn interval_batch<const KNOWN: usize, const SUMS: usize>(
+    mut columns: Columns,
+    rows: &[Row<Quarter, IntervalValues<KNOWN, SUMS>>],
+    (known, sums): ([&'static str; KNOWN], [&'static str; SUMS]),
+    stamp: Stamp<'_>,
+) -> Result<RecordBatch, ArrowError> {
+    columns = columns.whole(
+        "interval_minutes",
+        rows.iter().map(|row| Some(row.values.minutes)),
+    );
+    for (at, name) in known.into_iter().enumerate() {
+        let values = rows
+            .iter()
+            .map(move |row| row.values.known.get(at).copied().flatten());
+        columns = columns.whole(name, values);
     }
-    for (at, name) in DT_SUMS.into_iter().enumerate() {
-        columns = columns.whole(name, sums(at));
+    for (at, name) in sums.into_iter().enumerate() {
+        columns = columns.whole(name, rows.iter().map(move |row| row.values.sums.get(at).copied()));
     }
     of_interval(
         columns,

@@ -7,14 +7,31 @@ use crate::{
     world::Sums,
 };
 
-/// The published values of a DT balance: the loss only where it may be shown (BAL-2).
+/// The published values of a balance of an interval: figures that may be unknown, and sums, each in the order of the columns.
 #[derive(Debug, Clone, Copy, Hash)]
-pub(crate) struct DtValues {
+pub(crate) struct IntervalValues<const KNOWN: usize, const SUMS: usize> {
     pub(crate) minutes: i64,
-    pub(crate) known: [Option<i64>; 5],
-    pub(crate) sums: [i64; 5],
+    pub(crate) known: [Option<i64>; KNOWN],
+    pub(crate) sums: [i64; SUMS],
     pub(crate) coverage: Coverage,
 }
+
+impl<const KNOWN: usize, const SUMS: usize> IntervalValues<KNOWN, SUMS> {
+    /// Of what is no balance any more.
+    pub(in crate::world) fn withdrawn() -> Self {
+        Self {
+            minutes: 0,
+            known: [None; KNOWN],
+            sums: [0; SUMS],
+            coverage: Coverage::default(),
+        }
+    }
+}
+
+/// The published values of a DT balance: the loss only where it may be shown (BAL-2).
+pub(crate) type DtValues = IntervalValues<5, 5>;
+/// The published values of a feeder balance.
+pub(crate) type FeederValues = IntervalValues<8, 10>;
 
 impl Hash for Coverage {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
@@ -51,15 +68,6 @@ impl DtValues {
         let [_, _, injected, _, loss] = self.known;
         loss_pct(loss, injected)
     }
-}
-
-/// The published values of a feeder balance.
-#[derive(Debug, Clone, Copy, Hash)]
-pub(crate) struct FeederValues {
-    pub(crate) minutes: i64,
-    pub(crate) known: [Option<i64>; 8],
-    pub(crate) sums: [i64; 10],
-    pub(crate) coverage: Coverage,
 }
 
 impl FeederValues {
@@ -133,28 +141,6 @@ impl DayValues {
     pub(crate) fn loss_pct(&self) -> Option<f64> {
         let [_, _, _, _, _, injected, ..] = self.sums;
         loss_pct(self.losses.last().copied().flatten(), Some(injected))
-    }
-}
-
-impl DtValues {
-    pub(in crate::world) fn withdrawn() -> Self {
-        Self {
-            minutes: 0,
-            known: [None; 5],
-            sums: [0; 5],
-            coverage: Coverage::default(),
-        }
-    }
-}
-
-impl FeederValues {
-    pub(in crate::world) fn withdrawn() -> Self {
-        Self {
-            minutes: 0,
-            known: [None; 8],
-            sums: [0; 10],
-            coverage: Coverage::default(),
-        }
     }
 }
 
