@@ -121,18 +121,23 @@ fn main() {
     }
 }
 
+/// A folder for tables where none is named, and a runtime.
+fn bed() -> (tempfile::TempDir, tokio::runtime::Runtime) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    (tempfile::tempdir().unwrap(), runtime)
+}
+
 fn ask_questions() {
     let (feeders, days, rounds) = (
         number("--feeders", 10),
         number("--days", 30),
         number("--rounds", 5),
     );
-    let folder = tempfile::tempdir().unwrap();
-    let folder = text("--folder").map_or_else(|| folder.path().to_owned(), PathBuf::from);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let (kept, runtime) = bed();
+    let folder = text("--folder").map_or_else(|| kept.path().to_owned(), PathBuf::from);
     let root = folder.join("tables");
     let began = Instant::now();
     if !root.exists() {
@@ -153,12 +158,8 @@ fn ask_of_a_million() {
         number("--days", 2),
         number("--rounds", 3),
     );
-    let folder = tempfile::tempdir().unwrap();
-    let folder = text("--folder").map_or_else(|| folder.path().to_owned(), PathBuf::from);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let (kept, runtime) = bed();
+    let folder = text("--folder").map_or_else(|| kept.path().to_owned(), PathBuf::from);
     let root = folder.join("tables");
     let began = Instant::now();
     if !root.exists() {

@@ -140,9 +140,7 @@ fn a_month_is_judged_once_it_is_over_and_again_when_it_changes() {
     files(folder.path());
     let data = folder.path().join("data");
     let product = Product::start(&data, &SETTINGS);
-    for kind in KINDS {
-        product.import(&folder.path().join(format!("{kind}.csv")));
-    }
+    product.import_all(folder.path(), &KINDS);
     product.wait_applied();
     product.checkpoint();
     let three = |answer: &Value| answer["suspicious"] == 3;

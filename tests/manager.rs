@@ -259,9 +259,7 @@ fn an_auditor_sees_whom_to_look_at_and_why_and_that_it_proves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     suspects::files(folder.path());
     let product = Product::start(&folder.path().join("data"), &suspects::SETTINGS);
-    for kind in suspects::KINDS {
-        product.import(&folder.path().join(format!("{kind}.csv")));
-    }
+    product.import_all(folder.path(), &suspects::KINDS);
     product.wait_applied();
     product.checkpoint();
     let deadline = Instant::now() + PATIENCE;
@@ -393,16 +391,17 @@ fn a_manager_sees_target_against_revenue_through_the_year_and_what_loss_costs() 
             ("engine.checkpoint_seconds", "3600"),
         ],
     );
-    for kind in [
-        "nodes",
-        "meters",
-        "connections",
-        "billing",
-        "discom_accounts",
-        "reads",
-    ] {
-        product.import(&folder.path().join(format!("{kind}.csv")));
-    }
+    product.import_all(
+        folder.path(),
+        &[
+            "nodes",
+            "meters",
+            "connections",
+            "billing",
+            "discom_accounts",
+            "reads",
+        ],
+    );
     product.wait_applied();
     let Some(mut browser) = Browser::open() else {
         return;

@@ -34,22 +34,7 @@ use serde_json::json;
 fn an_outage_appears_grows_is_restored_and_its_compensation_explained() {
     let folder = tempfile::tempdir().unwrap();
     master_data(folder.path());
-    let nodes = folder.path().join("nodes.csv");
-    let text = std::fs::read_to_string(&nodes).unwrap();
-    // The regulation tells towns from the country.
-    let text = text.replace("node_id,kind,parent_id,", "area_class,node_id,kind,parent_id,");
-    let lines: Vec<String> = text
-        .lines()
-        .enumerate()
-        .map(|(at, line)| {
-            if at == 0 {
-                line.to_owned()
-            } else {
-                format!("urban,{line}")
-            }
-        })
-        .collect();
-    std::fs::write(&nodes, lines.join("\n")).unwrap();
+    town::is_urban(folder.path());
     let product = Product::start(
         &folder.path().join("data"),
         &[

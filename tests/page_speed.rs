@@ -154,9 +154,7 @@ fn sixty_frames_a_second_over_a_week_of_a_thousand_dts() {
             ("engine.checkpoint_seconds", "3600"),
         ],
     );
-    for kind in ["nodes", "meters", "connections", "reads"] {
-        product.import(&folder.path().join(format!("{kind}.csv")));
-    }
+    product.import_all(folder.path(), &["nodes", "meters", "connections", "reads"]);
     product.wait_applied();
     product.checkpoint();
     let Some(mut browser) = Browser::open() else {

@@ -104,9 +104,7 @@ fn energy(folder: &Path, now: &'static str) -> Product {
 fn start_energy(folder: &Path) -> Product {
     energy_files(folder);
     let product = energy(folder, "2026-07-10T10:00:00+05:30");
-    for kind in ["nodes", "meters", "connections", "billing", "reads"] {
-        product.import(&folder.join(format!("{kind}.csv")));
-    }
+    product.import_all(folder, &["nodes", "meters", "connections", "billing", "reads"]);
     product.wait_applied();
     product.checkpoint();
     product
@@ -321,9 +319,7 @@ fn a_report_as_of_an_instant_stays_the_same_bytes_when_the_past_is_restated() {
         "meter_id,interval_end,import_wh,revision\nMF1,2026-05-10T12:00:00+05:30,101000,1\n",
     )
     .unwrap();
-    for kind in ["billing", "reads"] {
-        product.import(&folder.path().join(format!("{kind}.csv")));
-    }
+    product.import_all(folder.path(), &["billing", "reads"]);
     product.wait_applied();
     product.checkpoint();
     let after: Vec<String> = addresses
@@ -442,20 +438,7 @@ fn what_cannot_be_reported_is_refused_in_words() {
 /// The town of `product::town` with a fourth DT's consumer more from 10 June on.
 fn interruptions(folder: &Path) -> Product {
     town::master_data(folder);
-    let nodes = std::fs::read_to_string(folder.join("nodes.csv")).unwrap();
-    let nodes = nodes.replace("kind,parent_id,lat,lon,", "kind,parent_id,lat,lon,area_class,");
-    let nodes: Vec<String> = nodes
-        .lines()
-        .enumerate()
-        .map(|(at, line)| {
-            if at == 0 {
-                line.to_owned()
-            } else {
-                line.replace(",2020", ",urban,2020")
-            }
-        })
-        .collect();
-    std::fs::write(folder.join("nodes.csv"), nodes.join("\n") + "\n").unwrap();
+    town::is_urban(folder);
     let mut meters = std::fs::read_to_string(folder.join("meters.csv")).unwrap();
     let mut connections = std::fs::read_to_string(folder.join("connections.csv")).unwrap();
     for new in 0..5 {
@@ -576,9 +559,7 @@ fn reads_are_held_against_their_levels_by_node_and_day() {
     let kept: Vec<&str> = kept.collect();
     std::fs::write(folder.path().join("reads.csv"), kept.join("\n") + "\n").unwrap();
     let product = energy(folder.path(), "2026-04-03T05:00:00+05:30");
-    for kind in ["nodes", "meters", "connections", "reads"] {
-        product.import(&folder.path().join(format!("{kind}.csv")));
-    }
+    product.import_all(folder.path(), &["nodes", "meters", "connections", "reads"]);
     product.wait_applied();
     product.checkpoint();
     product.kill();

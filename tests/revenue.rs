@@ -147,16 +147,17 @@ fn a_feeders_month_is_worked_out_from_files_and_stays_so() {
     files(folder.path());
     let data = folder.path().join("data");
     let product = Product::start(&data, &SETTINGS);
-    for kind in [
-        "nodes",
-        "meters",
-        "connections",
-        "billing",
-        "discom_accounts",
-        "reads",
-    ] {
-        product.import(&folder.path().join(format!("{kind}.csv")));
-    }
+    product.import_all(
+        folder.path(),
+        &[
+            "nodes",
+            "meters",
+            "connections",
+            "billing",
+            "discom_accounts",
+            "reads",
+        ],
+    );
     product.wait_applied();
     product.checkpoint();
     check(&product);

@@ -119,17 +119,18 @@ pub fn files(folder: &Path) {
 pub fn start(folder: &Path) -> Product {
     files(folder);
     let product = Product::start(&folder.join("data"), &SETTINGS);
-    for kind in [
-        "nodes",
-        "meters",
-        "connections",
-        "billing",
-        "discom_accounts",
-        "feeder_managers",
-        "reads",
-    ] {
-        product.import(&folder.join(format!("{kind}.csv")));
-    }
+    product.import_all(
+        folder,
+        &[
+            "nodes",
+            "meters",
+            "connections",
+            "billing",
+            "discom_accounts",
+            "feeder_managers",
+            "reads",
+        ],
+    );
     product.wait_applied();
     product.checkpoint();
     product

@@ -274,6 +274,13 @@ impl Product {
         )
     }
 
+    /// Imports files of a folder, each called as its kind, in this order.
+    pub fn import_all(&self, folder: &Path, kinds: &[&str]) {
+        for kind in kinds {
+            self.import(&folder.join(format!("{kind}.csv")));
+        }
+    }
+
     /// Imports a file and expects every row to stand.
     pub fn import(&self, path: &Path) {
         let kind = path.file_stem().unwrap().to_str().unwrap();

@@ -50,6 +50,16 @@ pub fn master_data(folder: &Path) {
     write(folder, nodes, meters, connections);
 }
 
+/// Says of all nodes of [`master_data`] that they are in town: a regulation may tell towns from the country.
+pub fn is_urban(folder: &Path) {
+    let file = folder.join("nodes.csv");
+    let nodes = std::fs::read_to_string(&file).unwrap();
+    let nodes = nodes
+        .replace("lat,lon,", "lat,lon,area_class,")
+        .replace(",2020", ",urban,2020");
+    std::fs::write(file, nodes).unwrap();
+}
+
 /// Writes the files that [`import`] takes.
 pub fn write(folder: &Path, nodes: String, meters: String, connections: String) {
     for (name, text) in [("nodes", nodes), ("meters", meters), ("connections", connections)] {
@@ -105,7 +115,5 @@ pub fn draw(broker: SocketAddr, who: impl Iterator<Item = Who>, from: u32, to: u
 
 /// Imports the town's master data, which is in `folder`.
 pub fn import(product: &Product, folder: &Path) {
-    for kind in ["nodes", "meters", "connections"] {
-        product.import(&folder.join(format!("{kind}.csv")));
-    }
+    product.import_all(folder, &["nodes", "meters", "connections"]);
 }
