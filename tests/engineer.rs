@@ -60,11 +60,11 @@ fn three_clicks_from_the_overview_to_an_interval_of_the_worst_dt_and_its_meters(
     browser.shot("overview");
 
     let feeder = browser.text(FIRST_ROW);
-    browser.click(FIRST_ROW);
+    browser.click_on(ROWS, &feeder);
     browser.until_says("#subject h1", &feeder);
     browser.until(&format!("!!document.querySelector('{FIRST_ROW}')"));
     let dt = browser.text(FIRST_ROW);
-    browser.click(FIRST_ROW);
+    browser.click_on(ROWS, &dt);
     browser.until_says("#subject h1", &dt);
     browser.until(&format!(
         "{FILLED} && !!document.querySelector('#subject .u-over')"
@@ -87,9 +87,9 @@ fn three_clicks_from_the_overview_to_an_interval_of_the_worst_dt_and_its_meters(
     browser.until(&same);
     browser.until("document.querySelectorAll('#interval tbody tr').length > 0");
     // The meters of the DT in that interval, and from one to its consumer.
-    browser.until("document.querySelectorAll('#meters tbody tr td a').length > 1");
+    browser.until("document.querySelectorAll('#meters tbody tr:has(td.number) td a').length > 1");
     let consumer = browser.text("#meters tbody tr td a");
-    browser.click("#meters tbody tr td a");
+    browser.click_on("#meters tbody tr td a", &consumer);
     browser.until_says("#subject h1", &consumer);
     browser.until("!!document.querySelector('#usage .u-over')");
     browser.is_sound(&demo.server);

@@ -8,6 +8,7 @@ PLAN: {"chromium": program, "views": [{"name", "url", "width", "height", "scheme
 "facts": {name: expression}, "screenshot": file or null, "whole": whether all of the page is in it}]}
 """
 import json
+import re
 import shutil
 import sys
 import time
@@ -93,10 +94,14 @@ class Led:
         except Error as error:
             return {"exception": str(error)}
 
-    def step_click(self, css):
-        """A click on the middle of an element, once it rests and nothing is above it."""
+    def step_click(self, what):
+        """[css, text or null]: a click on the middle of the first such element whose text is that, once it rests and nothing is above it."""
+        css, text = what
+        found = self.page.locator(css)
+        if text is not None:
+            found = found.filter(has_text=re.compile(r"^\s*" + r"\s+".join(map(re.escape, text.split())) + r"\s*$"))
         try:
-            self.page.locator(css).first.click(timeout=PATIENCE_MS)
+            found.first.click(timeout=PATIENCE_MS)
             return None
         except Error as error:
             return str(error)

@@ -15,7 +15,9 @@ pub const FILLED: &str = "document.querySelectorAll('.skeleton, .ghost').length 
                       && !!document.querySelector('#tree [role=treeitem]') && document.querySelector('#live').dataset.state === 'live'";
 /// Any view has.
 pub const SETTLED: &str = "document.querySelectorAll('.skeleton, .ghost').length === 0 && !!document.querySelector('#subject h1, #subject .query')";
-/// The first row of a ranking.
+/// The nodes of a ranking.
+pub const ROWS: &str = "#subject table.nodes tbody td.node a";
+/// The first of them.
 pub const FIRST_ROW: &str = "#subject table.nodes tbody tr:first-child td.node a";
 
 /// Pictures of a run are here.
@@ -131,7 +133,13 @@ impl Browser {
 
     #[track_caller]
     pub fn click(&mut self, css: &str) {
-        assert_eq!(self.step("click", json!(css)), Value::Null);
+        assert_eq!(self.step("click", json!([css, null])), Value::Null);
+    }
+
+    /// Clicks the element that has exactly this text, wherever it stands by now.
+    #[track_caller]
+    pub fn click_on(&mut self, css: &str, text: &str) {
+        assert_eq!(self.step("click", json!([css, text])), Value::Null);
     }
 
     pub fn key(&mut self, name: &str) {

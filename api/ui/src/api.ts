@@ -60,36 +60,35 @@ export function useAsked<T>(key: string | null, run: (signal: AbortSignal) => Pr
   const [state, setState] = useState<{ key: string | null; data: T | null; problem: Problem | null; since: string | null }>({ key: null, data: null, problem: null, since: null });
   const [turn, setTurn] = useState(0);
   const tick = useTopic(topic);
-  const busy = useRef(false);
+  const asking = useRef<{ key: string; stop: AbortController } | null>(null);
   const missed = useRef(false);
-  const answered = useRef<string | null>(null);
-  const wanted = useRef(key);
-  wanted.current = key;
+  const retry = useRef(0);
   useEffect(() => {
-    if (key == null) return undefined;
-    // Of what only may have changed one question is enough at a time; what changed meanwhile is asked for once it is answered.
-    if (answered.current === key && busy.current) { missed.current = true; return undefined; }
-    const stop = new AbortController();
-    let timer = 0;
-    busy.current = true;
-    run(stop.signal).then(
-      (data) => {
-        if (wanted.current !== key) return;
-        answered.current = key;
-        setState({ key, data, problem: null, since: nowText() });
-      },
+    clearTimeout(retry.current);
+    if (asking.current && asking.current.key !== key) { asking.current.stop.abort(); asking.current = null; }
+    if (key == null) return;
+    // One question is enough at a time; what changed meanwhile is asked for once it is answered. Given up and asked anew at once, the second
+    // would wait in the browser's cache behind the first.
+    if (asking.current) { missed.current = true; return; }
+    const question = { key, stop: new AbortController() };
+    const isMine = () => asking.current === question;
+    asking.current = question;
+    missed.current = false;
+    run(question.stop.signal).then(
+      (data) => { if (isMine()) setState({ key, data, problem: null, since: nowText() }); },
       (error: unknown) => {
-        if (stop.signal.aborted || wanted.current !== key) return;
+        if (!isMine()) return;
         const problem = error instanceof Problem ? error : new Problem({ title: 'The page failed', detail: String(error) });
         setState((before) => ({ key, data: before.key === key ? before.data : null, problem, since: before.since }));
-        if (problem.status === 0 || problem.status === 503) timer = window.setTimeout(() => setTurn((now) => now + 1), RETRY_MS);
+        if (problem.status === 0 || problem.status === 503) retry.current = window.setTimeout(() => setTurn((now) => now + 1), RETRY_MS);
       },
     ).finally(() => {
-      busy.current = false;
-      if (missed.current) { missed.current = false; setTurn((now) => now + 1); }
+      if (!isMine()) return;
+      asking.current = null;
+      if (missed.current) setTurn((now) => now + 1);
     });
-    return () => { clearTimeout(timer); if (answered.current !== key) { stop.abort(); busy.current = false; } };
   }, [key, turn, tick]);
+  useEffect(() => () => { clearTimeout(retry.current); asking.current?.stop.abort(); asking.current = null; }, []);
   const mine = state.key === key;
   return { data: key == null ? null : state.data, old: !mine, problem: mine ? state.problem : null, since: state.since, again: () => setTurn((now) => now + 1) };
 }

@@ -3,12 +3,12 @@
 import { to } from './address';
 import { quote, useSql } from './api';
 import { count, dayOf, dayPlus, decimal, many, NONE, when, words } from './format';
-import { Block, Ghost, Trouble } from './parts';
+import { Block, Ghost, Trouble, useOrder } from './parts';
 
 const METERS_MAX = 500;
 
 interface Meter { meter_id: string; role: string; consumer_id: string | null; category: string | null; multiplier: number | null }
-interface Read extends Meter { import_wh: number | null; export_wh: number | null; quality: string | null; voltage_v: number | null; received_at: string | null; source: string | null; version: number | null }
+interface Read extends Meter { asked: string | null; import_wh: number | null; export_wh: number | null; quality: string | null; voltage_v: number | null; received_at: string | null; source: string | null; version: number | null }
 
 // Who hangs there at an instant, the node's own meter first; energy is that of the meter's count times its multiplier.
 function query(node: string, at: string, end: string | null, asOf: string | null): string {
@@ -22,7 +22,7 @@ function query(node: string, at: string, end: string | null, asOf: string | null
   UNION ALL
   SELECT c.meter_id, 'consumer' AS role, c.consumer_id, c.category FROM connections c WHERE c.node_id = ${quote(node)} AND c.meter_id IS NOT NULL AND ${holds('c')}
 )
-SELECT m.meter_id, m.role, m.consumer_id, m.category, x.multiplier${end ? ', r.import_wh, r.export_wh, r.quality, r.voltage_v, r.received_at, r.source, r.version' : ''}
+SELECT m.meter_id, m.role, m.consumer_id, m.category, x.multiplier${end ? `, ${quote(end)} AS asked, r.import_wh, r.export_wh, r.quality, r.voltage_v, r.received_at, r.source, r.version` : ''}
 FROM m LEFT JOIN meters x ON x.meter_id = m.meter_id AND ${holds('x')} ${reads ?? ''}
 ORDER BY CASE WHEN m.consumer_id IS NULL THEN 0 ELSE 1 END, ${end ? 'r.import_wh * x.multiplier DESC NULLS LAST, ' : ''}m.meter_id LIMIT ${METERS_MAX}`;
 }
@@ -30,7 +30,8 @@ ORDER BY CASE WHEN m.consumer_id IS NULL THEN 0 ELSE 1 END, ${end ? 'r.import_wh
 // `end`: of the interval that is looked at; null: none is. `now`: the instant of which connections are, then.
 export function Meters({ node, end, now, asOf }: { node: string; end: string | null; now: string; asOf: string | null }) {
   const found = useSql<Read>(query(node, end ?? now, end, asOf), end ? 'slow' : null);
-  const rows = found.data ?? [];
+  // In the order of the first answer, so that a read that comes late moves no row from under the pointer.
+  const [rows] = useOrder(found.data ?? [], (row) => row.meter_id, `${node} ${found.data?.[0]?.asked ?? ''}`);
   // Of the interval that was asked for last, until the next is here.
   const hasReads = rows.some((row) => row.quality !== undefined);
   const silent = rows.filter((row) => row.quality === null).length;
