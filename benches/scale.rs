@@ -131,17 +131,9 @@ fn main() {
         milliseconds(&tiles, 0.99)
     );
     checkpoint(&product);
-    let held = product.sql("SELECT COUNT(*), SUM(import_wh) FROM interval_reads");
-    assert_eq!(
-        held[0][0].as_u64(),
-        Some(sent.reads),
-        "every read is in the table once"
-    );
-    assert_eq!(
-        held[0][1].as_i64(),
-        Some(sent.import_wh),
-        "and their sum is the fleet's"
-    );
+    let held = held(&product, &fleet, quarters.clone());
+    assert_eq!(held.reads, sent.reads, "every read is in the table once");
+    assert_eq!(held.import_wh, sent.import_wh, "and their sum is the fleet's");
     for table in [
         "interval_reads",
         "dt_balance",
@@ -214,7 +206,7 @@ fn import(product: &Product, fleet: &Fleet, folder: &Path) {
     checkpoint(product);
 }
 
-/// What was published.
+/// Reads, and the sum of what they say.
 struct Sent {
     reads: u64,
     import_wh: i64,
@@ -283,6 +275,29 @@ fn publish(product: &Product, fleet: &Fleet, quarters: std::ops::RangeInclusive<
     sent
 }
 
+/// What the table of reads holds of these quarters, asked a quarter at a time: of thirty million meters no more is answered within a query's limit of time.
+fn held(product: &Product, fleet: &Fleet, quarters: std::ops::RangeInclusive<i64>) -> Sent {
+    let began = Instant::now();
+    let mut held = Sent {
+        reads: 0,
+        import_wh: 0,
+    };
+    for quarter in quarters {
+        let end = Quarter(quarter).end().to_rfc3339(&fleet.config().zone);
+        let rows = product.sql(&format!(
+            "SELECT COUNT(*), SUM(import_wh) FROM interval_reads WHERE interval_end = '{end}'"
+        ));
+        held.reads += rows[0][0].as_u64().unwrap();
+        held.import_wh += rows[0][1].as_i64().unwrap();
+    }
+    println!(
+        "{} reads in the table, counted and summed in {:.1} s",
+        held.reads,
+        began.elapsed().as_secs_f64()
+    );
+    held
+}
+
 /// The overview in a browser that never saw it: when it first paints, and when everything on it is there.
 fn look(product: &Product) {
     let (mut paints, mut full) = (Vec::new(), Vec::new());
@@ -299,15 +314,18 @@ fn look(product: &Product) {
             "performance.getEntriesByName('first-contentful-paint')[0].startTime",
         ));
         // When the last answer that the page waited for was there.
-        full.push(number(
+        let last = number(
             &mut browser,
             "Math.max(...performance.getEntriesByType('resource').map((entry) => entry.responseEnd))",
-        ));
-        slowest = browser.value(
-            "performance.getEntriesByType('resource').sort((one, other) => other.responseEnd - one.responseEnd).slice(0, 3) \
-             .map((entry) => `${entry.name} ${Math.round(entry.startTime)} to ${Math.round(entry.responseEnd)} ms`)",
         );
-        browser.shot("scale");
+        if full.iter().all(|other| *other < last) {
+            slowest = browser.value(
+                "performance.getEntriesByType('resource').sort((one, other) => other.responseEnd - one.responseEnd).slice(0, 24) \
+                 .map((entry) => `${entry.name} ${Math.round(entry.startTime)} to ${Math.round(entry.responseEnd)} ms`)",
+            );
+            browser.shot("scale");
+        }
+        full.push(last);
     }
     for (what, mut times) in [
         ("first contentful paint (target 1,000)", paints),
@@ -321,7 +339,7 @@ fn look(product: &Product) {
             times[times.len() - 1]
         );
     }
-    println!("page, the last answers of the last look: {slowest}");
+    println!("page, the last answers of the slowest look: {slowest:#}");
 }
 
 /// The tiles while every meter's reads come at the rate at which they happen, evenly.

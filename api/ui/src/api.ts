@@ -67,8 +67,7 @@ export function useAsked<T>(key: string | null, run: (signal: AbortSignal) => Pr
     clearTimeout(retry.current);
     if (asking.current && asking.current.key !== key) { asking.current.stop.abort(); asking.current = null; }
     if (key == null) return;
-    // One question is enough at a time; what changed meanwhile is asked for once it is answered. Given up and asked anew at once, the second
-    // would wait in the browser's cache behind the first.
+    // One question is enough at a time; what changed meanwhile is asked for once it is answered.
     if (asking.current) { missed.current = true; return; }
     const question = { key, stop: new AbortController() };
     const isMine = () => asking.current === question;

@@ -1,5 +1,6 @@
 // The network where coordinates exist: no tiles, no other host. Lines join what belongs to one feeder; they are not the wires' route.
 
+import type { VNode } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 
 import { atNode } from './address';
@@ -13,6 +14,8 @@ interface Point extends Place { x: number; y: number }
 interface Box { x: number; y: number; width: number; height: number }
 
 const MARGIN = 26;
+// Pixels at the lower edge that the words lie on, beside the margin.
+const BELOW = 30;
 const ZOOM_MAX = 24;
 
 // Metres east and south of the middle, so that shapes are true at any latitude.
@@ -22,29 +25,42 @@ function project(places: Place[]): Point[] {
   return places.map((place) => ({ ...place, x: place.lon * 111320 * shrink, y: -place.lat * 110540 }));
 }
 
-// What belongs to a feeder, joined by shortest lines from the feeder on (Prim).
-function lines(points: Point[]): [Point, Point, string][] {
+// What belongs to a feeder, joined by shortest lines from the feeder on (Prim): the feeder's id and the path of its lines.
+function lines(points: Point[]): [string, string][] {
   const byId = new Map(points.map((point) => [point.node_id, point]));
   const groups = new Map<string, Point[]>();
   for (const point of points) if (point.parent_id && byId.has(point.parent_id)) groups.set(point.parent_id, [...(groups.get(point.parent_id) ?? []), point]);
-  const found: [Point, Point, string][] = [];
+  const found: [string, string][] = [];
   for (const [id, below] of groups) {
     const top = byId.get(id)!;
-    if (top.kind !== 'feeder' || below.length > 400) { for (const point of below) found.push([top, point, id]); continue; }
+    if (top.kind !== 'feeder' || below.length > 400) { found.push([id, below.map((point) => line(top, point)).join('')]); continue; }
+    let path = '';
     const joined = new Map(below.map((point) => [point, { from: top, far: (point.x - top.x) ** 2 + (point.y - top.y) ** 2 }]));
     while (joined.size) {
       let next: Point | null = null;
       for (const [point, { far }] of joined) if (!next || far < joined.get(next)!.far) next = point;
       if (!next) break;
-      found.push([joined.get(next)!.from, next, id]);
+      path += line(joined.get(next)!.from, next);
       joined.delete(next);
       for (const [point, held] of joined) {
         const far = (point.x - next.x) ** 2 + (point.y - next.y) ** 2;
         if (far < held.far) joined.set(point, { from: next, far });
       }
     }
+    found.push([id, path]);
   }
   return found;
+}
+
+const line = (from: Point, to: Point) => `M${from.x} ${from.y}L${to.x} ${to.y}`;
+
+// Chromium (156) takes a time that grows with the square of how many elements it adds side by side inside what a container query rules:
+// six seconds for the map of 2,000 places. So no more than these are siblings.
+const SIDE_BY_SIDE = 50;
+function few(all: VNode[]): VNode[] {
+  const parts: VNode[] = [];
+  for (let at = 0; at < all.length; at += SIDE_BY_SIDE) parts.push(<g key={at}>{all.slice(at, at + SIDE_BY_SIDE)}</g>);
+  return parts;
 }
 
 function around(points: Point[], wide: number, high: number): Box {
@@ -90,9 +106,9 @@ export function NetworkMap({ under, day, high: asked, out, selected }: { under: 
   if (!points.length) {
     return <p class="notice">No node here has coordinates. With <code class="inline">lat</code> and <code class="inline">lon</code> in nodes.csv they stand on this map: <code class="inline">gridtally import nodes.csv</code>.</p>;
   }
-  const whole = around(points, wide, high - 14);
+  const whole = around(points, wide, high - BELOW);
   const pixel = (whole.width / wide / zoom.by) * wall();
-  const box = { width: whole.width / zoom.by, height: (whole.height * high) / (high - 14) / zoom.by, x: whole.x + whole.width / 2 + zoom.x - whole.width / zoom.by / 2, y: whole.y + whole.height / 2 + zoom.y - whole.height / zoom.by / 2 };
+  const box = { width: whole.width / zoom.by, height: (whole.height * high) / (high - BELOW) / zoom.by, x: whole.x + whole.width / 2 + zoom.x - whole.width / zoom.by / 2, y: whole.y + whole.height / 2 + zoom.y - whole.height / zoom.by / 2 };
   const middle = { x: whole.x + whole.width / 2, y: whole.y + whole.height / 2 };
   const change = (factor: number) => setZoom((now) => {
     const by = Math.min(ZOOM_MAX, Math.max(1, now.by * factor));
@@ -130,10 +146,10 @@ export function NetworkMap({ under, day, high: asked, out, selected }: { under: 
         aria-label={`Map of ${many(points.length, 'node')}, of which ${many(worse, 'DT asks', 'DTs ask')} for attention. The tree lists the same nodes.`}
         onPointerDown={(event) => { if (isZoomed) drag.current = { x: event.clientX, y: event.clientY, from: { x: zoom.x, y: zoom.y }, moved: false }; }}
         onPointerMove={move} onPointerUp={() => { setTimeout(() => { drag.current = null; }); }} onPointerLeave={() => { drag.current = null; setPointed(null); }} onDblClick={() => change(2)}>
-        {joins.map(([from, to, feeder]) => (
-          <path key={`${from.node_id} ${to.node_id}`} class={pointed && (pointed.node_id === feeder || pointed.parent_id === feeder) ? 'join lit' : 'join'} data-attention={colour.get(feeder)} d={`M${from.x} ${from.y}L${to.x} ${to.y}`} stroke-width={pixel * 1.2} />
-        ))}
-        {dts.map((point) => {
+        {few(joins.map(([feeder, line]) => (
+          <path key={feeder} class={pointed && (pointed.node_id === feeder || pointed.parent_id === feeder) ? 'join lit' : 'join'} data-attention={colour.get(feeder)} d={line} stroke-width={pixel * 1.2} />
+        )))}
+        {few(dts.map((point) => {
           const shape = SHAPES[point.attention]?.(size(point));
           const common = {
             class: 'spot', 'data-attention': point.attention, onPointerEnter: () => setPointed(point),
@@ -146,7 +162,7 @@ export function NetworkMap({ under, day, high: asked, out, selected }: { under: 
               {shape ? <path {...common} d={shape} /> : <circle {...common} r={size(point)} stroke-width={pixel * 1.4} />}
             </g>
           );
-        })}
+        }))}
         {[...feeders.filter(({ node_id }) => out?.has(node_id) || node_id === selected), ...stations].map((point) => (
           <g key={point.node_id} transform={`translate(${point.x} ${point.y})`}>
             {out?.has(point.node_id) && <circle class="dark" r={11 * pixel} stroke-width={2 * pixel} />}
