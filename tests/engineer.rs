@@ -27,7 +27,7 @@ use std::path::Path;
 
 use product::{
     Product,
-    browser::{Browser, FILLED, FIRST_ROW},
+    browser::{Browser, FILLED, FIRST_ROW, ROWS},
     demo::Demo,
     evening,
 };

@@ -17,7 +17,7 @@
 //! places in the lists of nodes, and the nodes                 20
 //! ```
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use gridtally_schemas::{
     ConsumerId, IdList, IntervalMinutes, MeterId, NodeId, UtcMicros,
@@ -119,6 +119,14 @@ impl Node {
         self.history.newest().map(|row| row.kind)
     }
 
+    fn standing(&self) -> Standing {
+        let row = self.history.newest();
+        (
+            row.map(|row| row.kind),
+            row.is_some_and(|row| row.parent_id.is_none()),
+        )
+    }
+
     /// Its name for people; its id while only others' rows name it.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -133,6 +141,7 @@ impl Node {
 pub struct Network {
     nodes: Vec<Node>,
     node_index: HashMap<NodeId, NodeIx>,
+    census: Census,
     meters: Register<MeterId>,
     meter_rows: Rows,
     last_of_meter: Last,
@@ -145,6 +154,61 @@ pub struct Network {
     terms: Shared<Term>,
     /// When rows were recorded, and by whom.
     words: Shared<(UtcMicros, Arc<str>)>,
+}
+
+/// What would take a walk through all nodes to say, kept as they change: the summary asks for it many times a second.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Nodes that some row names.
+    pub nodes: u64,
+    /// 11 kV feeders among them.
+    pub feeders: u64,
+    /// Distribution transformers among them.
+    pub dts: u64,
+    /// Nodes whose row names no parent: the discom, and what nobody has placed yet.
+    pub roots: BTreeSet<NodeIx>,
+}
+
+/// What a node counts as.
+type Standing = (Option<NodeKind>, bool);
+
+impl Census {
+    /// One more node, of which nothing is known but its name.
+    const fn name(&mut self) {
+        self.nodes += 1;
+    }
+
+    /// A node is something else from now on.
+    fn change(&mut self, node: NodeIx, (kind_before, _): Standing, (kind, is_root): Standing) {
+        if let Some(count) = self.of(kind_before) {
+            *count -= 1;
+        }
+        if let Some(count) = self.of(kind) {
+            *count += 1;
+        }
+        if is_root {
+            self.roots.insert(node);
+        } else {
+            self.roots.remove(&node);
+        }
+    }
+
+    const fn of(&mut self, kind: Option<NodeKind>) -> Option<&mut u64> {
+        match kind {
+            Some(NodeKind::Feeder) => Some(&mut self.feeders),
+            Some(NodeKind::Dt) => Some(&mut self.dts),
+            Some(
+                NodeKind::Discom
+                | NodeKind::Zone
+                | NodeKind::Circle
+                | NodeKind::Division
+                | NodeKind::Subdivision
+                | NodeKind::Section
+                | NodeKind::Substation,
+            )
+            | None => None,
+        }
+    }
 }
 
 impl Network {
@@ -295,6 +359,12 @@ impl Network {
             .iter()
             .enumerate()
             .map(|(at, node)| (NodeIx::of(at), node))
+    }
+
+    /// How many nodes there are, named ones that no row describes included, and what stands above all others.
+    #[must_use]
+    pub const fn census(&self) -> &Census {
+        &self.census
     }
 
     /// Number of meters.

@@ -188,9 +188,8 @@ fn size(world: &World, reach: &Reach<'_>) -> NetworkSize {
     if reach.is_whole() {
         network.meters = length(world.network.meter_count());
         network.connections = length(world.network.connection_count());
-        for (_, node) in world.network.nodes() {
-            network.count(node);
-        }
+        let census = world.network.census();
+        (network.nodes, network.feeders, network.dts) = (census.nodes, census.feeders, census.dts);
         return network;
     }
     let mut meters = BTreeSet::new();

@@ -48,6 +48,8 @@ const JUDGE_PARTS: usize = 20;
 const JUDGE_TIME: Duration = Duration::from_secs(1);
 /// What the log gets then between two ticks, until all is judged: this is what slows the backfill.
 const APPLY_TIME: Duration = Duration::from_millis(100);
+/// What the log gets at most between two ticks: some ten million reads come out of it meanwhile.
+const APPLY_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long a tick judges where meters hang while nobody waits for a checkpoint.
 const MAPPING_TIME: Duration = Duration::from_millis(50);
 /// Feeders looked at for outages under one lock.
@@ -226,7 +228,7 @@ impl<S: Store> Driver<S> {
             self.hear_commands();
             self.page_in_asked().await?;
             self.overtake().await?;
-            if Instant::now() >= self.next_tick || self.is_tick_asked() {
+            if Instant::now() >= self.next_tick || self.is_tick_asked() || self.is_held_up() {
                 self.tick().await?;
                 self.answer_applied();
                 self.checkpoint_if_due();
@@ -263,6 +265,11 @@ impl<S: Store> Driver<S> {
     fn is_full(&self) -> bool {
         let (applied, rows) = self.read(|world| (world.applied(), world.outbox.len()));
         applied >= self.replay_through && rows >= self.config.waiting_rows_max
+    }
+
+    /// Whether the log waits for nothing but a checkpoint that nobody has begun: the tick before it is not waited for.
+    fn is_held_up(&self) -> bool {
+        self.writing.is_none() && self.is_full()
     }
 
     /// Applies one batch of the log. Tells whether there may be more.
@@ -305,8 +312,12 @@ impl<S: Store> Driver<S> {
         // A feeder that was heard for the first time in a month has that month.
         self.write(|world| world.tally_months(now));
         let took = started.elapsed();
-        // A tick that takes long leaves as much time again for the log.
-        let log_time = if is_cut { APPLY_TIME } else { took };
+        // A tick that takes long leaves as much time again for the log, but no more than fills the rows that may wait.
+        let log_time = if is_cut {
+            APPLY_TIME
+        } else {
+            took.min(APPLY_TIME_MAX)
+        };
         self.next_tick = (started + self.config.tick).max(started + took + log_time);
         self.note_tick(started, computed_any.then_some(took));
         if !changed.is_empty() {

@@ -481,6 +481,37 @@ async fn the_log_is_not_read_on_while_too_many_rows_wait_and_a_checkpoint_frees_
     assert_eq!(progress.published_position, Position(6));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_the_log_waits_for_room_no_tick_is_waited_for() {
+    let bed = Bed::new();
+    let engine = bed.start().await;
+    bed.append_network().await;
+    bed.append_reads(1).await;
+    engine.stop().await.unwrap();
+    let config = EngineConfig {
+        tick: Duration::from_secs(3_600),
+        checkpoint: Duration::from_secs(3_600),
+        checkpoint_rows: 1,
+        waiting_rows_max: 2,
+        ..EngineConfig::default()
+    };
+    let log = Arc::clone(&bed.log);
+    let engine = Engine::start_with(config, log, Arc::clone(&bed.store), Clock::fixed(NOW))
+        .await
+        .unwrap();
+    // The first tick comes at once, the next in an hour.
+    for quarter in 2..8 {
+        bed.append_reads(quarter).await;
+    }
+    let room = async {
+        while engine.read(World::applied) < bed.log.end() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), room).await.unwrap();
+    engine.stop().await.unwrap();
+}
+
 #[test]
 fn a_listener_who_comes_back_gets_what_it_missed_and_hears_of_a_gap() {
     let feed = ChangeFeed::default();

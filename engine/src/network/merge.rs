@@ -80,19 +80,20 @@ impl Network {
         let Some(entry) = self.nodes.get_mut(node.at()) else {
             return;
         };
-        let was_feeder = entry.kind() == Some(NodeKind::Feeder);
+        let was = entry.standing();
         let replaced = match entry.history.merge(new) {
             Merged::Known => return,
             Merged::Added => None,
             Merged::Replaced(row) => row.parent_id,
         };
+        self.census.change(node, was, entry.standing());
         touched.rows_changed += 1;
         if let Some(parent) = parent.and_then(|parent| self.nodes.get_mut(parent.at()))
             && !parent.children.contains(&node)
         {
             parent.children.push(node);
         }
-        if was_feeder {
+        if was.0 == Some(NodeKind::Feeder) {
             touched.feeders.push(node);
         }
         self.feeder_named(replaced.as_ref(), &mut touched.feeders);
@@ -256,6 +257,7 @@ impl Network {
         }
         let index = NodeIx::of(self.nodes.len());
         self.nodes.push(super::Node::named(id));
+        self.census.name();
         self.node_index.insert(id.clone(), index);
         index
     }

@@ -41,6 +41,40 @@ fn members(network: &Network, feeder: &str, quarter: i64) -> Vec<(String, Member
 }
 
 #[test]
+fn the_census_is_what_a_walk_through_all_nodes_says() {
+    let mut network = Network::default();
+    learn(&mut network, 1, MasterRows::Nodes(hierarchy()));
+    // A root that only others name, and then has a row; a DT that becomes a feeder; one that loses its parent.
+    let mut orphan = node("T9", NodeKind::Dt, Some("F9"));
+    learn(&mut network, 2, MasterRows::Nodes(vec![orphan.clone()]));
+    let roots =
+        |network: &Network| named(network)(&network.census().roots.iter().copied().collect::<Vec<_>>());
+    assert_eq!(roots(&network), ["D"], "what nobody describes is no root");
+    learn(
+        &mut network,
+        3,
+        MasterRows::Nodes(vec![node("F9", NodeKind::Feeder, None)]),
+    );
+    assert_eq!(roots(&network), ["D", "F9"]);
+    orphan.kind = NodeKind::Feeder;
+    orphan.parent_id = None;
+    learn(&mut network, 4, MasterRows::Nodes(vec![orphan]));
+    learn(
+        &mut network,
+        5,
+        MasterRows::Nodes(vec![node("F9", NodeKind::Feeder, Some("D"))]),
+    );
+    let mut walked = Census::default();
+    for (at, node) in network.nodes() {
+        walked.name();
+        walked.change(at, (None, false), node.standing());
+    }
+    assert_eq!(*network.census(), walked);
+    assert!(walked.feeders >= 4 && walked.dts > 0, "{walked:?}");
+    assert!(roots(&network).contains(&"T9".to_owned()));
+}
+
+#[test]
 fn a_meter_that_moves_counts_where_its_connection_says_at_the_time() {
     let mut network = Network::default();
     learn(&mut network, 1, MasterRows::Nodes(hierarchy()));

@@ -65,13 +65,7 @@ impl World {
     /// Nodes without a parent: the discom, and what nobody has placed yet.
     #[must_use]
     pub fn roots(&self) -> Vec<NodeIx> {
-        let is_root =
-            |node: &crate::network::Node| node.history.newest().is_some_and(|row| row.parent_id.is_none());
-        self.network
-            .nodes()
-            .filter(|(_, node)| is_root(node))
-            .map(|(index, _)| index)
-            .collect()
+        self.network.census().roots.iter().copied().collect()
     }
 
     /// Data quality of a node in a civil day.
