@@ -183,7 +183,7 @@ fn read_coverage(batch: &RecordBatch) -> Result<impl Fn(usize) -> Coverage, Bala
     })
 }
 
-/// Rows that are made into columns at a time: those of 25 DTs' figures are read once for each column, and stay in the processor's cache
+/// Figures that are made into columns at a time: each is read once for every column, and so many (600 kB) stay in the processor's cache
 /// meanwhile.
 const ROWS_TOGETHER: usize = 4_096;
 
