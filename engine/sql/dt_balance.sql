@@ -25,12 +25,14 @@ WITH network_reads AS (
         role IN ('consumer', 'generation') AS gives,
         (import_wh * multiplier_thousandths + 500) / 1000 AS import_wh,
         (export_wh * multiplier_thousandths + 500) / 1000 AS export_wh,
-        assessed_wh_month * (interval_of_month + 1) / intervals_in_month
-            - assessed_wh_month * interval_of_month / intervals_in_month AS assessed_wh,
-        CASE WHEN role <> 'unmetered' THEN 1 ELSE 0 END AS expected,
-        CASE WHEN role <> 'unmetered' AND reads_present = reads_expected THEN 1 ELSE 0 END AS present,
-        CASE WHEN role <> 'unmetered' AND reads_present = reads_expected AND reads_estimated > 0 THEN 1 ELSE 0 END AS estimated,
-        CASE WHEN role <> 'unmetered' AND reads_present < reads_expected THEN 1 ELSE 0 END AS absent,
+        CASE WHEN role = 'unmetered'
+            THEN assessed_wh_month * (interval_of_month + 1) / intervals_in_month
+                - assessed_wh_month * interval_of_month / intervals_in_month
+            ELSE 0 END AS assessed_wh,
+        role <> 'unmetered' AS is_meter,
+        role <> 'unmetered' AND reads_present = reads_expected AS is_present,
+        role <> 'unmetered' AND reads_present = reads_expected AND reads_estimated > 0 AS is_estimated,
+        role <> 'unmetered' AND reads_present < reads_expected AS is_absent,
         import_bound_wh,
         export_bound_wh
     FROM member_reads
@@ -40,13 +42,13 @@ bounded AS (
     SELECT
         *,
         CASE
-            WHEN absent = 1 THEN import_bound_wh
-            WHEN estimated = 1 THEN export_wh + CASE WHEN import_bound_wh > import_wh THEN import_bound_wh - import_wh ELSE 0 END
+            WHEN is_absent THEN import_bound_wh
+            WHEN is_estimated THEN export_wh + CASE WHEN import_bound_wh > import_wh THEN import_bound_wh - import_wh ELSE 0 END
             ELSE 0
         END AS bound_below_wh,
         CASE
-            WHEN absent = 1 THEN export_bound_wh
-            WHEN estimated = 1
+            WHEN is_absent THEN export_bound_wh
+            WHEN is_estimated
                 THEN CASE WHEN import_bound_wh > 0 THEN import_wh ELSE 0 END
                     + CASE WHEN export_bound_wh > export_wh THEN export_bound_wh - export_wh ELSE 0 END
             ELSE 0
@@ -58,16 +60,16 @@ summed AS (
         feeder_key,
         dt_key,
         interval_key,
-        SUM(expected) FILTER (WHERE is_dt) AS dt_meters,
-        SUM(present) FILTER (WHERE is_dt) AS dt_meters_present,
+        COUNT(*) FILTER (WHERE is_dt) AS dt_meters,
+        COUNT(*) FILTER (WHERE is_dt AND is_present) AS dt_meters_present,
         SUM(import_wh) FILTER (WHERE is_dt) AS dt_import_wh,
         SUM(export_wh) FILTER (WHERE is_dt) AS dt_export_wh,
         COALESCE(SUM(import_wh) FILTER (WHERE is_consumer), 0) AS consumer_import_wh,
         COALESCE(SUM(export_wh) FILTER (WHERE gives), 0) AS consumer_export_wh,
         SUM(assessed_wh) AS unmetered_wh,
-        SUM(expected) AS meters_expected,
-        SUM(present) - SUM(estimated) AS meters_reported,
-        SUM(estimated) AS meters_estimated,
+        COUNT(*) FILTER (WHERE is_meter) AS meters_expected,
+        COUNT(*) FILTER (WHERE is_present AND NOT is_estimated) AS meters_reported,
+        COUNT(*) FILTER (WHERE is_estimated) AS meters_estimated,
         SUM(bound_below_wh) AS loss_bound_wh,
         SUM(bound_above_wh) AS loss_bound_above_wh
     FROM bounded
@@ -76,7 +78,7 @@ summed AS (
 metered AS (
     SELECT
         *,
-        COALESCE(dt_meters > 0 AND dt_meters_present = dt_meters, FALSE) AS dt_metered
+        dt_meters > 0 AND dt_meters_present = dt_meters AS dt_metered
     FROM summed
 )
 SELECT

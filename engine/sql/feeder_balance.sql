@@ -18,12 +18,15 @@ WITH own_reads AS (
         role,
         (import_wh * multiplier_thousandths + 500) / 1000 AS import_wh,
         (export_wh * multiplier_thousandths + 500) / 1000 AS export_wh,
-        assessed_wh_month * (interval_of_month + 1) / intervals_in_month
-            - assessed_wh_month * interval_of_month / intervals_in_month AS assessed_wh,
-        CASE WHEN role <> 'unmetered' THEN 1 ELSE 0 END AS expected,
-        CASE WHEN role <> 'unmetered' AND reads_present = reads_expected THEN 1 ELSE 0 END AS present,
-        CASE WHEN role <> 'unmetered' AND reads_present = reads_expected AND reads_estimated > 0 THEN 1 ELSE 0 END AS estimated,
-        CASE WHEN role <> 'unmetered' AND reads_present < reads_expected THEN 1 ELSE 0 END AS absent,
+        CASE WHEN role = 'unmetered'
+            THEN assessed_wh_month * (interval_of_month + 1) / intervals_in_month
+                - assessed_wh_month * interval_of_month / intervals_in_month
+            ELSE 0 END AS assessed_wh,
+        role <> 'unmetered' AS is_meter,
+        role IN ('boundary_own', 'boundary_other') AS is_boundary,
+        role <> 'unmetered' AND reads_present = reads_expected AS is_present,
+        role <> 'unmetered' AND reads_present = reads_expected AND reads_estimated > 0 AS is_estimated,
+        role <> 'unmetered' AND reads_present < reads_expected AS is_absent,
         import_bound_wh,
         export_bound_wh
     FROM member_reads
@@ -33,13 +36,13 @@ bounded AS (
     SELECT
         *,
         CASE
-            WHEN absent = 1 THEN import_bound_wh
-            WHEN estimated = 1 THEN export_wh + CASE WHEN import_bound_wh > import_wh THEN import_bound_wh - import_wh ELSE 0 END
+            WHEN is_absent THEN import_bound_wh
+            WHEN is_estimated THEN export_wh + CASE WHEN import_bound_wh > import_wh THEN import_bound_wh - import_wh ELSE 0 END
             ELSE 0
         END AS bound_below_wh,
         CASE
-            WHEN absent = 1 THEN export_bound_wh
-            WHEN estimated = 1
+            WHEN is_absent THEN export_bound_wh
+            WHEN is_estimated
                 THEN CASE WHEN import_bound_wh > 0 THEN import_wh ELSE 0 END
                     + CASE WHEN export_bound_wh > export_wh THEN export_bound_wh - export_wh ELSE 0 END
             ELSE 0
@@ -50,23 +53,23 @@ own_sums AS (
     SELECT
         feeder_key,
         interval_key,
-        SUM(expected) FILTER (WHERE role = 'feeder') AS feeder_meters,
-        SUM(present) FILTER (WHERE role = 'feeder') AS feeder_meters_present,
-        SUM(expected - present) FILTER (WHERE role IN ('boundary_own', 'boundary_other')) AS boundary_meters_absent,
+        COUNT(*) FILTER (WHERE role = 'feeder') AS feeder_meters,
+        COUNT(*) FILTER (WHERE role = 'feeder' AND is_present) AS feeder_meters_present,
+        COUNT(*) FILTER (WHERE is_boundary AND NOT is_present) AS boundary_meters_absent,
         SUM(import_wh) FILTER (WHERE role = 'feeder') AS feeder_import_wh,
         SUM(export_wh) FILTER (WHERE role = 'feeder') AS feeder_export_wh,
         SUM(CASE WHEN role = 'boundary_own' THEN import_wh ELSE export_wh END)
-            FILTER (WHERE role IN ('boundary_own', 'boundary_other')) AS boundary_in_wh,
+            FILTER (WHERE is_boundary) AS boundary_in_wh,
         SUM(CASE WHEN role = 'boundary_own' THEN export_wh ELSE import_wh END)
-            FILTER (WHERE role IN ('boundary_own', 'boundary_other')) AS boundary_out_wh,
+            FILTER (WHERE is_boundary) AS boundary_out_wh,
         SUM(import_wh) FILTER (WHERE role = 'ht_consumer') AS ht_import_wh,
         SUM(export_wh) FILTER (WHERE role IN ('ht_consumer', 'ht_generation')) AS ht_export_wh,
         SUM(assessed_wh) AS unmetered_wh,
         SUM(bound_below_wh) AS loss_bound_wh,
         SUM(bound_above_wh) AS loss_bound_above_wh,
-        SUM(expected) AS meters_expected,
-        SUM(present - estimated) AS meters_reported,
-        SUM(estimated) AS meters_estimated
+        COUNT(*) FILTER (WHERE is_meter) AS meters_expected,
+        COUNT(*) FILTER (WHERE is_present AND NOT is_estimated) AS meters_reported,
+        COUNT(*) FILTER (WHERE is_estimated) AS meters_estimated
     FROM bounded
     GROUP BY feeder_key, interval_key
 ),
@@ -94,9 +97,9 @@ parts AS (
     SELECT
         feeder_key,
         interval_key,
-        COALESCE(feeder_meters, 0) AS feeder_meters,
-        COALESCE(feeder_meters_present, 0) AS feeder_meters_present,
-        COALESCE(boundary_meters_absent, 0) AS boundary_meters_absent,
+        feeder_meters,
+        feeder_meters_present,
+        boundary_meters_absent,
         COALESCE(feeder_import_wh, 0) AS feeder_import_wh,
         COALESCE(feeder_export_wh, 0) AS feeder_export_wh,
         COALESCE(boundary_in_wh, 0) AS boundary_in_wh,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::{
     array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, UInt32Array},
     datatypes::{Int64Type, SchemaRef, UInt32Type},
+    error::ArrowError,
 };
 use gridtally_schemas::IntervalMinutes;
 
@@ -182,66 +183,100 @@ fn read_coverage(batch: &RecordBatch) -> Result<impl Fn(usize) -> Coverage, Bala
     })
 }
 
-/// Figures of DTs that were not computed anew, as the rows of `dt_balance` that they were; `None` when there are none.
-pub(super) fn kept_rows(entries: &[Entry], schema: &SchemaRef) -> Result<Option<RecordBatch>, BalanceError> {
-    let rows: Vec<(u32, &Entry, u32, &DtFigures)> = entries
+/// Figures that are made into columns at a time: each is read once for every column, and so many (600 kB) stay in the processor's cache
+/// meanwhile.
+const ROWS_TOGETHER: usize = 4_096;
+
+/// Figures of DTs that were not computed anew, as the rows of `dt_balance` that they were.
+pub(super) fn kept_rows(entries: &[Entry], schema: &SchemaRef) -> Result<Vec<RecordBatch>, BalanceError> {
+    let rows: Vec<KeptRow<'_>> = entries
         .iter()
         .zip(0..)
-        .flat_map(|(entry, key)| {
-            entry
-                .kept
-                .iter()
-                .map(move |(dt, figures)| (key, entry, *dt, figures))
-        })
+        .flat_map(|(entry, key)| entry.kept().map(move |(dt, figures)| (key, entry, dt, figures)))
         .collect();
-    if rows.is_empty() {
-        return Ok(None);
-    }
-    let keys = |key: fn(&(u32, &Entry, u32, &DtFigures)) -> u32| -> ArrayRef {
-        Arc::new(rows.iter().map(|row| Some(key(row))).collect::<UInt32Array>())
+    rows.chunks(ROWS_TOGETHER)
+        .map(|rows| batch_of(rows, schema).map_err(BalanceError::Members))
+        .collect()
+}
+
+/// Key of the interval, the interval, place of the DT, its figures.
+type KeptRow<'a> = (u32, &'a Entry, u32, &'a DtFigures);
+
+fn batch_of(rows: &[KeptRow<'_>], schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let keys = |key: fn(&KeptRow<'_>) -> u32| -> ArrayRef {
+        Arc::new(UInt32Array::from_iter_values(rows.iter().map(key)))
     };
-    let whole = |wh: fn(&DtFigures) -> Option<i64>| -> ArrayRef {
+    let known = |wh: fn(&DtFigures) -> Option<i64>| -> ArrayRef {
         Arc::new(
             rows.iter()
                 .map(|(.., figures)| wh(figures))
                 .collect::<Int64Array>(),
         )
     };
+    let whole = |wh: fn(&DtFigures) -> i64| -> ArrayRef {
+        Arc::new(Int64Array::from_iter_values(
+            rows.iter().map(|(.., figures)| wh(figures)),
+        ))
+    };
     let column = |name: &str| -> Option<ArrayRef> {
         Some(match name {
             "feeder_key" => keys(|(_, entry, ..)| entry.roster.feeder.0),
             "dt_key" => keys(|(_, _, dt, _)| *dt),
             "interval_key" => keys(|(key, ..)| *key),
-            "dt_import_wh" => whole(|dt| dt.dt_import_wh),
-            "dt_export_wh" => whole(|dt| dt.dt_export_wh),
-            "consumer_import_wh" => whole(|dt| Some(dt.consumer_import_wh)),
-            "consumer_export_wh" => whole(|dt| Some(dt.consumer_export_wh)),
-            "unmetered_wh" => whole(|dt| Some(dt.unmetered_wh)),
-            "injected_wh" => whole(|dt| dt.injected_wh),
-            "delivered_wh" => whole(|dt| dt.delivered_wh),
-            "loss_wh" => whole(|dt| dt.loss_wh),
-            "loss_bound_wh" => whole(|dt| Some(dt.loss_bound_wh)),
-            "loss_bound_above_wh" => whole(|dt| Some(dt.loss_bound_above_wh)),
-            "meters_expected" => whole(|dt| Some(dt.coverage.expected)),
-            "meters_reported" => whole(|dt| Some(dt.coverage.reported)),
-            "meters_estimated" => whole(|dt| Some(dt.coverage.estimated)),
+            "dt_import_wh" => known(|dt| dt.dt_import_wh),
+            "dt_export_wh" => known(|dt| dt.dt_export_wh),
+            "consumer_import_wh" => whole(|dt| dt.consumer_import_wh),
+            "consumer_export_wh" => whole(|dt| dt.consumer_export_wh),
+            "unmetered_wh" => whole(|dt| dt.unmetered_wh),
+            "injected_wh" => known(|dt| dt.injected_wh),
+            "delivered_wh" => known(|dt| dt.delivered_wh),
+            "loss_wh" => known(|dt| dt.loss_wh),
+            "loss_bound_wh" => whole(|dt| dt.loss_bound_wh),
+            "loss_bound_above_wh" => whole(|dt| dt.loss_bound_above_wh),
+            "meters_expected" => whole(|dt| dt.coverage.expected),
+            "meters_reported" => whole(|dt| dt.coverage.reported),
+            "meters_estimated" => whole(|dt| dt.coverage.estimated),
             _ => return None,
         })
     };
     let columns = schema.fields().iter().filter_map(|field| column(field.name()));
     RecordBatch::try_new(Arc::clone(schema), columns.collect())
-        .map(Some)
-        .map_err(BalanceError::Members)
 }
 
-/// DTs of one interval, with their place in the roster.
-pub(super) type DtsByKey = Vec<(u32, DtFigures)>;
+/// Figures of DTs that were computed, with their interval and their place in the roster.
+#[derive(Debug, Default)]
+pub(super) struct DtRows(Vec<(usize, u32, DtFigures)>);
 
-pub(super) fn read_dts(
-    batch: &RecordBatch,
-    entries: &[Entry],
-    dts: &mut [DtsByKey],
-) -> Result<(), BalanceError> {
+impl DtRows {
+    /// In the order of the intervals, and of the roster in each.
+    pub(super) fn sort(&mut self) {
+        self.0.sort_by_key(|(interval, place, _)| (*interval, *place));
+    }
+
+    /// Those of an interval.
+    fn of(&self, interval: usize) -> &[(usize, u32, DtFigures)] {
+        let begin = self.0.partition_point(|(of, ..)| *of < interval);
+        let from = self.0.get(begin..).unwrap_or_default();
+        from.get(..from.partition_point(|(of, ..)| *of == interval))
+            .unwrap_or_default()
+    }
+
+    /// The figures of all DTs of an interval in the order of the roster: those that were computed, and those that stand.
+    fn with_kept(&self, interval: usize, entry: &Entry) -> Vec<DtFigures> {
+        let mut dts = Vec::with_capacity(entry.roster.dts.len());
+        let mut kept = entry.kept().peekable();
+        for (_, place, figures) in self.of(interval) {
+            while let Some((_, before)) = kept.next_if(|(at, _)| at < place) {
+                dts.push(*before);
+            }
+            dts.push(*figures);
+        }
+        dts.extend(kept.map(|(_, before)| *before));
+        dts
+    }
+}
+
+pub(super) fn read_dts(batch: &RecordBatch, entries: &[Entry], dts: &mut DtRows) -> Result<(), BalanceError> {
     let (interval, dt_key) = (Keys::of(batch, "interval_key")?, Keys::of(batch, "dt_key")?);
     let (import, export) = (
         Whole::of(batch, "dt_import_wh")?,
@@ -265,10 +300,11 @@ pub(super) fn read_dts(
         let dt = entries
             .get(at)
             .and_then(|entry| entry.roster.dts.get(dt_key.at(row)));
-        let (Some(dt), Some(list)) = (dt, dts.get_mut(at)) else {
+        let Some(dt) = dt else {
             continue;
         };
-        list.push((
+        dts.0.push((
+            at,
             dt_key.get(row),
             DtFigures {
                 dt: *dt,
@@ -292,7 +328,7 @@ pub(super) fn read_dts(
 pub(super) fn read_feeders(
     batch: &RecordBatch,
     entries: &[Entry],
-    dts: &mut [DtsByKey],
+    dts: &DtRows,
     computed: &mut Vec<Computed>,
 ) -> Result<(), BalanceError> {
     let interval = Keys::of(batch, "interval_key")?;
@@ -313,7 +349,7 @@ pub(super) fn read_feeders(
     let coverage = read_coverage(batch)?;
     for row in 0..batch.num_rows() {
         let at = interval.at(row);
-        let (Some(entry), Some(list)) = (entries.get(at), dts.get_mut(at)) else {
+        let Some(entry) = entries.get(at) else {
             continue;
         };
         let Entry {
@@ -322,9 +358,7 @@ pub(super) fn read_feeders(
             heard,
             kept: _,
         } = entry;
-        let mut of_entry = std::mem::take(list);
-        of_entry.sort_unstable_by_key(|(key, _)| *key);
-        let dts = of_entry.into_iter().map(|(_, figures)| figures).collect();
+        let dts = dts.with_kept(at, entry);
         let feeder = FeederFigures {
             feeder_import_wh: feeder_import.known(row),
             feeder_export_wh: feeder_export.known(row),

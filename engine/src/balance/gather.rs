@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{ArrayRef, DictionaryArray, Int8Array, Int64Array, RecordBatch, StringArray, UInt32Array},
+    array::{
+        ArrayRef, DictionaryArray, Int8Array, Int64Array, RecordBatch, StringArray, UInt32Array,
+        new_null_array,
+    },
     datatypes::{DataType, Field, Int8Type, Schema, SchemaRef},
     error::ArrowError,
 };
@@ -21,8 +24,40 @@ pub(super) struct Entry {
     pub(super) roster: Arc<Roster>,
     pub(super) quarter: Quarter,
     pub(super) heard: bool,
-    /// Figures of the DTs whose members were not gathered, with their place in the roster.
-    pub(super) kept: Vec<(u32, DtFigures)>,
+    /// Where only some DTs' members were gathered.
+    pub(super) kept: Option<Kept>,
+}
+
+/// What stands of an interval that was computed before. The figures are not copied before they are read: of a feeder with 25 DTs they are
+/// 4,000 bytes, which a late read to one of them does not change.
+#[derive(Debug)]
+pub(super) struct Kept {
+    before: Arc<FeederInterval>,
+    /// The DTs that are computed anew, by their places in the roster, sorted.
+    anew: Vec<u32>,
+}
+
+impl Entry {
+    /// Figures of the DTs that are not computed anew, with their places in the roster, in its order.
+    pub(super) fn kept(&self) -> impl Iterator<Item = (u32, &DtFigures)> {
+        let dts = &self.roster.dts;
+        // They stand in the order of the roster that they were computed with, which is this one.
+        let place = |at: usize, figures: &DtFigures| {
+            let is_there = dts.get(at) == Some(&figures.dt);
+            let at = if is_there {
+                Some(at)
+            } else {
+                dts.iter().position(|dt| *dt == figures.dt)
+            };
+            at.and_then(|at| u32::try_from(at).ok())
+        };
+        self.kept.iter().flat_map(move |kept| {
+            let placed = kept.before.dts.iter().enumerate();
+            placed
+                .filter_map(move |(at, figures)| Some((place(at, figures)?, figures)))
+                .filter(|(place, _)| kept.anew.binary_search(place).is_err())
+        })
+    }
 }
 
 /// An interval in which only some DTs changed since it was computed.
@@ -47,11 +82,12 @@ pub struct MemberReads {
     on_feeders: Columns,
 }
 
-/// The columns of `member_reads`.
+/// The columns of `member_reads`, of rows on DTs or of rows on feeders themselves.
 #[derive(Debug, Default)]
 struct Columns {
     feeder_key: Vec<u32>,
-    dt_key: Vec<Option<u32>>,
+    /// Empty of rows on feeders themselves.
+    dt_key: Vec<u32>,
     interval_key: Vec<u32>,
     role: Vec<i8>,
     import_wh: Vec<i64>,
@@ -73,6 +109,16 @@ struct Key {
     feeder: u32,
     dt: Option<u32>,
     interval: u32,
+}
+
+impl Key {
+    const fn of(roster: &Roster, dt: Option<u32>, interval: u32) -> Self {
+        Self {
+            feeder: roster.feeder.0,
+            dt,
+            interval,
+        }
+    }
 }
 
 impl Columns {
@@ -98,8 +144,9 @@ impl Columns {
         }
     }
 
-    fn push(&mut self, key: Key, member: &Member, said: Said) {
-        self.keys(key, member.role);
+    /// Adds a member; what it has alike with its neighbours is added by [`Self::place`].
+    fn push(&mut self, member: &Member, said: Said) {
+        self.role.push(member.role.code());
         self.import_wh.push(said.import_wh);
         self.export_wh.push(said.export_wh);
         self.multiplier_thousandths.push(member.multiplier.thousandths());
@@ -108,13 +155,23 @@ impl Columns {
         self.reads_estimated.push(said.estimated);
         self.import_bound_wh.push(member.import_bound_wh);
         self.export_bound_wh.push(member.export_bound_wh);
-        self.assessed_wh_month.push(0);
-        self.interval_of_month.push(0);
-        self.intervals_in_month.push(1);
+    }
+
+    /// Says of the rows added since where they belong; members are not assessed.
+    fn place(&mut self, key: Key) {
+        let rows = self.role.len();
+        self.feeder_key.resize(rows, key.feeder);
+        self.interval_key.resize(rows, key.interval);
+        if let Some(dt) = key.dt {
+            self.dt_key.resize(rows, dt);
+        }
+        self.assessed_wh_month.resize(rows, 0);
+        self.interval_of_month.resize(rows, 0);
+        self.intervals_in_month.resize(rows, 1);
     }
 
     fn push_unmetered(&mut self, key: Key, unmetered: Unmetered, place: (i64, i64)) {
-        self.keys(key, MemberRole::Unmetered);
+        self.role.push(MemberRole::Unmetered.code());
         self.import_wh.push(0);
         self.export_wh.push(0);
         self.multiplier_thousandths.push(1_000);
@@ -126,22 +183,21 @@ impl Columns {
         self.assessed_wh_month.push(unmetered.assessed_wh_month);
         self.interval_of_month.push(place.0);
         self.intervals_in_month.push(place.1);
-    }
-
-    fn keys(&mut self, key: Key, role: MemberRole) {
-        self.feeder_key.push(key.feeder);
-        self.dt_key.push(key.dt);
-        self.interval_key.push(key.interval);
-        self.role.push(role.code());
+        self.place(key);
     }
 
     fn into_batch(self) -> Result<RecordBatch, ArrowError> {
         let words = StringArray::from_iter_values(MemberRole::ALL.iter().map(|role| role.as_str()));
         let role = DictionaryArray::<Int8Type>::try_new(Int8Array::from(self.role), Arc::new(words))?;
         let energy = |column: Vec<i64>| -> ArrayRef { Arc::new(Int64Array::from(column)) };
+        let dt_key: ArrayRef = if self.dt_key.is_empty() {
+            new_null_array(&DataType::UInt32, self.feeder_key.len())
+        } else {
+            Arc::new(UInt32Array::from(self.dt_key))
+        };
         let columns: Vec<ArrayRef> = vec![
             Arc::new(UInt32Array::from(self.feeder_key)),
-            Arc::new(UInt32Array::from(self.dt_key)),
+            dt_key,
             Arc::new(UInt32Array::from(self.interval_key)),
             Arc::new(role),
             energy(self.import_wh),
@@ -187,14 +243,16 @@ impl MemberReads {
     /// Adds the interval of `roster` that ends at `quarter`. A key in the results refers to the order of these calls.
     pub fn gather(&mut self, state: &State, zone: &Zone, roster: &Arc<Roster>, quarter: Quarter) {
         let mut gathering = Gathering::new(self, state, roster, quarter);
-        gathering.members(roster.members());
+        for dt in roster.places() {
+            gathering.members(dt);
+        }
         gathering.unmetered(zone, |_| true);
         let heard = gathering.heard;
         self.entries.push(Entry {
             roster: Arc::clone(roster),
             quarter,
             heard,
-            kept: Vec::new(),
+            kept: None,
         });
     }
 
@@ -210,33 +268,16 @@ impl MemberReads {
         let is_gathered = |dt: Option<u32>| dt.is_none_or(|dt| dts.binary_search(&dt).is_ok());
         let mut gathering = Gathering::new(self, state, &roster, quarter);
         for dt in &dts {
-            gathering.members(roster.members_on(Some(*dt)));
+            gathering.members(Some(*dt));
         }
-        gathering.members(roster.members_on(None));
+        gathering.members(None);
         gathering.unmetered(zone, is_gathered);
         let heard = gathering.heard || before.heard;
-        // They stand in the order of the roster that they were computed with, which is this one.
-        let place = |(at, figures): (usize, &DtFigures)| {
-            let is_there = roster.dts.get(at) == Some(&figures.dt);
-            let at = if is_there {
-                Some(at)
-            } else {
-                roster.dts.iter().position(|dt| *dt == figures.dt)
-            };
-            at.and_then(|at| u32::try_from(at).ok())
-        };
-        let kept = before
-            .dts
-            .iter()
-            .enumerate()
-            .filter_map(|(at, figures)| Some((place((at, figures))?, *figures)))
-            .filter(|(dt, _)| !is_gathered(Some(*dt)))
-            .collect();
         self.entries.push(Entry {
             roster,
             quarter,
             heard,
-            kept,
+            kept: Some(Kept { before, anew: dts }),
         });
     }
 
@@ -249,10 +290,14 @@ impl MemberReads {
         said: impl Fn(&Member) -> Said,
     ) {
         let (key, mut heard) = (self.next_key(), false);
-        for member in roster.members() {
-            let said = said(&member);
-            heard |= said.present > 0;
-            self.push(roster, key, &member, said);
+        for dt in roster.places() {
+            let columns = self.columns(dt);
+            for member in roster.members_on(dt) {
+                let said = said(&member);
+                heard |= said.present > 0;
+                columns.push(&member, said);
+            }
+            columns.place(Key::of(roster, dt, key));
         }
         if !roster.unmetered.is_empty() {
             let place = place_in_month(zone, quarter, roster.minutes);
@@ -264,7 +309,7 @@ impl MemberReads {
             roster: Arc::clone(roster),
             quarter,
             heard,
-            kept: Vec::new(),
+            kept: None,
         });
     }
 
@@ -272,21 +317,8 @@ impl MemberReads {
         u32::try_from(self.entries.len()).unwrap_or(u32::MAX)
     }
 
-    fn push(&mut self, roster: &Roster, interval: u32, member: &Member, said: Said) {
-        let key = Key {
-            feeder: roster.feeder.0,
-            dt: member.dt,
-            interval,
-        };
-        self.columns(key.dt).push(key, member, said);
-    }
-
     fn push_unmetered(&mut self, roster: &Roster, interval: u32, unmetered: Unmetered, place: (i64, i64)) {
-        let key = Key {
-            feeder: roster.feeder.0,
-            dt: unmetered.dt,
-            interval,
-        };
+        let key = Key::of(roster, unmetered.dt, interval);
         self.columns(key.dt).push_unmetered(key, unmetered, place);
     }
 
@@ -338,13 +370,11 @@ impl<'a> Gathering<'a> {
         }
     }
 
-    fn members(&mut self, members: impl Iterator<Item = Member>) {
-        for member in members {
-            let halves = if member.minutes < self.roster.minutes {
-                2
-            } else {
-                1
-            };
+    /// The members on a DT, or on the feeder itself.
+    fn members(&mut self, dt: Option<u32>) {
+        let (roster, columns) = (self.roster, self.reads.columns(dt));
+        for member in roster.members_on(dt) {
+            let halves = if member.minutes < roster.minutes { 2 } else { 1 };
             let mut said = Said {
                 expected: halves,
                 ..Said::default()
@@ -360,8 +390,9 @@ impl<'a> Gathering<'a> {
                 said.present += 1;
                 said.estimated += i64::from(quality == Quality::Estimated);
             }
-            self.reads.push(self.roster, self.key, &member, said);
+            columns.push(&member, said);
         }
+        columns.place(Key::of(roster, dt, self.key));
     }
 
     fn unmetered(&mut self, zone: &Zone, wanted: impl Fn(Option<u32>) -> bool) {

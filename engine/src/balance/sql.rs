@@ -20,7 +20,7 @@ use tokio::sync::OnceCell;
 
 use super::{
     BalanceError, Computed, DT_BALANCE_SQL, FEEDER_BALANCE_SQL,
-    figures::{DtsByKey, kept_rows, read_dts, read_feeders},
+    figures::{DtRows, kept_rows, read_dts, read_feeders},
     gather::{MemberReads, member_reads_schema},
 };
 
@@ -70,23 +70,18 @@ impl BalanceSql {
             dt_balance: Vec::new(),
         };
         input.dt_balance = self.query("dt_balance.sql", &planned.dt, input.clone()).await?;
-        let mut dts: Vec<DtsByKey> = entries
-            .iter()
-            .map(|entry| Vec::with_capacity(entry.roster.dts.len()))
-            .collect();
+        let mut dts = DtRows::default();
         for batch in &input.dt_balance {
             read_dts(batch, &entries, &mut dts)?;
         }
+        dts.sort();
         input
             .dt_balance
             .extend(kept_rows(&entries, &planned.dt.schema())?);
-        for (entry, dts) in entries.iter().zip(&mut dts) {
-            dts.extend_from_slice(&entry.kept);
-        }
         let feeders = self.query("feeder_balance.sql", &planned.feeder, input).await?;
         let mut computed = Vec::with_capacity(entries.len());
         for batch in &feeders {
-            read_feeders(batch, &entries, &mut dts, &mut computed)?;
+            read_feeders(batch, &entries, &dts, &mut computed)?;
         }
         computed.sort_by_key(|(feeder, quarter, _)| (*feeder, *quarter));
         Ok(computed)

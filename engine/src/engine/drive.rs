@@ -120,7 +120,7 @@ pub(super) struct Driver<S> {
     /// How far some table was at the start: nothing is published before that is applied, so that no table goes back.
     replay_through: Position,
     /// The log's end at the start: before that is applied no compensation is decided, else states that have long passed would leave
-    /// entries.
+    /// entries; nor are days judged that nobody waits for, of which the log may say more.
     caught_up_through: Position,
     next_tick: Instant,
     /// What the clock said at the last tick: the moment of the picture, and of the checkpoint that is taken of it.
@@ -340,8 +340,11 @@ impl<S: Store> Driver<S> {
     async fn compute(&mut self) -> Result<Computing, EngineError> {
         let mut done = Computing::default();
         let is_over = self.read(World::was_over_budget);
+        let is_behind = self.read(World::applied) < self.caught_up_through;
         let mut parts_left = if self.is_checkpoint_asked() || is_over {
             usize::MAX
+        } else if is_behind {
+            0
         } else {
             JUDGE_PARTS
         };

@@ -98,7 +98,7 @@ impl Members {
     }
 
     /// The DTs by number, and with `None` the feeder itself.
-    fn places(&self) -> impl Iterator<Item = Option<u32>> {
+    pub(super) fn places(&self) -> impl Iterator<Item = Option<u32>> + use<> {
         let dts = number(self.begins.len().saturating_sub(1));
         (0..dts).map(Some).chain([None])
     }

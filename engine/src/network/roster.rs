@@ -146,6 +146,11 @@ impl Roster {
         self.members.len()
     }
 
+    /// Where members may be: each DT by its position in [`Roster::dts`], and at last with `None` the feeder itself.
+    pub fn places(&self) -> impl Iterator<Item = Option<u32>> + use<> {
+        self.members.places()
+    }
+
     /// The members on a DT, or on the feeder itself.
     pub fn members_on(&self, dt: Option<u32>) -> impl Iterator<Item = Member> {
         self.members.on(dt)

@@ -250,7 +250,7 @@ impl World {
             Merged::Accepted { version } => {
                 self.counts.reads_accepted += 1;
                 self.resolve_missing(origin, meter, quarter);
-                self.vee.note(meter, quarter);
+                self.note_value(meter, quarter);
                 self.outage
                     .note(&self.settings.outage_rules, meter, quarter, value);
                 self.note_voltage(meter, quarter, value.voltage_v);
@@ -260,7 +260,7 @@ impl World {
                 self.counts.reads_superseded += 1;
                 if !self.bills.is_empty() {
                     // It may have come sooner than what was billed as late.
-                    self.vee.note(meter, quarter);
+                    self.note_value(meter, quarter);
                 }
                 0
             }

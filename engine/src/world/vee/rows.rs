@@ -251,7 +251,7 @@ impl World {
         }
         if rule == Rule::WrongMapping {
             // On which feeders the meter is may be known only when the log is read on.
-            self.vee.changed.push((meter, quarter));
+            self.vee.changed.note(day, meter);
         }
         self.vee.queue.insert((day, meter));
     }
