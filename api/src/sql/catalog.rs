@@ -247,7 +247,7 @@ pub(crate) fn keys() -> Vec<(String, Vec<&'static str>)> {
     let mut keys = vec![(TABLE_COLUMNS.to_owned(), vec!["table_name", "column_name"])];
     for schema in table::published().chain(views) {
         let never_null = |name: &&str| schema.column(name).is_some_and(|column| !column.nullable());
-        if !schema.key.iter().all(|name| never_null(&name)) {
+        if !schema.key.iter().all(never_null) {
             continue;
         }
         keys.push((schema.name.to_owned(), schema.key.to_vec()));
