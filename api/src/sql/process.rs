@@ -33,7 +33,7 @@ const NICENESS: &str = "10";
 const FOLDERS: [&str; 2] = ["/usr/bin", "/bin"];
 /// A query that has used so much processor time gets no more from then on than nobody else wants. Reports and what tools ask use less: on a
 /// machine that is full for long an idle process may get nothing until its deadline, which is right for a runaway alone.
-pub(super) const SHORT: Duration = Duration::from_secs(2);
+const SHORT: Duration = Duration::from_secs(2);
 /// The system's unit of processor time in `/proc`, a hundredth of a second (USER_HZ; proc(5)).
 const TICK: Duration = Duration::from_millis(10);
 /// Longest time in which a worker that is started ahead must be ready.
