@@ -26,23 +26,22 @@
 mod files;
 #[path = "e2e/load.rs"]
 mod load;
+#[path = "e2e/paced.rs"]
+mod paced;
 #[path = "../tests/product/mod.rs"]
 mod product;
 mod rounds;
 #[path = "e2e/watch.rs"]
 mod watch;
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{path::Path, time::Instant};
 
 use files::parquet_bytes;
 use gridtally_fleet::{Fleet, FleetConfig, Imperfections};
 use load::{Frames, Gateway};
 use product::Product;
 use rounds::Rounds;
-use watch::{Applied, Tiles, milliseconds};
+use watch::{Tiles, milliseconds};
 
 /// Gateways that publish at full load.
 const GATEWAYS: usize = 4;
@@ -188,32 +187,12 @@ fn full_load(product: &Product, frames: &Frames, run: &mut Run) {
     (run.tile_p50_ms, run.tile_p99_ms) = (milliseconds(&tiles, 0.5), milliseconds(&tiles, 0.99));
 }
 
-/// An open loop: each publish at its time, whatever the server does. Its delay runs from that time until an event of the stream says
-/// that the balances contain it.
+/// An open loop.
 fn half_load(product: &Product, frames: &Frames, run: &mut Run) {
-    let base = product.wait_applied()["log_position"].as_u64().unwrap();
-    let applied = Applied::watch(product);
-    let tiles = Tiles::watch(product);
-    let pause = Duration::from_secs(1) / u32::try_from(HALF_LOAD_PER_SECOND).unwrap();
-    let began = Gateway::connect(product.mqtt).publish_paced(frames, pause);
-    let last = base + frames.count() as u64;
-    product.wait("the last publish", |summary| {
-        summary["applied_position"].as_u64().unwrap() >= last
-    });
-    let mut delays = hdrhistogram::Histogram::<u64>::new(3).unwrap();
-    let reached = applied.end(last);
-    // One connection: its publishes are the log's records, in order.
-    for number in 0..frames.count() {
-        let due = began + pause * u32::try_from(number).unwrap();
-        let position = base + 1 + number as u64;
-        let place = reached.partition_point(|(applied, _)| *applied < position);
-        delays
-            .record((reached[place].1 - due).as_micros() as u64)
-            .unwrap();
-    }
-    run.live_p50_s = delays.value_at_quantile(0.5) as f64 / 1e6;
-    run.live_p99_s = delays.value_at_quantile(0.99) as f64 / 1e6;
-    run.half_tile_p99_ms = milliseconds(&tiles.end(), 0.99);
+    let met = paced::publish(product, frames, HALF_LOAD_PER_SECOND);
+    run.live_p50_s = met.live.value_at_quantile(0.5) as f64 / 1e6;
+    run.live_p99_s = met.live.value_at_quantile(0.99) as f64 / 1e6;
+    run.half_tile_p99_ms = milliseconds(&met.tiles, 0.99);
 }
 
 /// Resident memory of the process for each MQTT connection that says nothing; the kernel's socket buffers are not in it.

@@ -110,7 +110,7 @@ fn lines_of(product: &Product, (tool, place): (&str, Where), questions: &[&str])
     if tool.starts_with("jdbc") && !(have("java") && have_driver(JDBC)) {
         return None;
     }
-    if tool.starts_with("odbc") && !have_driver(ODBC) {
+    if tool.starts_with("odbc") && !have_driver((&odbc_driver(), "odbc-postgresql")) {
         return None;
     }
     let mut child = command
@@ -132,13 +132,23 @@ fn lines_of(product: &Product, (tool, place): (&str, Where), questions: &[&str])
 }
 
 /// A driver: where it is, and the package that brings it.
-type Driver = (&'static str, &'static str);
+type Driver<'a> = (&'a str, &'static str);
 
-const JDBC: Driver = ("/usr/share/java/postgresql.jar", "libpostgresql-jdbc-java");
-const ODBC: Driver = ("/usr/lib/x86_64-linux-gnu/odbc/psqlodbcw.so", "odbc-postgresql");
+const JDBC: Driver<'_> = ("/usr/share/java/postgresql.jar", "libpostgresql-jdbc-java");
+
+/// Where Debian puts PostgreSQL's ODBC driver: in a folder of the machine's kind; empty: nowhere.
+fn odbc_driver() -> String {
+    let kinds = std::fs::read_dir("/usr/lib").unwrap();
+    let mut drivers = kinds
+        .map(|kind| kind.unwrap().path().join("odbc/psqlodbcw.so"))
+        .filter(|driver| driver.exists());
+    drivers
+        .next()
+        .map_or_else(String::new, |driver| driver.to_str().unwrap().to_owned())
+}
 
 /// Whether a driver is here, as [`have`] says it of programs.
-fn have_driver((place, package): Driver) -> bool {
+fn have_driver((place, package): Driver<'_>) -> bool {
     let here = std::path::Path::new(place).exists();
     let skipped = std::env::var("GRIDTALLY_TEST_SKIP").unwrap_or_default();
     assert!(

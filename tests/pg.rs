@@ -341,6 +341,42 @@ fn grafana_finds_tables_and_columns() {
 }
 
 #[test]
+fn primary_keys_are_told_and_hold() {
+    if !have("psql") {
+        return;
+    }
+    let (_folder, product) = product_with_data(&[]);
+    let said = psql(
+        &product,
+        &[
+            "-At",
+            "-c",
+            "SELECT table_name, k.column_name FROM information_schema.table_constraints JOIN information_schema.key_column_usage k \
+             USING (constraint_schema, constraint_name, table_name) WHERE constraint_type = 'PRIMARY KEY' ORDER BY 1, ordinal_position",
+        ],
+    );
+    let mut keys = std::collections::BTreeMap::<&str, Vec<&str>>::new();
+    for line in said.lines() {
+        let (table, column) = line.split_once('|').unwrap();
+        keys.entry(table).or_default().push(column);
+    }
+    assert_eq!(keys["dt_balance"], ["dt_id", "interval_end"]);
+    assert_eq!(keys["dt_balance_history"], ["dt_id", "interval_end", "version"]);
+    assert!(!keys.contains_key("connections"), "its key may be null in part");
+    for (table, columns) in keys {
+        let columns = columns
+            .iter()
+            .map(|column| format!("\"{column}\""))
+            .collect::<Vec<_>>()
+            .join(", ");
+        let twice = format!(
+            "SELECT COUNT(*) FROM (SELECT {columns} FROM {table} GROUP BY {columns} HAVING COUNT(*) > 1)"
+        );
+        assert_eq!(product.sql_number(&twice), 0, "{twice}");
+    }
+}
+
+#[test]
 fn psycopg_gives_parameters_of_every_type() {
     let (_folder, product) = product_with_data(&[]);
     let Some(lines) = python(&product, "parameters", "", &Value::Null) else {

@@ -7,9 +7,9 @@
 //! A query ends when it is done, when its deadline passes, when its memory limit is exceeded, or when its client goes: in
 //! the last three cases its process is killed, which cancelling inside this process cannot promise. At most
 //! [`SqlConfig::workers_max`] run at a time, and of one caller [`SqlConfig::workers_per_caller`]; further ones wait for a bounded time and are then
-//! refused. While questions come, a few processes are started ahead (`warm`): each still answers one question and is gone.
+//! refused. What they take of the processors from ingest and dashboards has a bound, too (`allowance`). While questions come, a few processes are started ahead (`warm`): each still answers one question and is gone.
 //!
-//! Results stream with bounded memory: a few frames of some megabytes wait between the process and the client.
+//! Results stream with bounded memory: a few frames of some hundred kilobytes wait between the process and the client.
 //!
 //! SQL names: `{table}` is the newest version per key, `{table}_history` every version, `table_columns` what each column
 //! says, and `information_schema` is there (`SHOW TABLES`, `DESCRIBE interval_reads`). `{table}_as_of('2026-05-01T00:00:00+05:30')`
@@ -17,11 +17,13 @@
 //! a second instant as it was known at that one. Beside the tables there are the views of [`gridtally_engine::view`].
 
 use std::{
+    num::NonZeroUsize,
     path::PathBuf,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
+use allowance::{Allowance, Purse};
 use bytes::{Bytes, BytesMut};
 use encode::{Encoder, Tail};
 use futures::{Stream, StreamExt, stream::BoxStream};
@@ -47,6 +49,7 @@ pub use protocol::{FailureKind, Place};
 pub(crate) use rows::{Rows, plain};
 
 mod allow;
+mod allowance;
 mod answer;
 mod area;
 mod as_of;
@@ -248,10 +251,15 @@ impl Sql {
     #[must_use]
     pub fn new(config: SqlConfig) -> Self {
         let workers = config.workers_max.max(1);
+        let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let processors = u32::try_from(processors).unwrap_or(u32::MAX);
         Self {
             inner: Arc::new(Inner {
-                all: Arc::new(Share::new(workers)),
-                shares: Shares::new(config.workers_per_caller.clamp(1, workers)),
+                all: Arc::new(Share::new(
+                    workers,
+                    Allowance::of_all(processors, tokio::time::Instant::now()),
+                )),
+                shares: Shares::new(config.workers_per_caller.clamp(1, workers), processors),
                 warm: Arc::new(Warm::new(config.workers_warm)),
                 keeper: OnceLock::new(),
                 config,
@@ -467,7 +475,11 @@ impl Sql {
             workers_max: config.workers_max,
         })?;
         let over = Over(Arc::clone(&self.inner.warm));
-        let worker = Worker::start(config, &request, deadline, self.inner.warm.take()).await?;
+        let purse = Purse {
+            of_all: Arc::clone(self.inner.all.allowance()),
+            of_one: share.as_ref().map(|held| Arc::clone(held.allowance())),
+        };
+        let worker = Worker::start(config, &request, (deadline, purse), self.inner.warm.take()).await?;
         Ok(worker.pump((of_all, share, over)))
     }
 }

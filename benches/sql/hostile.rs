@@ -1,4 +1,10 @@
-//! Ten hostile queries at a time, again and again, beside ingest and the tiles: the reads a second and the tiles' delay with and without them.
+//! Ten hostile queries at a time, again and again, beside ingest and the tiles: what ingest and the tiles notice of them, at two loads. An open
+//! loop offers what is the target of ingest, each publish at its time: it tells what those who use the product notice. Publishes as fast as
+//! they are acknowledged leave nothing of the machine to anybody else: they tell what share of it the queries take all the same. Checkpoints are
+//! made between the measurements and not within: one takes as much as some seconds of reads, and would fall into some of them only. Queries are
+//! asked for some seconds before: what they may take from others has been saved up before them, and is spent by then.
+//!
+//! `--query N` has everybody ask the Nth alone.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -6,15 +12,23 @@ use std::{
 };
 
 use gridtally_fleet::{Fleet, FleetConfig, Imperfections};
+use hdrhistogram::Histogram;
 use serde_json::json;
 
 use crate::{
     load::{Frames, Gateway},
-    product::{PATIENCE, Product},
-    watch::Tiles,
+    number, paced,
+    product::Product,
+    rounds::Rounds,
+    watch::{self, Tiles, milliseconds},
 };
 
 const GATEWAYS: usize = 4;
+/// Publishes of a hundred reads a second in the open loop: the target.
+const OFFERED_PER_SECOND: usize = 3_000;
+
+/// Queries are asked for so long before a measurement.
+const ASKED_BEFORE: Duration = Duration::from_secs(30);
 
 /// What nobody should ask: cross joins, sorts and groups of everything, patterns that go back and forth, recursion without end.
 const HOSTILE: [&str; 10] = [
@@ -30,12 +44,58 @@ const HOSTILE: [&str; 10] = [
     "SELECT array_agg(meter_id || repeat('x', 10000) ORDER BY interval_end) FROM interval_reads_history",
 ];
 
-/// One measurement.
-struct Run {
-    reads_per_second: f64,
-    tile_p50_ms: f64,
-    tile_p99_ms: f64,
+/// How reads come.
+#[derive(Clone, Copy)]
+enum Load {
+    Offered,
+    Limit,
+}
+
+/// What several rounds of one load gave, without the queries or with them.
+struct Met {
+    reads_per_second: Rounds,
+    live_ms: Histogram<u64>,
+    tiles: Histogram<u64>,
+    /// Processor time of the server for a read, microseconds.
+    server_us: Rounds,
+    /// Processors that the queries used.
+    workers: Rounds,
     asked: usize,
+}
+
+impl Met {
+    fn new(what: &str, queries: &str) -> Self {
+        let rounds = |name: &str, unit| Rounds::new(format!("{what}, {queries}: {name}"), unit);
+        Self {
+            reads_per_second: rounds("into live balances", "reads/s"),
+            live_ms: Histogram::new(3).unwrap(),
+            tiles: Histogram::new(3).unwrap(),
+            server_us: rounds("processor time of the server, a read", "us"),
+            workers: rounds("processors of the queries", "cores"),
+            asked: 0,
+        }
+    }
+
+    fn print(&self) {
+        println!("{}", self.reads_per_second);
+        println!("{}", self.server_us);
+        println!("{}", self.workers);
+        let of = |name: &str, micros: &Histogram<u64>| {
+            println!(
+                "  {name}, ms: p50 {:.1}, p90 {:.1}, p99 {:.1}, most {:.1}, of {}",
+                milliseconds(micros, 0.5),
+                milliseconds(micros, 0.9),
+                milliseconds(micros, 0.99),
+                micros.max() as f64 / 1e3,
+                micros.len()
+            );
+        };
+        of("tiles", &self.tiles);
+        if !self.live_ms.is_empty() {
+            of("publish to live balance", &self.live_ms);
+        }
+        println!("  hostile queries answered or stopped meanwhile: {}", self.asked);
+    }
 }
 
 pub fn run(consumers: usize, quarters: usize) {
@@ -45,12 +105,10 @@ pub fn run(consumers: usize, quarters: usize) {
         ..FleetConfig::new(1, consumers as u64, start)
     })
     .unwrap();
-    let quarters = quarters as i64;
-    // What the queries read, then a part without them and one with them.
-    let parts: Vec<Frames> = (0..3)
-        .map(|part| Frames::of(&fleet, start.plus(part * quarters * 900_000_000), quarters))
-        .collect();
-    let now = start.plus((3 * quarters + 2) * 900_000_000);
+    let (quarters, rounds) = (quarters as i64, number("--rounds", 3) as i64);
+    // What the queries read first, then four a round.
+    let begin = |part: i64| start.plus(part * quarters * 900_000_000);
+    let now = begin(1 + 4 * rounds).plus(1_800_000_000);
     let now = now.to_rfc3339(&FleetConfig::demo().zone);
     let folder = tempfile::tempdir().unwrap();
     let network = folder.path().join("network");
@@ -61,36 +119,45 @@ pub fn run(consumers: usize, quarters: usize) {
         ("now", now.as_str()),
         ("sql.deadline_seconds", "20"),
         ("sql.memory_bytes", "268435456"),
+        ("engine.checkpoint_seconds", "3600"),
     ];
     let product = Product::start(&data, &settings);
     for file in ["nodes.csv", "meters.csv", "connections.csv"] {
         product.import(&network.join(file));
     }
-    publish(&product, &parts[0]);
+    publish(&product, &Frames::of(&fleet, begin(0), quarters));
     product.checkpoint();
-    let without = measure(&product, &parts[1], 0);
-    let with = measure(&product, &parts[2], HOSTILE.len());
-    println!(
-        "| {consumers} consumers, {} reads a part | without | with ten hostile queries |",
-        parts[1].reads()
-    );
-    println!("|---|---|---|");
-    println!(
-        "| reads a second into live balances | {:.0} | {:.0} |",
-        without.reads_per_second, with.reads_per_second
-    );
-    println!(
-        "| tiles, p50, ms | {:.1} | {:.1} |",
-        without.tile_p50_ms, with.tile_p50_ms
-    );
-    println!(
-        "| tiles, p99, ms | {:.1} | {:.1} |",
-        without.tile_p99_ms, with.tile_p99_ms
-    );
-    println!(
-        "| hostile queries answered or stopped meanwhile | {} | {} |",
-        without.asked, with.asked
-    );
+    let queries = queries();
+    let mut part = 0;
+    for (load, what) in [
+        (Load::Offered, "300,000 reads a second offered"),
+        (Load::Limit, "as fast as acknowledged"),
+    ] {
+        let (mut without, mut with) = (Met::new(what, "without"), Met::new(what, "ten hostile queries"));
+        for round in 0..rounds {
+            // Every other round the other way round: the tables grow.
+            for place in 0..2 {
+                part += 1;
+                let frames = Frames::of(&fleet, begin(part), quarters);
+                product.checkpoint();
+                if (round + place) % 2 == 0 {
+                    measure(&product, (&frames, load), (&[], &mut without));
+                } else {
+                    measure(&product, (&frames, load), (&queries, &mut with));
+                }
+            }
+        }
+        without.print();
+        with.print();
+    }
+}
+
+/// Those of the command line.
+fn queries() -> Vec<&'static str> {
+    match number("--query", 0) {
+        0 => HOSTILE.to_vec(),
+        one => vec![HOSTILE[one - 1]; HOSTILE.len()],
+    }
 }
 
 fn publish(product: &Product, frames: &Frames) {
@@ -103,11 +170,11 @@ fn publish(product: &Product, frames: &Frames) {
     product.wait_applied();
 }
 
-/// Publishes while so many people ask hostile queries.
-fn measure(product: &Product, frames: &Frames, people: usize) -> Run {
+/// Publishes while somebody asks each of the queries.
+fn measure(product: &Product, (frames, load): (&Frames, Load), (queries, met): (&[&str], &mut Met)) {
     let (over, asked) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
-        for query in HOSTILE.iter().take(people) {
+        for query in queries {
             let (over, asked) = (&over, &asked);
             scope.spawn(move || {
                 while !over.load(Ordering::Relaxed) {
@@ -116,27 +183,57 @@ fn measure(product: &Product, frames: &Frames, people: usize) -> Run {
                 }
             });
         }
-        if people > 0 {
-            let begin = Instant::now();
-            while product.metric("gridtally_sql_queries_running") == 0.0 {
-                assert!(begin.elapsed() < PATIENCE, "no query runs");
-                std::thread::sleep(Duration::from_millis(20));
+        if !queries.is_empty() {
+            std::thread::sleep(ASKED_BEFORE);
+            assert!(
+                product.metric("gridtally_sql_queries_running") > 0.0,
+                "no query runs"
+            );
+        }
+        let (server, workers) = (watch::cpu_time(product.pid()), workers_time(product.pid()));
+        let took = match load {
+            Load::Offered => {
+                let paced = paced::publish(product, frames, OFFERED_PER_SECOND);
+                met.live_ms.add(paced.live).unwrap();
+                met.tiles.add(paced.tiles).unwrap();
+                paced.took
             }
-        }
-        let tiles = Tiles::watch(product);
-        let began = Instant::now();
-        publish(product, frames);
-        let took = began.elapsed();
-        let tiles = tiles.end();
+            Load::Limit => {
+                let (tiles, began) = (Tiles::watch(product), Instant::now());
+                publish(product, frames);
+                let took = began.elapsed();
+                met.tiles.add(tiles.end()).unwrap();
+                took
+            }
+        };
+        let server = watch::cpu_time(product.pid()) - server;
+        let workers = workers_time(product.pid()).saturating_sub(workers);
+        met.asked += asked.load(Ordering::Relaxed);
         over.store(true, Ordering::Relaxed);
-        let milliseconds = |quantile: f64| tiles.value_at_quantile(quantile) as f64 / 1e3;
-        Run {
-            reads_per_second: frames.reads() as f64 / took.as_secs_f64(),
-            tile_p50_ms: milliseconds(0.5),
-            tile_p99_ms: milliseconds(0.99),
-            asked: asked.load(Ordering::Relaxed),
-        }
-    })
+        let reads = frames.reads() as f64;
+        met.reads_per_second.note(reads / took.as_secs_f64());
+        met.server_us.note(server.as_secs_f64() * 1e6 / reads);
+        met.workers.note(workers.as_secs_f64() / took.as_secs_f64());
+    });
+}
+
+/// Processor time of the processes that the server started: those that are gone, and those that run.
+fn workers_time(server: u32) -> Duration {
+    // Of a `stat` what follows the name: state, parent, …; times from the twelfth on (proc(5)).
+    let fields = |pid: &str| -> Vec<u64> {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let after_name = text.rsplit(") ").next().unwrap_or_default().split(' ');
+        after_name.map(|field| field.parse().unwrap_or(0)).collect()
+    };
+    let gone: u64 = fields(&server.to_string())[13..15].iter().sum();
+    let processes = std::fs::read_dir("/proc").unwrap();
+    let running: u64 = processes
+        .map(|process| fields(process.unwrap().file_name().to_str().unwrap()))
+        .filter(|fields| fields.get(1) == Some(&u64::from(server)))
+        .map(|fields| fields[11..13].iter().sum::<u64>())
+        .sum();
+    // USER_HZ is 100 on every Linux.
+    Duration::from_millis((gone + running) * 10)
 }
 
 /// Asks, and drops what comes: an answer, a refusal, or an answer that breaks off.

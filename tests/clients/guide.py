@@ -5,6 +5,7 @@ Gives for each question one line of JSON: its rows, each value as text ("∅": n
 
 import datetime
 import decimal
+import glob
 import json
 import pathlib
 import re
@@ -147,7 +148,10 @@ def adbc():
             say(zip(*columns))
 
 
-ODBC_DRIVER = "/usr/lib/x86_64-linux-gnu/odbc/psqlodbcw.so"
+def odbc_driver():
+    """Where Debian puts PostgreSQL's driver: in a folder of the machine's kind."""
+    [driver, *_] = glob.glob("/usr/lib/*/odbc/psqlodbcw.so")
+    return driver
 
 
 def odbc_connection(**settings):
@@ -155,7 +159,7 @@ def odbc_connection(**settings):
     import pyodbc
 
     pyodbc.pooling = False
-    settings = {"Driver": ODBC_DRIVER, "Server": "127.0.0.1", "Port": where, "Database": "gridtally", "UID": "auditor", "PWD": "any", **settings}
+    settings = {"Driver": odbc_driver(), "Server": "127.0.0.1", "Port": where, "Database": "gridtally", "UID": "auditor", "PWD": "any", **settings}
     return pyodbc.connect(";".join(f"{name}={value}" for name, value in settings.items()), autocommit=settings.get("UseDeclareFetch") != 1)
 
 

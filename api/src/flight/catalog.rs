@@ -1,6 +1,6 @@
 //! What tools ask to learn what there is: catalogues, schemas, tables with their columns and comments, keys, types, and what the server can.
 //!
-//! One catalogue with one schema. Tables have no keys that are told: of most of them a key has several rows, each of its version.
+//! One catalogue with one schema. Of a table's history the version is a part of its key. There are no foreign keys.
 
 use std::{
     collections::HashMap,
@@ -8,23 +8,26 @@ use std::{
 };
 
 use arrow::{
-    array::RecordBatch,
+    array::{ArrayRef, Int32Array, RecordBatch, StringArray},
     datatypes::{DataType, Field, Schema, SchemaRef},
     error::ArrowError,
 };
 use arrow_flight::{
     error::FlightError,
     sql::{
-        CommandGetCatalogs, CommandGetDbSchemas, CommandGetSqlInfo, CommandGetTableTypes, CommandGetTables,
-        CommandGetXdbcTypeInfo, Nullable, Searchable, SqlInfo, SqlNullOrdering, SqlSupportedCaseSensitivity,
-        SqlSupportedTransaction, XdbcDataType,
+        CommandGetCatalogs, CommandGetDbSchemas, CommandGetPrimaryKeys, CommandGetSqlInfo,
+        CommandGetTableTypes, CommandGetTables, CommandGetXdbcTypeInfo, Nullable, Searchable, SqlInfo,
+        SqlNullOrdering, SqlSupportedCaseSensitivity, SqlSupportedTransaction, XdbcDataType,
         metadata::{
             SqlInfoData, SqlInfoDataBuilder, XdbcTypeInfo, XdbcTypeInfoData, XdbcTypeInfoDataBuilder,
         },
     },
 };
 
-use crate::sql::{catalog::tables, postgres::types};
+use crate::sql::{
+    catalog::{keys, tables},
+    postgres::types,
+};
 
 /// The one catalogue.
 const CATALOG: &str = "gridtally";
@@ -101,17 +104,34 @@ fn told<T>(made: &'static Result<T, String>) -> Result<&'static T, FlightError> 
         .map_err(|error| FlightError::Arrow(ArrowError::ComputeError(error.clone())))
 }
 
-/// The answer to a question for primary keys: there are none.
-pub(super) fn primary_keys() -> RecordBatch {
+/// The answer to a question for a table's primary key, a row for each of its columns.
+pub(super) fn primary_keys(query: &CommandGetPrimaryKeys) -> Answer {
+    let is_ours = |asked: &Option<String>, ours: &str| asked.as_deref().is_none_or(|asked| asked == ours);
+    let here = is_ours(&query.catalog, CATALOG) && is_ours(&query.db_schema, SCHEMA);
+    let mut keys = keys().into_iter();
+    let found = keys.find(|(table, _)| here && *table == query.table);
+    let columns = found.map_or_else(Vec::new, |(_, columns)| columns);
+    let count = columns.len();
+    let same = |value: &str| -> ArrayRef { Arc::new(StringArray::from(vec![value; count])) };
+    let numbers = (1..).take(count);
     let text = |name, nullable| Field::new(name, DataType::Utf8, nullable);
-    none(vec![
+    let fields = vec![
         text("catalog_name", true),
         text("db_schema_name", true),
         text("table_name", false),
         text("column_name", false),
         text("key_name", true),
         Field::new("key_sequence", DataType::Int32, false),
-    ])
+    ];
+    let values: Vec<ArrayRef> = vec![
+        same(CATALOG),
+        same(SCHEMA),
+        same(&query.table),
+        Arc::new(StringArray::from(columns)),
+        same(&format!("{}_pkey", query.table)),
+        Arc::new(Int32Array::from_iter_values(numbers)),
+    ];
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), values).map_err(FlightError::Arrow)
 }
 
 /// The answer to a question for foreign keys, in either direction: there are none.

@@ -240,6 +240,25 @@ pub(crate) fn tables() -> Result<Vec<(String, SchemaRef)>> {
     Ok(tables)
 }
 
+/// The primary keys that hold for what the tables' names give: name and columns in order. Of a table's history a version is told by its number. A
+/// table with a key of which a part may be null has none, nor the history of one without versions.
+pub(crate) fn keys() -> Vec<(String, Vec<&'static str>)> {
+    let views = view::ALL.iter().map(|view| view.schema);
+    let mut keys = vec![(TABLE_COLUMNS.to_owned(), vec!["table_name", "column_name"])];
+    for schema in table::published().chain(views) {
+        let never_null = |name: &&str| schema.column(name).is_some_and(|column| !column.nullable());
+        if !schema.key.iter().all(never_null) {
+            continue;
+        }
+        keys.push((schema.name.to_owned(), schema.key.to_vec()));
+        if schema.versioned && !schema.newest_by.is_empty() {
+            let of_history = schema.key.iter().copied().chain(["version"]);
+            keys.push((format!("{}{HISTORY}", schema.name), of_history.collect()));
+        }
+    }
+    keys
+}
+
 /// A table on disk, whose files are listed at the first scan.
 pub(super) struct StoredTable {
     schema: &'static TableSchema,

@@ -17,6 +17,7 @@ use tokio::{
 
 use super::{
     SqlConfig, SqlError,
+    allowance::Purse,
     protocol::{self, Frame, Order, Preparation, Request},
 };
 
@@ -28,6 +29,8 @@ pub(super) const OVERHEAD_BYTES: u64 = 512 << 20;
 const WATCH: Duration = Duration::from_millis(100);
 /// Priority of workers (nice value): ingest and balances come first.
 const NICENESS: &str = "10";
+/// Where the system's own programs are.
+const FOLDERS: [&str; 2] = ["/usr/bin", "/bin"];
 /// A query that has used so much processor time gets no more from then on than nobody else wants. Reports and what tools ask use less: on a
 /// machine that is full for long an idle process may get nothing until its deadline, which is right for a runaway alone.
 const SHORT: Duration = Duration::from_secs(2);
@@ -67,6 +70,15 @@ pub(super) fn remove_leftovers(folder: &Path) {
     }
 }
 
+/// What a worker is given of the processors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Priority {
+    /// Less than ingest and balances.
+    Low,
+    /// What nobody else wants.
+    Idle,
+}
+
 /// A started worker that has not been asked anything.
 #[derive(Debug)]
 pub(super) struct Started {
@@ -78,12 +90,12 @@ pub(super) struct Started {
 }
 
 impl Started {
-    fn cold(config: &SqlConfig) -> Result<Self, SqlError> {
+    fn cold(config: &SqlConfig, priority: Priority) -> Result<Self, SqlError> {
         let failed = |source| SqlError::Start {
             exe: config.worker_exe.clone(),
             source,
         };
-        let mut child = spawn(config).map_err(failed)?;
+        let mut child = spawn(config, priority).map_err(failed)?;
         let pipes = child.stdin.take().zip(child.stdout.take());
         let (input, output) = pipes.ok_or_else(|| failed(io::Error::other("it has no standard streams")))?;
         Ok(Self {
@@ -96,7 +108,7 @@ impl Started {
 
     /// Starts a worker and waits until it is prepared.
     pub(super) async fn prepared(config: &SqlConfig) -> Result<Self, SqlError> {
-        let mut started = Self::cold(config)?;
+        let mut started = Self::cold(config, Priority::Low)?;
         let prepare = async {
             let preparation = Preparation::new(config, Some(started.spill.0.clone()));
             started.tell(&Order::Prepare(preparation)).await?;
@@ -116,6 +128,11 @@ impl Started {
     /// Whether its process still runs.
     pub(super) fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Processor time that it has used; `None` where that cannot be seen.
+    pub(super) async fn used(&self) -> Option<Duration> {
+        used_by(self.child.id()?).await
     }
 
     /// Gives it its question.
@@ -139,11 +156,28 @@ pub(super) struct Worker {
     deadline: Duration,
     deadline_at: Instant,
     memory_bytes_max: u64,
+    priority: Priority,
+    purse: Purse,
+    /// What it had used before its question.
+    used_before: Duration,
 }
 
 /// Removes a worker's spill folder, whichever way its query ended.
 #[derive(Debug)]
 struct Spill(PathBuf);
+
+impl Spill {
+    /// Removes it by a process of low priority: giving back some GB of files takes half a second of a processor. What that leaves is removed
+    /// here.
+    async fn remove(self) {
+        if self.0.exists()
+            && let Some(mut remove) = of_system("nice", &["-n", NICENESS, "rm", "-rf", "--"])
+            && let Err(error) = quiet(remove.arg(&self.0)).status().await
+        {
+            tracing::debug!(%error, "a spill folder is removed by the server itself");
+        }
+    }
+}
 
 impl Drop for Spill {
     fn drop(&mut self) {
@@ -160,22 +194,32 @@ impl Worker {
     pub(super) async fn start(
         config: &SqlConfig,
         request: &Request,
-        deadline: Duration,
+        (deadline, purse): (Duration, Purse),
         waiting: Option<Started>,
     ) -> Result<Self, SqlError> {
         let mut told = None;
         if let Some(mut waiting) = waiting {
+            let used_before = waiting.used().await.unwrap_or_default();
             // One that died meanwhile does not take it.
-            told = waiting.ask(request).await.is_ok().then_some(waiting);
+            told = waiting
+                .ask(request)
+                .await
+                .is_ok()
+                .then_some((waiting, used_before));
         }
-        let started = match told {
-            Some(waiting) => waiting,
+        let (started, used_before, priority) = match told {
+            Some((waiting, used_before)) => (waiting, used_before, Priority::Low),
             None => {
-                let mut cold = Started::cold(config)?;
+                let priority = if purse.is_spent(Instant::now()) {
+                    Priority::Idle
+                } else {
+                    Priority::Low
+                };
+                let mut cold = Started::cold(config, priority)?;
                 cold.ask(request).await.map_err(|error| SqlError::Broken {
                     what: format!("it did not take the query: {error}"),
                 })?;
-                cold
+                (cold, Duration::ZERO, priority)
             }
         };
         let twice = u64::try_from(config.memory_bytes)
@@ -186,6 +230,9 @@ impl Worker {
             deadline,
             deadline_at: Instant::now() + deadline,
             memory_bytes_max: twice.saturating_add(OVERHEAD_BYTES),
+            priority,
+            purse,
+            used_before,
         })
     }
 
@@ -207,30 +254,39 @@ impl Worker {
             mut output,
             spill,
         } = self.started;
-        let process = child.id();
+        let mut watched = Watched {
+            process: child.id(),
+            memory_bytes_max: self.memory_bytes_max,
+            purse: self.purse,
+            used_before: self.used_before,
+            used: self.used_before,
+            priority: self.priority,
+        };
         let outcome = tokio::select! {
             outcome = forward(&mut output, sender) => outcome,
             () = tokio::time::sleep_until(self.deadline_at) => Err(SqlError::Deadline { deadline: self.deadline }),
-            () = outgrown(process, self.memory_bytes_max) => {
+            () = watched.until_outgrown() => {
                 Err(SqlError::Memory { bytes_max: self.memory_bytes_max })
             }
             () = sender.closed() => Ok(()),
         };
+        // What it used since the last look; of a process that has ended it can be seen until it is waited for.
+        watched.spend().await;
         if let Err(error) = child.kill().await {
             tracing::warn!(%error, "an SQL worker could not be killed");
         }
         drop(input);
-        drop(spill);
         if let Err(error) = outcome {
             // The listener may be gone, and a full queue may never move again.
             tokio::time::timeout(Duration::from_secs(1), sender.send(Err(error)))
                 .await
                 .ok();
         }
+        spill.remove().await;
     }
 }
 
-fn spawn(config: &SqlConfig) -> io::Result<Child> {
+fn spawn(config: &SqlConfig, priority: Priority) -> io::Result<Child> {
     let prepared = |mut command: Command| {
         command
             .args(&config.worker_args)
@@ -241,12 +297,31 @@ fn spawn(config: &SqlConfig) -> io::Result<Child> {
             .kill_on_drop(true)
             .spawn()
     };
-    let mut nice = Command::new("nice");
-    nice.args(["-n", NICENESS]).arg(&config.worker_exe);
-    match prepared(nice) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => prepared(Command::new(&config.worker_exe)),
-        other => other,
+    let lowered = match priority {
+        Priority::Low => of_system("nice", &["-n", NICENESS]),
+        Priority::Idle => of_system("chrt", &["--idle", "0"]),
+    };
+    match (lowered, priority) {
+        (Some(mut lowered), _) => {
+            lowered.arg(&config.worker_exe);
+            prepared(lowered)
+        }
+        (None, Priority::Low) => prepared(Command::new(&config.worker_exe)),
+        (None, Priority::Idle) => spawn(config, Priority::Low),
     }
+}
+
+/// A program of the system, `None` where there is none. By its whole path, as the worker's own: a program that is looked for by its name with an
+/// environment of its own is started by a copy of this process, whose memory is a copy until then: with some GB of it that takes tens of
+/// milliseconds, and every page that ingest then writes to costs a fault.
+fn of_system(program: &str, arguments: &[&str]) -> Option<Command> {
+    let mut found = FOLDERS
+        .iter()
+        .map(|folder| Path::new(folder).join(program))
+        .filter(|path| path.exists());
+    let mut command = Command::new(found.next()?);
+    command.args(arguments);
+    Some(command)
 }
 
 async fn forward(
@@ -273,50 +348,85 @@ async fn forward(
     }
 }
 
-/// Returns when the process holds more memory than it may; never where that cannot be seen (no `/proc`). Lowers it when its query turns out to
-/// be a long one.
-async fn outgrown(process: Option<u32>, bytes_max: u64) {
-    let mut watch = tokio::time::interval(WATCH);
-    watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let Some(process) = process else {
-        return std::future::pending().await;
-    };
-    // One that was started ahead has used some before its question.
-    let mut long_from = None;
-    let mut is_lowered = false;
-    loop {
-        watch.tick().await;
-        match tokio::fs::read_to_string(format!("/proc/{process}/status")).await {
-            Ok(status) if resident_bytes(&status).is_some_and(|bytes| bytes > bytes_max) => return,
-            Ok(_) => {}
-            Err(_) => return std::future::pending().await,
-        }
-        if is_lowered {
-            continue;
-        }
-        let stat = tokio::fs::read_to_string(format!("/proc/{process}/stat")).await;
-        if let Some(used) = stat.ok().and_then(|stat| processor_time(&stat)) {
-            is_lowered = used >= *long_from.get_or_insert(used + SHORT);
-        }
-        if is_lowered {
-            lower(process).await;
+/// A process that answers a query.
+#[derive(Debug)]
+struct Watched {
+    process: Option<u32>,
+    memory_bytes_max: u64,
+    purse: Purse,
+    /// Processor time before its question, and at the last look.
+    used_before: Duration,
+    used: Duration,
+    priority: Priority,
+}
+
+impl Watched {
+    /// Returns when the process holds more memory than it may; never where that cannot be seen (no `/proc`). Has what it uses of the processors
+    /// spent, and lowers it when its query turns out to be a long one, or when nothing is left to spend.
+    async fn until_outgrown(&mut self) {
+        let mut watch = tokio::time::interval(WATCH);
+        watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let Some(process) = self.process else {
+            return std::future::pending().await;
+        };
+        loop {
+            watch.tick().await;
+            match tokio::fs::read_to_string(format!("/proc/{process}/status")).await {
+                Ok(status) if resident_bytes(&status).is_some_and(|bytes| bytes > self.memory_bytes_max) => {
+                    return;
+                }
+                Ok(_) => {}
+                Err(_) => return std::future::pending().await,
+            }
+            if self.priority == Priority::Idle {
+                continue;
+            }
+            self.spend().await;
+            let is_long = self.used.saturating_sub(self.used_before) >= SHORT;
+            if is_long || self.purse.is_spent(Instant::now()) {
+                self.priority = Priority::Idle;
+                lower(process).await;
+            }
         }
     }
+
+    /// Spends what it used since the last look, unless that was what nobody else wanted.
+    async fn spend(&mut self) {
+        let Some(process) = self.process.filter(|_| self.priority == Priority::Low) else {
+            return;
+        };
+        if let Some(used) = used_by(process).await {
+            self.purse.spend(used.saturating_sub(self.used), Instant::now());
+            self.used = used;
+        }
+    }
+}
+
+async fn used_by(process: u32) -> Option<Duration> {
+    let stat = tokio::fs::read_to_string(format!("/proc/{process}/stat")).await;
+    processor_time(&stat.ok()?)
 }
 
 /// Puts a process behind everything else, on the processors and on the disk (the system has the reads of such a process in the idle class, too):
 /// ingest, balances and dashboards find a processor at once, and what is left over is its own. A short query is answered before that, at
 /// once even where there is much else to do.
 async fn lower(process: u32) {
-    let lowered = Command::new("chrt")
-        .args(["--idle", "--all-tasks", "--pid", "0", &process.to_string()])
+    let Some(mut lowered) = of_system(
+        "chrt",
+        &["--idle", "--all-tasks", "--pid", "0", &process.to_string()],
+    ) else {
+        return;
+    };
+    if let Err(error) = quiet(&mut lowered).status().await {
+        tracing::debug!(%error, "a long query keeps its priority: chrt cannot be run");
+    }
+}
+
+fn quiet(command: &mut Command) -> &mut Command {
+    command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .status();
-    if let Err(error) = lowered.await {
-        tracing::debug!(%error, "a long query keeps its priority: there is no chrt");
-    }
 }
 
 /// Processor time that a process has used by its `stat`: fields 14 and 15, in the system's ticks; a name may hold spaces and brackets.

@@ -1,8 +1,9 @@
-//! How many workers there are at a time, of all and of one caller, so that whoever asks too much stands in his own way first.
+//! How many workers there are at a time, of all and of one caller, and how much processor time they may take from others, so that whoever
+//! asks too much stands in his own way first.
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use tokio::{
@@ -10,13 +11,14 @@ use tokio::{
     time::Instant,
 };
 
-use super::WAITING_PER_WORKER;
+use super::{WAITING_PER_WORKER, allowance::Allowance};
 
 /// The shares of all callers that ask at present.
 #[derive(Debug)]
 pub(super) struct Shares {
     workers: usize,
-    held: Mutex<HashMap<Arc<str>, Weak<Share>>>,
+    processors: u32,
+    held: Mutex<HashMap<Arc<str>, Arc<Share>>>,
 }
 
 /// So many workers at a time, and for each some queries that wait: those of all callers, or of one.
@@ -26,19 +28,28 @@ pub(super) struct Share {
     running: Arc<Semaphore>,
     /// Those that run and those that wait.
     admitted: Arc<Semaphore>,
+    allowance: Arc<Allowance>,
 }
 
 /// A worker of a share, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Held {
-    _share: Arc<Share>,
+    share: Arc<Share>,
     _permits: [OwnedSemaphorePermit; 2],
 }
 
+impl Held {
+    /// What the queries of its share may take of the processors from others.
+    pub(super) fn allowance(&self) -> &Arc<Allowance> {
+        &self.share.allowance
+    }
+}
+
 impl Shares {
-    pub(super) fn new(workers: usize) -> Self {
+    pub(super) fn new(workers: usize, processors: u32) -> Self {
         Self {
             workers,
+            processors,
             held: Mutex::default(),
         }
     }
@@ -54,13 +65,14 @@ impl Shares {
             return None;
         }
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(share) = held.get(who).and_then(Weak::upgrade) {
-            return Some(share);
+        if let Some(share) = held.get(who) {
+            return Some(Arc::clone(share));
         }
-        // Those of callers that have no question any more.
-        held.retain(|_, share| share.strong_count() > 0);
-        let share = Arc::new(Share::new(self.workers));
-        held.insert(Arc::clone(who), Arc::downgrade(&share));
+        let now = Instant::now();
+        // Those of callers that have no question any more, and spent nothing of late.
+        held.retain(|_, share| Arc::strong_count(share) > 1 || !share.allowance.is_full(now));
+        let share = Arc::new(Share::new(self.workers, Allowance::of_one(self.processors, now)));
+        held.insert(Arc::clone(who), Arc::clone(&share));
         Some(share)
     }
 }
@@ -70,12 +82,18 @@ const fn admitted_max(workers: usize) -> usize {
 }
 
 impl Share {
-    pub(super) fn new(workers: usize) -> Self {
+    pub(super) fn new(workers: usize, allowance: Allowance) -> Self {
         Self {
             workers,
+            allowance: Arc::new(allowance),
             running: Arc::new(Semaphore::new(workers)),
             admitted: Arc::new(Semaphore::new(admitted_max(workers))),
         }
+    }
+
+    /// What its queries may take of the processors from others.
+    pub(super) const fn allowance(&self) -> &Arc<Allowance> {
+        &self.allowance
     }
 
     /// Workers that are held.
@@ -96,7 +114,7 @@ impl Share {
         let running = Arc::clone(&self.running).acquire_owned();
         let permit = tokio::time::timeout_at(until, running).await.ok()?.ok()?;
         Some(Held {
-            _share: self,
+            share: self,
             _permits: [permit, admission],
         })
     }

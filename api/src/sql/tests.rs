@@ -72,6 +72,24 @@ async fn the_worker_is_told_the_query_and_answers() {
     idle(&sql).await;
 }
 
+/// Field 41 of a process's `stat` is 5 where it is scheduled as idle, 0 where it is not (proc(5), sched(7)).
+#[tokio::test]
+async fn a_worker_has_what_nobody_else_wants_once_queries_have_spent_their_allowance() {
+    let failure = r#"{"kind":"execution","message":"'"$policy"'"}"#;
+    let length = failure.len() - r#"'"$policy"'"#.len() + 1;
+    let script = format!(
+        "read line; policy=$(cut -d' ' -f41 /proc/$$/stat); printf 'E\\{length:03o}\\000\\000\\000'; printf '%s' '{failure}'"
+    );
+    let sql = sql(&script, LONG, 1);
+    assert_eq!(error_of(&sql, "SELECT 1").await.to_string(), "0");
+    sql.inner
+        .all
+        .allowance()
+        .spend(Duration::from_secs(3_600), tokio::time::Instant::now());
+    assert_eq!(error_of(&sql, "SELECT 1").await.to_string(), "5");
+    idle(&sql).await;
+}
+
 #[tokio::test]
 async fn a_result_that_is_cut_off_says_so_or_breaks_off() {
     let script = format!("read line; {}", frame('D', r#"{"rows":10,"truncated":true}"#));

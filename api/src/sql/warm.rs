@@ -6,6 +6,7 @@
 //! - there are at most [`super::SqlConfig::workers_warm`], and none before the first question: then they are started one after another, when the
 //!   questions of the moment are answered, and let go when nobody has asked for [`KEPT_FOR`]. One that has waited for [`AGE_MAX`] is replaced,
 //!   for what was committed since would have to be read;
+//! - what starting them takes is spent from the allowance of all queries; none is started while that is spent;
 //! - they end with this process, however it ends: by the end of their standard input.
 
 use std::{
@@ -24,6 +25,8 @@ pub(super) const KEPT_FOR: Duration = Duration::from_secs(600);
 pub(super) const AGE_MAX: Duration = Duration::from_secs(300);
 /// The next worker is not started beside a running question, unless that takes longer than this.
 const SETTLE: Duration = Duration::from_millis(500);
+/// Time from a look at an allowance that is spent to the next.
+const SPENT: Duration = Duration::from_secs(1);
 /// Time from a worker that could not be started to the next attempt.
 const RETRY: Duration = Duration::from_secs(10);
 
@@ -151,8 +154,12 @@ impl Keeper {
 async fn keep(config: SqlConfig, warm: Arc<Warm>, all: Arc<Share>) {
     loop {
         let until = match warm.step(Instant::now(), all.running()) {
+            // While nothing is left to spend, none is started: it would be one that waits with a priority which its question may not have.
+            Step::Start if all.allowance().is_spent(Instant::now()) => Some(Instant::now() + SPENT),
             Step::Start => match Started::prepared(&config).await {
                 Ok(started) => {
+                    let used = started.used().await.unwrap_or_default();
+                    all.allowance().spend(used, Instant::now());
                     warm.add(started);
                     continue;
                 }

@@ -24,8 +24,9 @@ use session::Session;
 mod prepared;
 mod session;
 
-/// A batch is cut into pieces of about this size, so that a frame stays small.
-pub(super) const PIECE_BYTES: usize = 4 << 20;
+/// A batch is cut into pieces of about this size, so that a frame stays small, and writing one as text keeps a thread of the server from the
+/// requests of others for some milliseconds only.
+pub(super) const PIECE_BYTES: usize = 256 << 10;
 /// Threads of one query at most.
 const THREADS_MAX: usize = 4;
 

@@ -276,15 +276,15 @@ impl FlightSqlService for Service {
         query: CommandGetPrimaryKeys,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
-        question(&query, Ok(catalog::primary_keys()), request)
+        question(&query, catalog::primary_keys(&query), request)
     }
 
     async fn do_get_primary_keys(
         &self,
-        _query: CommandGetPrimaryKeys,
+        query: CommandGetPrimaryKeys,
         _request: Request<Ticket>,
     ) -> Result<Response<DoGet>, Status> {
-        Ok(answer(catalog::primary_keys()))
+        catalog::primary_keys(&query).map(answer).map_err(Status::from)
     }
 
     async fn get_flight_info_exported_keys(

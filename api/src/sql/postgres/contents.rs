@@ -1,6 +1,7 @@
 //! The rows of the catalogues.
 
 use super::{
+    super::catalog::keys,
     facts::{DATABASE, FUNCTIONS, Facts, INFORMATION_SCHEMA_OID, PG_CATALOG_OID, PUBLIC_OID, TABLES, Table},
     relations::{self, ELEMENTS, INFORMATION_SCHEMA, PG_CATALOG, Relation, Row},
     types,
@@ -33,6 +34,9 @@ pub(super) const FILLED: &[&str] = &[
     "tables",
     "columns",
     "schemata",
+    "table_constraints",
+    "key_column_usage",
+    "constraint_column_usage",
     "routines",
     "information_schema_catalog_name",
 ];
@@ -76,6 +80,16 @@ pub(super) fn rows(relation: &Relation, facts: &Facts) -> Vec<Row> {
                 ])
             })
             .into(),
+        "table_constraints" => keys().iter().map(|(table, _)| constraint(table)).collect(),
+        "key_column_usage" => keys().iter().flat_map(key_columns).collect(),
+        "constraint_column_usage" => keys()
+            .iter()
+            .flat_map(key_columns)
+            .map(|mut row| {
+                row.remove("ordinal_position");
+                row
+            })
+            .collect(),
         "routines" => FUNCTIONS
             .iter()
             .map(|function| {
@@ -382,6 +396,37 @@ fn standard_table(table: &Table) -> Row {
         ("is_insertable_into", "NO"),
         ("is_typed", "NO"),
     ])
+}
+
+/// Name and table of a primary key.
+fn key(table: &str) -> Row {
+    row(&[
+        ("constraint_catalog", DATABASE),
+        ("constraint_schema", "public"),
+        ("constraint_name", &format!("{table}_pkey")),
+        ("table_catalog", DATABASE),
+        ("table_schema", "public"),
+        ("table_name", table),
+    ])
+}
+
+fn constraint(table: &str) -> Row {
+    let more = row(&[
+        ("constraint_type", "PRIMARY KEY"),
+        ("is_deferrable", "NO"),
+        ("initially_deferred", "NO"),
+        ("enforced", "YES"),
+    ]);
+    key(table).into_iter().chain(more).collect()
+}
+
+fn key_columns((table, columns): &(String, Vec<&'static str>)) -> Vec<Row> {
+    let numbered = columns.iter().zip(1_usize..);
+    let of_column = numbered.map(|(column, number)| {
+        let more = row(&[("column_name", column), ("ordinal_position", &number.to_string())]);
+        key(table).into_iter().chain(more).collect()
+    });
+    of_column.collect()
 }
 
 fn standard_columns(table: &'static Table) -> impl Iterator<Item = Row> {

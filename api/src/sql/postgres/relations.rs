@@ -2,7 +2,8 @@
 //!
 //! Relations and columns are those of PostgreSQL 15, so that a query for any of them is planned; rows are there for what this
 //! product has (schemas, tables, columns, comments, types, the `_as_of` functions, settings, roles, the database). All other
-//! relations are empty: there are no indices, constraints, triggers, extensions or policies.
+//! relations are empty: there are no indices, triggers, extensions or policies. What a table's primary key is `information_schema` alone says: in
+//! `pg_catalog` a key is an index.
 //!
 //! Object ids of tables follow from their place in the contract's list; they may differ in another version.
 

@@ -79,19 +79,32 @@ fn rows_that_supersede_others_are_held_and_the_others_streamed() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("tables");
     let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+    let versions = [1, 1, 2];
     runtime.block_on(async {
         let tables = Tables::open(&root).await.unwrap();
-        let values = [
+        let reads = [
             ("meter_id", texts(&["a", "b", "b"])),
-            ("version", longs(&[1, 1, 2])),
+            ("version", longs(&versions)),
         ];
-        let reads = rows(&INTERVAL_READS, &values);
+        let reads = rows(&INTERVAL_READS, &reads);
         tables.append(&INTERVAL_READS, reads, Position(1)).await.unwrap();
+        let balances = [
+            ("dt_id", texts(&["a", "b", "b"])),
+            ("status", texts(&["provisional", "provisional", "final"])),
+            ("version", longs(&versions)),
+        ];
+        let balances = rows(&DT_BALANCE, &balances);
+        tables.append(&DT_BALANCE, balances, Position(1)).await.unwrap();
     });
-    let question = "SELECT count(*) FROM interval_reads";
-    let plan = ask(&root, &format!("EXPLAIN {question}")).text();
-    assert!(plan.contains("join_type=RightAnti"), "{plan}");
-    assert_eq!(ask(&root, question).single(), 2);
+    for question in [
+        "SELECT count(*) FROM interval_reads",
+        "SELECT count(*) FROM dt_balance",
+        "SELECT count(*) FROM dt_balance WHERE day >= DATE '1970-01-01' AND dt_id <> 'c'",
+    ] {
+        let plan = ask(&root, &format!("EXPLAIN {question}")).text();
+        assert!(plan.contains("join_type=RightAnti"), "{question}: {plan}");
+        assert_eq!(ask(&root, question).single(), 2, "{question}");
+    }
 }
 
 /// A measure of an analysed plan, such as `2 total → 1 matched`, wherever it is not of nothing.
