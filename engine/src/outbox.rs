@@ -31,6 +31,8 @@ use crate::{
     },
 };
 
+mod order;
+
 /// Where something came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Origin {
@@ -336,13 +338,14 @@ fn origin_of<'a>(row: &ReadRow, origins: &'a [Origin]) -> Option<&'a Origin> {
     origins.get(usize::try_from(row.origin).ok()?)
 }
 
-/// The batch of `interval_reads`; `ids` are those of the meters by their index.
+/// The batch of `interval_reads`, in the order of its key; `ids` are those of the meters by their index.
 pub(crate) fn reads_batch(
-    rows: &[ReadRow],
+    mut rows: Vec<ReadRow>,
     origins: &[Origin],
     ids: &IdList<MeterId>,
     stamp: Stamp<'_>,
 ) -> Result<RecordBatch, ArrowError> {
+    order::by_key(&mut rows, ids);
     let values = || rows.iter().map(|row| &row.value);
     let from = || rows.iter().map(|row| origin_of(row, origins));
     let energy = |wh: Option<u32>| wh.map(i64::from);
