@@ -67,7 +67,7 @@ impl Due {
             Part::Reads => {
                 let rows = std::mem::take(&mut self.outbox.reads);
                 batches.add(rows.len(), &table::INTERVAL_READS, || {
-                    outbox::reads_batch(rows, &self.outbox.origins, &self.meter_ids, stamp)
+                    outbox::reads_batch(&rows, &self.outbox.origins, &self.meter_ids, stamp)
                 })?;
             }
             Part::Words => self.add_words(&mut batches, stamp)?,
