@@ -1,5 +1,7 @@
 //! `verify` of 10 M reads against DuckDB summing the same files. Command: `cargo bench --bench verify`
 //!
+//! The verifying process is another one than that which published, as it is where `gridtally verify` is called: its memory is its own.
+//!
 //! DuckDB comes from `GRIDTALLY_TEST_PYTHON` (default: the environment that `tests/run` sets up).
 #![allow(
     clippy::unwrap_used,
@@ -33,9 +35,11 @@ use gridtally_engine::{
 use gridtally_ingest::log::{Log, LogConfig, Position};
 use gridtally_schemas::{Clock, IntervalRead, Publish, record, table};
 use rounds::{Rounds, machine};
-use utility::{METERS, import_wh, master_records, meter_id, quarter_end, reads_record, resident_bytes};
+use utility::{METERS, import_wh, master_records, meter_id, quarter_end, reads_record};
 
 const ROUNDS: usize = 5;
+/// The argument that makes this the verifying process.
+const ROUNDS_OF: &str = "--rounds-of";
 const FEEDERS: usize = 34;
 /// Three days of every meter: 10 M reads in all.
 const INTERVALS: i64 = 3 * 96;
@@ -126,6 +130,38 @@ async fn verify_once(root: &Path, threads: usize) -> f64 {
     took
 }
 
+/// Prints the seconds of each round, the first left out, and then the most memory that the process had, in bytes.
+async fn verify_rounds(root: &Path, threads: usize) {
+    verify_once(root, threads).await;
+    for _ in 0..ROUNDS {
+        println!("{}", verify_once(root, threads).await);
+    }
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib: u64 = most.unwrap().trim().trim_end_matches(" kB").parse().unwrap();
+    println!("{}", kib * 1_024);
+}
+
+/// The same by a process of its own.
+fn verified_apart(root: &Path) -> (Rounds, f64) {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .arg(ROUNDS_OF)
+        .arg(root)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let said = String::from_utf8(output.stdout).unwrap();
+    let mut numbers: Vec<f64> = said.lines().map(|line| line.parse().unwrap()).collect();
+    let bytes = numbers.pop().unwrap();
+    let mut verified = Rounds::new("gridtally verify", "s");
+    numbers.into_iter().for_each(|seconds| verified.note(seconds));
+    (verified, bytes)
+}
+
 /// Seconds of DuckDB's rounds, one query after the other; the script checks the sums against `dt_balance`.
 fn duckdb(root: &Path, threads: usize) -> Vec<(String, Vec<f64>)> {
     let default = format!(
@@ -172,13 +208,9 @@ async fn run(folder: &Path, threads: usize) {
         reads.len(),
         reads.iter().sum::<u64>() / 1_000_000
     );
-    let mut verified = Rounds::new("gridtally verify", "s");
-    verify_once(&root, threads).await;
-    for _ in 0..ROUNDS {
-        verified.note(verify_once(&root, threads).await);
-    }
+    let (verified, bytes) = verified_apart(&root);
     println!("{verified}");
-    println!("{} MB resident after it", resident_bytes() / 1_000_000);
+    println!("{:.0} MB of memory at most", bytes / 1e6);
     for (name, seconds) in duckdb(&root, threads) {
         let mut rounds = Rounds::new(format!("DuckDB: {name}"), "s");
         let mut ratio = Rounds::new(format!("gridtally verify, times DuckDB: {name}"), "x");
@@ -193,13 +225,18 @@ async fn run(folder: &Path, threads: usize) {
 }
 
 fn main() {
-    let folder = tempfile::tempdir().unwrap();
-    println!("{}", machine(folder.path().to_str().unwrap()));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
         .enable_all()
         .build()
         .unwrap();
+    let given: Vec<String> = std::env::args().collect();
+    if let Some(at) = given.iter().position(|argument| argument == ROUNDS_OF) {
+        runtime.block_on(verify_rounds(Path::new(&given[at + 1]), threads));
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    println!("{}", machine(folder.path().to_str().unwrap()));
     runtime.block_on(run(folder.path(), threads));
 }

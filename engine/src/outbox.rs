@@ -21,6 +21,7 @@ use gridtally_schemas::{
     network::{ConnectionRow, MasterRows, MeterRow, NodeRow},
     table,
 };
+use hashbrown::HashMap;
 
 use crate::{
     network::MeterIx,
@@ -30,6 +31,8 @@ use crate::{
         MissingReport, accountability::AccountabilityRows, compensation::CompensationRows, outage::OutageRows,
     },
 };
+
+mod order;
 
 /// Where something came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -336,13 +339,14 @@ fn origin_of<'a>(row: &ReadRow, origins: &'a [Origin]) -> Option<&'a Origin> {
     origins.get(usize::try_from(row.origin).ok()?)
 }
 
-/// The batch of `interval_reads`; `ids` are those of the meters by their index.
+/// The batch of `interval_reads`, in the order of its key; `ids` are those of the meters by their index.
 pub(crate) fn reads_batch(
     rows: &[ReadRow],
     origins: &[Origin],
     ids: &IdList<MeterId>,
     stamp: Stamp<'_>,
 ) -> Result<RecordBatch, ArrowError> {
+    let rows = order::by_key(rows, ids);
     let values = || rows.iter().map(|row| &row.value);
     let from = || rows.iter().map(|row| origin_of(row, origins));
     let energy = |wh: Option<u32>| wh.map(i64::from);
@@ -380,7 +384,7 @@ pub(crate) fn reads_batch(
         .whole("position", from().map(|origin| position_of(origin?.position)))
         .whole("version", rows.iter().map(|row| Some(row.version)))
         .time("published_at", rows.iter().map(|_| Some(stamp.published_at)))
-        .text("reason", rows.iter().map(reason_of_read))
+        .text("reason", rows.iter().map(|row| reason_of_read(row)))
         .set("day", Arc::new(day))
         .finish()
 }
@@ -398,26 +402,23 @@ fn reason_of_version(version: i64) -> Option<&'static str> {
     }
 }
 
-/// Civil days of quarters: reads come in runs of one interval, and a zone look-up costs more than everything else in a row.
+/// Civil days of quarters: a batch has few, and a zone look-up costs more than everything else in a row.
 struct DayCache<'a> {
     zone: &'a Zone,
-    last: Option<(Quarter, i32)>,
+    known: HashMap<Quarter, i32>,
 }
 
 impl<'a> DayCache<'a> {
     fn new(zone: &'a Zone) -> Self {
-        Self { zone, last: None }
+        Self {
+            zone,
+            known: HashMap::new(),
+        }
     }
 
     fn of(&mut self, quarter: Quarter) -> i32 {
-        match self.last {
-            Some((last, day)) if last == quarter => day,
-            Some(_) | None => {
-                let day = self.zone.day_of_interval(quarter.end()).0;
-                self.last = Some((quarter, day));
-                day
-            }
-        }
+        let day = || self.zone.day_of_interval(quarter.end()).0;
+        *self.known.entry(quarter).or_insert_with(day)
     }
 }
 

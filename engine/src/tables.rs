@@ -47,6 +47,7 @@ pub use scan::StoredFiles;
 
 mod compaction;
 mod delta;
+mod encoding;
 mod files;
 mod listing;
 mod reader;

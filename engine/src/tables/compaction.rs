@@ -35,6 +35,7 @@ use object_store::{ObjectStoreExt, path::Path};
 use super::{
     Tables, TablesError,
     delta::{Outcome, Table},
+    encoding::Runs,
     files,
 };
 
@@ -179,7 +180,7 @@ async fn rewrite(table: &Table, snapshot: &DeltaTable, plan: &Plan) -> Result<Ve
     let rows = sorted_rows(table.schema(), snapshot, plan)
         .await
         .map_err(|source| TablesError::Read { table: name, source })?;
-    let mut writer = files::writer_for(table, NonZeroU64::new(FILE_BYTES_TARGET)).await?;
+    let mut writer = files::writer_for(table, Runs::Long, NonZeroU64::new(FILE_BYTES_TARGET)).await?;
     if let Err(error) = write_all(table, &mut writer, rows).await {
         files::abort(writer, name).await;
         return Err(error);

@@ -10,7 +10,7 @@ use std::{
 
 use arrow::{
     array::RecordBatch,
-    datatypes::{DataType, Schema, SchemaRef},
+    datatypes::{Schema, SchemaRef},
 };
 use deltalake::{
     DeltaTable, DeltaTableError,
@@ -21,59 +21,22 @@ use deltalake::{
 use futures::TryStreamExt;
 use gridtally_schemas::{Day, table::TableSchema};
 use object_store::{ObjectStoreExt, path::Path};
-use parquet::{
-    basic::{Compression, Encoding, ZstdLevel},
-    file::properties::{WriterProperties, WriterVersion},
-    schema::types::ColumnPath,
+
+use super::{
+    TablesError,
+    delta::Table,
+    encoding::{Runs, properties_of},
 };
-
-use super::{TablesError, delta::Table};
-
-/// Rows of a row group: large enough to compress well, small enough to skip.
-const ROW_GROUP_ROWS: usize = 1 << 20;
-/// A dictionary may grow to this before a column's fallback encoding takes over.
-const DICTIONARY_BYTES_MAX: usize = 4 << 20;
 
 /// The columns of a table, without table-level metadata, as files and batches have them.
 pub(super) fn columns_of(schema: &TableSchema) -> SchemaRef {
     Arc::new(Schema::new(schema.arrow().fields().clone()))
 }
 
-/// Dictionaries first (a day has few instants, a feeder few meters); where one grows too large, differences for integers
-/// and instants, and shared prefixes for text. Floats stay plain: Spark 3 does not read split streams.
-pub(super) fn properties_of(columns: &Schema) -> WriterProperties {
-    let zstd = ZstdLevel::try_new(3).map_or(Compression::SNAPPY, Compression::ZSTD);
-    let mut properties = WriterProperties::builder()
-        .set_writer_version(WriterVersion::PARQUET_1_0)
-        .set_compression(zstd)
-        .set_dictionary_page_size_limit(DICTIONARY_BYTES_MAX)
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_created_by(concat!("gridtally ", env!("CARGO_PKG_VERSION")).to_owned());
-    for field in columns.fields() {
-        if let Some(encoding) = fallback_encoding(field.data_type()) {
-            let column = ColumnPath::from(vec![field.name().clone()]);
-            properties = properties.set_column_encoding(column, encoding);
-        }
-    }
-    properties.build()
-}
-
-fn fallback_encoding(kind: &DataType) -> Option<Encoding> {
-    let integer = matches!(
-        kind,
-        DataType::Int32 | DataType::Int64 | DataType::Timestamp(..) | DataType::Date32
-    );
-    let bytes = matches!(kind, DataType::Utf8 | DataType::Binary);
-    if integer {
-        Some(Encoding::DELTA_BINARY_PACKED)
-    } else {
-        bytes.then_some(Encoding::DELTA_BYTE_ARRAY)
-    }
-}
-
-/// A writer of data files that are not part of any version yet; files are cut at `bytes_target` where there is one.
+/// A writer of data files that are not part of any version yet, of rows with such runs; files are cut at `bytes_target` where there is one.
 pub(super) async fn writer_for(
     table: &Table,
+    runs: Runs,
     bytes_target: Option<NonZeroU64>,
 ) -> Result<DeltaWriter, TablesError> {
     let failed = |source| TablesError::Load {
@@ -89,7 +52,7 @@ pub(super) async fn writer_for(
     let config = WriterConfig::new(
         Arc::clone(&table.arrow),
         table.schema().partition.map(str::to_owned).into_iter().collect(),
-        Some(properties_of(&table.arrow)),
+        Some(properties_of(table.schema(), &table.arrow, runs)),
         bytes_target,
         None,
         indexed_columns,
@@ -106,7 +69,7 @@ pub(super) async fn write(table: &Table, batch: RecordBatch) -> Result<Vec<Add>,
     let batch = RecordBatch::try_new(Arc::clone(&table.arrow), columns)
         .map_err(|source| TablesError::Rows { table: name, source })?;
     let failed = |source| TablesError::Write { table: name, source };
-    let mut writer = writer_for(table, None).await?;
+    let mut writer = writer_for(table, Runs::of(table.schema(), &batch), None).await?;
     if let Err(error) = writer.write(&batch).await {
         abort(writer, name).await;
         return Err(failed(error));

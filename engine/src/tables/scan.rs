@@ -4,10 +4,10 @@
 //! its columns (least, greatest, nulls). Row groups and pages are left to DataFusion, which asks the files themselves. The tables have neither
 //! deletion vectors nor column mapping, so that the rows of a version are the rows of its files.
 //!
-//! **Order.** Files that compaction wrote are sorted by the table's key: of such a file a meter's or a DT's rows are in a page or two, and the
-//! others are not read. Files that are fresh from a checkpoint hold rows in the order in which they came, so that no order of a whole table is
-//! promised to the planner. It would save little: sorting what a question leaves (a month of one feeder, some thousand rows) takes 0.1 to
-//! 0.3 ms of its 20 ms, and giving the rows of many days in one order would take a merge of as many streams as there are files.
+//! **Order.** Reads are sorted by the table's key in every file, other rows in those that compaction wrote: of such a file a meter's or a DT's rows are
+//! in a page or two, and the others are not read. Rows of other tables that are fresh from a checkpoint lie in the order in which they came, so that
+//! no order of a whole table is promised to the planner. It would save little: sorting what a question leaves (a month of one feeder, some thousand
+//! rows) takes 0.1 to 0.3 ms of its 20 ms, and giving the rows of many days in one order would take a merge of as many streams as there are files.
 
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 

@@ -10,6 +10,8 @@ use crate::{
 };
 
 const NO_SLOT: u32 = u32::MAX;
+/// Quarters of the longest interval.
+const QUARTERS_OF_INTERVAL_MAX: u32 = 2;
 
 /// Which meters have a column, and which quarters a line.
 #[derive(Debug)]
@@ -18,7 +20,7 @@ pub(super) struct Frame {
     meters: Vec<MeterIx>,
     /// The day's own quarters.
     own: RangeInclusive<Quarter>,
-    /// The first line: one quarter before the day's own, for a 30-minute interval that reaches back.
+    /// The first line: that of the day's first quarter, or the one before it where a 30-minute interval reaches back.
     first: Quarter,
 }
 
@@ -34,7 +36,7 @@ impl Frame {
         Self {
             slots,
             meters,
-            first: own.start().minus(1),
+            first: reached_back_to(*own.start()),
             own,
         }
     }
@@ -76,6 +78,17 @@ impl Frame {
     fn cells(&self) -> usize {
         let lines = usize::try_from(self.own.end().0 - self.first.0 + 1).unwrap_or(0);
         lines * self.meters.len()
+    }
+}
+
+/// The first quarter of the intervals that end in a day whose own quarters begin with `start`. Only in a zone that is a quarter of an hour off
+/// the half hours (Nepal's, not India's) it is of the day before, all of whose reads are then read for its sake.
+fn reached_back_to(start: Quarter) -> Quarter {
+    let ends_an_interval = start.ceil_to(QUARTERS_OF_INTERVAL_MAX) == start;
+    if ends_an_interval {
+        start.minus(QUARTERS_OF_INTERVAL_MAX - 1)
+    } else {
+        start
     }
 }
 
@@ -154,5 +167,25 @@ impl Cells {
             self.import_wh.get(place).copied()?,
             self.export_wh.get(place).copied()?,
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gridtally_schemas::Zone;
+
+    use super::*;
+    use crate::world::quarter_at;
+
+    #[test]
+    fn the_day_before_is_read_only_where_a_half_hour_spans_midnight() {
+        let first_of = |zone: &Zone| {
+            let start = zone.start_of(gridtally_schemas::Day::parse("2026-04-02").unwrap());
+            let own = Quarter(quarter_at(start).0 + 1);
+            own.0 - reached_back_to(own).0
+        };
+        assert_eq!(first_of(&Zone::kolkata()), 0);
+        assert_eq!(first_of(&Zone::utc()), 0);
+        assert_eq!(first_of(&Zone::named("Asia/Kathmandu").unwrap()), 1);
     }
 }
