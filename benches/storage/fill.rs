@@ -35,11 +35,7 @@ pub async fn fill(folder: &Path, consumers: u64, quarters: i64, checkpoints: i64
         ..FleetConfig::new(1, consumers, start)
     })
     .unwrap();
-    let config = LogConfig {
-        bytes_max: 64 << 30,
-        ..LogConfig::new(folder.join("log"))
-    };
-    let log = Arc::new(Log::open(config, Position(0)).unwrap());
+    let log = Arc::new(open_log(folder));
     let tables = Tables::open(&folder.join("tables")).await.unwrap();
     let config = EngineConfig {
         checkpoint: Duration::from_secs(3_600),
@@ -98,6 +94,14 @@ pub async fn fill(folder: &Path, consumers: u64, quarters: i64, checkpoints: i64
     }
     engine.stop().await.unwrap();
     filled
+}
+
+fn open_log(folder: &Path) -> Log {
+    let config = LogConfig {
+        bytes_max: 64 << 30,
+        ..LogConfig::new(folder.join("log"))
+    };
+    Log::open(config, Position(0)).unwrap()
 }
 
 fn master_records(fleet: &Fleet, at: UtcMicros) -> Vec<Vec<u8>> {
