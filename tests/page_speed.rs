@@ -62,7 +62,7 @@ fn the_first_paint_is_soon_and_small() {
 /// Where a place of a town of 200 feeders stands, ten DTs on each.
 fn places(count: usize) -> serde_json::Value {
     let place = |at: usize| {
-        let (feeder, is_feeder) = (at / 10, at % 10 == 0);
+        let (feeder, is_feeder) = (at / 10, at.is_multiple_of(10));
         json!({
             "node_id": if is_feeder { format!("F{feeder}") } else { format!("T{at}") },
             "kind": if is_feeder { "feeder" } else { "dt" },
