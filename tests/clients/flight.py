@@ -145,7 +145,9 @@ def metadata():
     client = flight.connect(f"grpc://127.0.0.1:{port}")
     for name, content, rows in [
         ("CommandGetPrimaryKeys", field(3, "nodes"), 2),
-        ("CommandGetPrimaryKeys", field(3, "nodes_history"), 3),
+        ("CommandGetPrimaryKeys", field(3, "nodes_history"), 0),
+        ("CommandGetPrimaryKeys", field(3, "interval_reads"), 2),
+        ("CommandGetPrimaryKeys", field(3, "interval_reads_history"), 3),
         ("CommandGetPrimaryKeys", field(3, "no_such_table"), 0),
         ("CommandGetImportedKeys", field(3, "nodes"), 0),
         ("CommandGetExportedKeys", field(3, "nodes"), 0),

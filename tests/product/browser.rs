@@ -15,9 +15,9 @@ pub const FILLED: &str = "document.querySelectorAll('.skeleton, .ghost').length 
                       && !!document.querySelector('#tree [role=treeitem]') && document.querySelector('#live').dataset.state === 'live'";
 /// Any view has.
 pub const SETTLED: &str = "document.querySelectorAll('.skeleton, .ghost').length === 0 && !!document.querySelector('#subject h1, #subject .query')";
-/// The nodes of a ranking.
-pub const ROWS: &str = "#subject table.nodes tbody td.node a";
-/// The first of them.
+/// The names of the nodes of a ranking.
+pub const ROWS: &str = "#subject table.nodes tbody td.node a span";
+/// The link of the first of them.
 pub const FIRST_ROW: &str = "#subject table.nodes tbody tr:first-child td.node a";
 
 /// Pictures of a run are here.
