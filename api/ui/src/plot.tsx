@@ -57,6 +57,7 @@ export function Plot({ x, series, text, label, civilDays = false, months = false
   const plot = useRef<uPlot | null>(null);
   const [at, setAt] = useState<number | null>(null);
   const [shown, setShown] = useState<[number, number] | null>(null);
+  const zoomed = useRef<[number, number] | null>(null);
   const data = (): uPlot.AlignedData => [x, ...series.map(({ values }) => values)];
   const shape = `${series.map(({ name, columns }) => `${name} ${columns}`).join('|')} ${civilDays} ${months}`;
   useLayoutEffect(() => {
@@ -91,7 +92,9 @@ export function Plot({ x, series, text, label, civilDays = false, months = false
         setScale: [(u, key) => {
           const { min, max } = u.scales['x'] ?? {};
           const [first, last] = [u.data[0][0], u.data[0].at(-1)];
-          if (key === 'x' && min != null && max != null && first != null && last != null) setShown(min > first || max < last ? [min, max] : null);
+          if (key !== 'x' || min == null || max == null || first == null || last == null) return;
+          zoomed.current = min > first || max < last ? [min, max] : null;
+          setShown(zoomed.current);
         }],
       },
     }, data(), element);
@@ -106,8 +109,10 @@ export function Plot({ x, series, text, label, civilDays = false, months = false
   // Newer values into the part that is shown.
   useEffect(() => {
     const u = plot.current;
-    u?.setData(data(), !shown);
-    if (shown) u?.setScale('x', { min: shown[0], max: shown[1] });
+    // As it is by now: what was drawn last may not know yet of a zoom that has just been made.
+    const kept = zoomed.current;
+    u?.setData(data(), !kept);
+    if (kept) u?.setScale('x', { min: kept[0], max: kept[1] });
   }, [x, series]);
   const here = at == null ? undefined : x[at];
   const zooms = stepsOf(plot.current, x, shown, here ?? null);
