@@ -39,6 +39,8 @@ mod paced;
 #[path = "../tests/product/mod.rs"]
 mod product;
 mod rounds;
+#[path = "rounds/script.rs"]
+mod script;
 mod utility;
 #[path = "e2e/watch.rs"]
 mod watch;
@@ -46,7 +48,7 @@ mod watch;
 use std::{
     io::Write,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Stdio,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -60,6 +62,7 @@ use gridtally_engine::{Engine, EngineConfig, tables::Tables};
 use gridtally_ingest::log::{Log, LogConfig, Position};
 use gridtally_schemas::{Clock, Day, IntervalRead, Publish, UtcMicros, record, table, time::Zone};
 use rounds::machine;
+use script::python;
 use serde_json::Value;
 use utility::{METERS, import_wh, master_records, meter_id, quarter_end, reads_record};
 
@@ -309,14 +312,7 @@ struct Theirs {
 }
 
 fn duckdb(root: &Path, (questions, rounds): (&[(&str, &str)], usize)) -> Vec<Theirs> {
-    let default = format!(
-        "{}/.cache/gridtally/venv/bin/python",
-        std::env::var("HOME").unwrap_or_default()
-    );
-    let python = std::env::var("GRIDTALLY_TEST_PYTHON").unwrap_or(default);
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/sql/duckdb_questions.py");
-    let mut child = Command::new(python)
-        .arg(script)
+    let mut child = python("sql/duckdb_questions.py")
         .args([root.to_str().unwrap(), &THREADS.to_string(), &rounds.to_string()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

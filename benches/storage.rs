@@ -31,6 +31,8 @@ mod fill;
 #[path = "storage/questions.rs"]
 mod questions;
 mod rounds;
+#[path = "rounds/script.rs"]
+mod script;
 #[path = "storage/ways.rs"]
 mod ways;
 

@@ -18,6 +18,8 @@
 )]
 
 mod rounds;
+#[path = "rounds/script.rs"]
+mod script;
 mod utility;
 
 use std::{
@@ -35,6 +37,7 @@ use gridtally_engine::{
 use gridtally_ingest::log::{Log, LogConfig, Position};
 use gridtally_schemas::{Clock, IntervalRead, Publish, record, table};
 use rounds::{Rounds, machine};
+use script::{printed, python};
 use utility::{METERS, import_wh, master_records, meter_id, quarter_end, reads_record};
 
 const ROUNDS: usize = 5;
@@ -144,17 +147,8 @@ async fn verify_rounds(root: &Path, threads: usize) {
 
 /// The same by a process of its own.
 fn verified_apart(root: &Path) -> (Rounds, f64) {
-    let output = Command::new(std::env::current_exe().unwrap())
-        .arg(ROUNDS_OF)
-        .arg(root)
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let said = String::from_utf8(output.stdout).unwrap();
+    let mut again = Command::new(std::env::current_exe().unwrap());
+    let said = printed(again.arg(ROUNDS_OF).arg(root));
     let mut numbers: Vec<f64> = said.lines().map(|line| line.parse().unwrap()).collect();
     let bytes = numbers.pop().unwrap();
     let mut verified = Rounds::new("gridtally verify", "s");
@@ -164,23 +158,11 @@ fn verified_apart(root: &Path) -> (Rounds, f64) {
 
 /// Seconds of DuckDB's rounds, one query after the other; the script checks the sums against `dt_balance`.
 fn duckdb(root: &Path, threads: usize) -> Vec<(String, Vec<f64>)> {
-    let default = format!(
-        "{}/.cache/gridtally/venv/bin/python",
-        std::env::var("HOME").unwrap_or_default()
-    );
-    let python = std::env::var("GRIDTALLY_TEST_PYTHON").unwrap_or(default);
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/verify/duckdb_sum.py");
-    let output = Command::new(python)
-        .arg(script)
-        .args([root.to_str().unwrap(), &threads.to_string(), &ROUNDS.to_string()])
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let said = String::from_utf8(output.stdout).unwrap();
+    let said = printed(python("verify/duckdb_sum.py").args([
+        root.to_str().unwrap(),
+        &threads.to_string(),
+        &ROUNDS.to_string(),
+    ]));
     let line = |line: &str| {
         let (name, seconds) = line.split_once('\t').unwrap();
         let seconds = seconds.split(' ').map(|seconds| seconds.parse().unwrap());

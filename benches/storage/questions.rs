@@ -1,15 +1,14 @@
 //! Questions to files, by DataFusion here and by DuckDB in Python.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-    time::Instant,
-};
+use std::{path::PathBuf, time::Instant};
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::prelude::{ParquetReadOptions, SessionContext};
 
-use crate::{ROUNDS, Weighed};
+use crate::{
+    ROUNDS, Weighed,
+    script::{printed, python},
+};
 
 /// Files that hold all rows together.
 #[derive(Debug, Clone)]
@@ -101,26 +100,13 @@ async fn by_datafusion(file: &File, question: &str) -> String {
 
 /// The same in milliseconds by DuckDB, whose answers the script compares.
 fn by_duckdb(files: &[File], questions: &[String]) -> Vec<Vec<f64>> {
-    let default = format!(
-        "{}/.cache/gridtally/venv/bin/python",
-        std::env::var("HOME").unwrap_or_default()
-    );
-    let python = std::env::var("GRIDTALLY_TEST_PYTHON").unwrap_or(default);
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/storage/duckdb_files.py");
     let named: Vec<&Vec<PathBuf>> = files.iter().map(|file| &file.paths).collect();
-    let output = Command::new(python)
-        .arg(script)
-        .arg(ROUNDS.to_string())
-        .arg(serde_json::to_string(&named).unwrap())
-        .arg(serde_json::to_string(questions).unwrap())
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
+    let said = printed(
+        python("storage/duckdb_files.py")
+            .arg(ROUNDS.to_string())
+            .arg(serde_json::to_string(&named).unwrap())
+            .arg(serde_json::to_string(questions).unwrap()),
     );
-    let said = String::from_utf8(output.stdout).unwrap();
     said.lines()
         .map(|line| serde_json::from_str::<Vec<Vec<f64>>>(line).unwrap())
         .map(|questions| questions.into_iter().map(middle).collect())

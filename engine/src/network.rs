@@ -193,20 +193,13 @@ impl Census {
         }
     }
 
-    const fn of(&mut self, kind: Option<NodeKind>) -> Option<&mut u64> {
-        match kind {
-            Some(NodeKind::Feeder) => Some(&mut self.feeders),
-            Some(NodeKind::Dt) => Some(&mut self.dts),
-            Some(
-                NodeKind::Discom
-                | NodeKind::Zone
-                | NodeKind::Circle
-                | NodeKind::Division
-                | NodeKind::Subdivision
-                | NodeKind::Section
-                | NodeKind::Substation,
-            )
-            | None => None,
+    fn of(&mut self, kind: Option<NodeKind>) -> Option<&mut u64> {
+        if kind == Some(NodeKind::Feeder) {
+            Some(&mut self.feeders)
+        } else if kind == Some(NodeKind::Dt) {
+            Some(&mut self.dts)
+        } else {
+            None
         }
     }
 }

@@ -25,7 +25,7 @@ use arrow_flight::{
 };
 
 use crate::sql::{
-    catalog::{keys, tables},
+    catalog::{key_name, keys, tables},
     postgres::types,
 };
 
@@ -128,7 +128,7 @@ pub(super) fn primary_keys(query: &CommandGetPrimaryKeys) -> Answer {
         same(SCHEMA),
         same(&query.table),
         Arc::new(StringArray::from(columns)),
-        same(&format!("{}_pkey", query.table)),
+        same(&key_name(&query.table)),
         Arc::new(Int32Array::from_iter_values(numbers)),
     ];
     RecordBatch::try_new(Arc::new(Schema::new(fields)), values).map_err(FlightError::Arrow)

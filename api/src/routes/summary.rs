@@ -219,20 +219,8 @@ fn size(world: &World, reach: &Reach<'_>) -> NetworkSize {
 impl NetworkSize {
     fn count(&mut self, node: &Node) {
         self.nodes += 1;
-        match node.kind() {
-            Some(NodeKind::Feeder) => self.feeders += 1,
-            Some(NodeKind::Dt) => self.dts += 1,
-            Some(
-                NodeKind::Discom
-                | NodeKind::Zone
-                | NodeKind::Circle
-                | NodeKind::Division
-                | NodeKind::Subdivision
-                | NodeKind::Section
-                | NodeKind::Substation,
-            )
-            | None => {}
-        }
+        self.feeders += u64::from(node.kind() == Some(NodeKind::Feeder));
+        self.dts += u64::from(node.kind() == Some(NodeKind::Dt));
     }
 }
 

@@ -259,6 +259,11 @@ pub(crate) fn keys() -> Vec<(String, Vec<&'static str>)> {
     keys
 }
 
+/// What the primary key of a table is called.
+pub(crate) fn key_name(table: &str) -> String {
+    format!("{table}_pkey")
+}
+
 /// A table on disk, whose files are listed at the first scan.
 pub(super) struct StoredTable {
     schema: &'static TableSchema,

@@ -228,7 +228,7 @@ impl<S: Store> Driver<S> {
             self.hear_commands();
             self.page_in_asked().await?;
             self.overtake().await?;
-            if Instant::now() >= self.next_tick || self.is_tick_asked() || self.is_held_up() {
+            if Instant::now() >= self.next_tick || self.is_tick_asked() || (!more && self.is_held_up()) {
                 self.tick().await?;
                 self.answer_applied();
                 self.checkpoint_if_due();

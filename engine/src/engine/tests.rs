@@ -72,14 +72,14 @@ impl Bed {
             checkpoint: Duration::from_secs(3_600),
             ..EngineConfig::default()
         };
-        Engine::start_with(
-            config,
-            Arc::clone(&self.log),
-            Arc::clone(&self.store),
-            Clock::fixed(NOW),
-        )
-        .await
-        .unwrap()
+        self.start_with(config).await
+    }
+
+    async fn start_with(&self, config: EngineConfig) -> Engine {
+        let (log, store) = (Arc::clone(&self.log), Arc::clone(&self.store));
+        Engine::start_with(config, log, store, Clock::fixed(NOW))
+            .await
+            .unwrap()
     }
 }
 
@@ -377,8 +377,7 @@ async fn a_power_event_overtakes_the_reads_that_wait_in_the_log() {
         waiting_rows_max: 0,
         ..EngineConfig::default()
     };
-    let (log, store, clock) = (Arc::clone(&bed.log), Arc::clone(&bed.store), Clock::fixed(NOW));
-    let engine = Engine::start_with(config, log, store, clock).await.unwrap();
+    let engine = bed.start_with(config).await;
     let mut heard = engine.changes().listen(None).receiver;
     for number in 0..1_000 {
         let reads = publish("A", &[read(quarter_end(2 + number % 3), 100 + number)]);
@@ -473,10 +472,7 @@ async fn the_log_is_not_read_on_while_too_many_rows_wait_and_a_checkpoint_frees_
         waiting_rows_max: 2,
         ..EngineConfig::default()
     };
-    let log = Arc::clone(&bed.log);
-    let engine = Engine::start_with(config, log, Arc::clone(&bed.store), Clock::fixed(NOW))
-        .await
-        .unwrap();
+    let engine = bed.start_with(config).await;
     let progress = engine.checkpoint().await.unwrap();
     assert_eq!(progress.published_position, Position(6));
 }
@@ -495,10 +491,7 @@ async fn where_the_log_waits_for_room_no_tick_is_waited_for() {
         waiting_rows_max: 2,
         ..EngineConfig::default()
     };
-    let log = Arc::clone(&bed.log);
-    let engine = Engine::start_with(config, log, Arc::clone(&bed.store), Clock::fixed(NOW))
-        .await
-        .unwrap();
+    let engine = bed.start_with(config).await;
     // The first tick comes at once, the next in an hour.
     for quarter in 2..8 {
         bed.append_reads(quarter).await;

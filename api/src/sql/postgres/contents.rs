@@ -1,7 +1,7 @@
 //! The rows of the catalogues.
 
 use super::{
-    super::catalog::keys,
+    super::catalog::{key_name, keys},
     facts::{DATABASE, FUNCTIONS, Facts, INFORMATION_SCHEMA_OID, PG_CATALOG_OID, PUBLIC_OID, TABLES, Table},
     relations::{self, ELEMENTS, INFORMATION_SCHEMA, PG_CATALOG, Relation, Row},
     types,
@@ -403,7 +403,7 @@ fn key(table: &str) -> Row {
     row(&[
         ("constraint_catalog", DATABASE),
         ("constraint_schema", "public"),
-        ("constraint_name", &format!("{table}_pkey")),
+        ("constraint_name", &key_name(table)),
         ("table_catalog", DATABASE),
         ("table_schema", "public"),
         ("table_name", table),
