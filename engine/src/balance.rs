@@ -9,12 +9,14 @@ use datafusion::error::DataFusionError;
 
 use crate::{network::NodeIx, state::Quarter};
 
+mod dts;
 mod figures;
 mod gather;
 mod sql;
 #[cfg(test)]
 mod tests;
 
+pub use dts::{DtList, Dts};
 pub use figures::{Coverage, DtFigures, FeederFigures, FeederInterval, ratio};
 pub(crate) use gather::Said;
 pub use gather::{MemberReads, Part, member_reads_schema};

@@ -6,12 +6,12 @@
 //!
 //! ```text
 //! meter ──home──▶ block (up to 1,024 meters that were on one feeder when first heard) ── quarter ──▶ chunk
-//! chunk: quality u8 · import u16 or u32 per meter; export, kVAh, voltage, current (as import), captured_at, revision only once someone
-//!        sends them, arrival u8 only once something was late
+//! chunk: import u16 or u32 per meter; voltage, export, kVAh, current (as import), captured_at, revision only once someone sends them,
+//!        quality u8 only once a value is none of the meter's own, arrival u8 only once something was late
 //! ```
 //!
 //! A meter keeps its home until the process ends; rosters refer to meters, so moving a consumer moves nothing here. A cell (meter
-//! and interval) of plain import reads takes 3 bytes, with export and voltage 7; one with several versions about 150 more.
+//! and interval) of plain import reads takes 2 bytes, with export and voltage 6; one with several versions about 150 more.
 //! An estimate is no version: it is shown in a cell that nobody said a value of, and gives way to whatever comes (`state/estimate.rs`).
 //! Nothing here knows the network: whether a value counts in a balance is decided when the balance is gathered, so a change of
 //! master data never changes the state.
@@ -146,7 +146,8 @@ pub struct Changed {
 #[derive(Debug, Default)]
 struct Block {
     meters: Vec<MeterIx>,
-    chunks: HashMap<Quarter, Chunk>,
+    /// Boxed: a map has room for twice what is in it.
+    chunks: HashMap<Quarter, Box<Chunk>>,
 }
 
 /// The feeders a meter was on when first heard: one, two for a boundary meter, none while no connection is known. Meters with the
@@ -448,16 +449,11 @@ impl QuarterView<'_> {
         if home.block != self.block {
             let block = self.state.blocks.get(position(home.block))?;
             self.block = home.block;
-            self.chunk = block.chunks.get(&self.quarter);
+            self.chunk = block.chunks.get(&self.quarter).map(Box::as_ref);
         }
         let chunk = self.chunk?;
         let slot = usize::from(home.slot);
-        let quality = chunk
-            .quality
-            .get(slot)
-            .copied()
-            .filter(|quality| *quality != Quality::Missing)?;
-        let export_wh = chunk.export_wh.get(slot).unwrap_or(0);
-        Some((quality, chunk.import_wh.get(slot)?, export_wh))
+        let (quality, import_wh) = chunk.import(slot)?;
+        Some((quality, import_wh, chunk.export(slot).unwrap_or(0)))
     }
 }

@@ -69,7 +69,7 @@ use day_sums::DaySums;
 use held::HeldSpans;
 use meaning::Meanings;
 use paging::Paging;
-use publish::Published;
+use publish::{Published, PublishedIntervals};
 use vee::Validation;
 use waiting::Dirty;
 
@@ -170,7 +170,7 @@ pub struct World {
     unpublished_days: BTreeSet<(NodeIx, Day)>,
     closed_through: Quarter,
     settled_through: Quarter,
-    published: HashMap<NodeIx, BTreeMap<Quarter, Published>>,
+    published: HashMap<NodeIx, PublishedIntervals>,
     days_published: HashMap<(NodeIx, Day), Published>,
     withdrawn: BTreeSet<(NodeIx, Quarter)>,
     reported_missing: HashMap<(MeterIx, Quarter), MissingReport>,

@@ -31,6 +31,7 @@ pub mod record;
 pub mod table;
 pub mod time;
 pub mod topic;
+pub mod varint;
 pub mod wire;
 
 pub use id::{ConsumerId, GatewayId, IdError, IdList, MeterId, NodeId};

@@ -231,7 +231,7 @@ fn dt_rows(world: &World, node: NodeIx, wanted: &Wanted) -> Vec<Raw> {
     for feeder in feeders {
         for (quarter, interval) in world.feeder_intervals(feeder, wanted.span.clone()) {
             if let Some(figures) = interval.dts.iter().find(|figures| figures.dt == node) {
-                let detail = Detail::Dt(DtDetail::of(figures));
+                let detail = Detail::Dt(DtDetail::of(&figures));
                 let minutes = Some(interval.minutes.minutes());
                 found.push((
                     quarter,
@@ -239,7 +239,7 @@ fn dt_rows(world: &World, node: NodeIx, wanted: &Wanted) -> Vec<Raw> {
                         world,
                         node,
                         (quarter, minutes),
-                        (Sums::of_dt(figures), Some(detail)),
+                        (Sums::of_dt(&figures), Some(detail)),
                     ),
                 ));
             }

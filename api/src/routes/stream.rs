@@ -354,7 +354,7 @@ fn look(world: &World, feeder: NodeIx, quarter: Quarter) -> Option<(UtcMicros, F
     let figures = Figures::of_sums(&Sums::of_feeder(&interval.feeder), threshold_pct);
     let (mut dts_to_investigate, mut worst): (usize, Option<(NodeIx, f64)>) = (0, None);
     for dt in &interval.dts {
-        let of_dt = Figures::of_sums(&Sums::of_dt(dt), threshold_pct);
+        let of_dt = Figures::of_sums(&Sums::of_dt(&dt), threshold_pct);
         dts_to_investigate += usize::from(of_dt.attention == Attention::Investigate);
         if let Some(loss) = of_dt.loss_pct
             && worst.is_none_or(|(_, held)| loss > held)

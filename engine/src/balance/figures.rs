@@ -9,7 +9,7 @@ use arrow::{
 };
 use gridtally_schemas::IntervalMinutes;
 
-use super::{BalanceError, Computed, gather::Entry};
+use super::{BalanceError, Computed, DtList, gather::Entry};
 use crate::network::NodeIx;
 
 /// Balance of one DT in one interval, as `sql/dt_balance.sql` gives it. Energies in Wh.
@@ -126,9 +126,9 @@ pub struct FeederInterval {
     /// The feeder's figures.
     pub feeder: FeederFigures,
     /// Its DTs' figures, in roster order.
-    pub dts: Vec<DtFigures>,
+    pub dts: DtList,
     /// The nodes above at the time, nearest first.
-    pub ancestors: Vec<NodeIx>,
+    pub ancestors: Arc<[NodeIx]>,
     /// Whether any of its meters has a value in it.
     pub heard: bool,
 }
@@ -189,18 +189,22 @@ const ROWS_TOGETHER: usize = 4_096;
 
 /// Figures of DTs that were not computed anew, as the rows of `dt_balance` that they were.
 pub(super) fn kept_rows(entries: &[Entry], schema: &SchemaRef) -> Result<Vec<RecordBatch>, BalanceError> {
-    let rows: Vec<KeptRow<'_>> = entries
+    let mut rows = entries
         .iter()
         .zip(0..)
-        .flat_map(|(entry, key)| entry.kept().map(move |(dt, figures)| (key, entry, dt, figures)))
-        .collect();
-    rows.chunks(ROWS_TOGETHER)
-        .map(|rows| batch_of(rows, schema).map_err(BalanceError::Members))
-        .collect()
+        .flat_map(|(entry, key)| entry.kept().map(move |(dt, figures)| (key, entry, dt, figures)));
+    let mut batches = Vec::new();
+    loop {
+        let together: Vec<KeptRow<'_>> = rows.by_ref().take(ROWS_TOGETHER).collect();
+        if together.is_empty() {
+            return Ok(batches);
+        }
+        batches.push(batch_of(&together, schema).map_err(BalanceError::Members)?);
+    }
 }
 
 /// Key of the interval, the interval, place of the DT, its figures.
-type KeptRow<'a> = (u32, &'a Entry, u32, &'a DtFigures);
+type KeptRow<'a> = (u32, &'a Entry, u32, DtFigures);
 
 fn batch_of(rows: &[KeptRow<'_>], schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
     let keys = |key: fn(&KeptRow<'_>) -> u32| -> ArrayRef {
@@ -262,17 +266,17 @@ impl DtRows {
     }
 
     /// The figures of all DTs of an interval in the order of the roster: those that were computed, and those that stand.
-    fn with_kept(&self, interval: usize, entry: &Entry) -> Vec<DtFigures> {
+    fn with_kept(&self, interval: usize, entry: &Entry) -> DtList {
         let mut dts = Vec::with_capacity(entry.roster.dts.len());
         let mut kept = entry.kept().peekable();
         for (_, place, figures) in self.of(interval) {
             while let Some((_, before)) = kept.next_if(|(at, _)| at < place) {
-                dts.push(*before);
+                dts.push(before);
             }
             dts.push(*figures);
         }
-        dts.extend(kept.map(|(_, before)| *before));
-        dts
+        dts.extend(kept.map(|(_, before)| before));
+        DtList::of(&dts)
     }
 }
 
@@ -380,7 +384,7 @@ pub(super) fn read_feeders(
             dt_total: dt_total.get(row),
             coverage: coverage(row),
         };
-        let (minutes, ancestors) = (roster.minutes, roster.ancestors.clone());
+        let (minutes, ancestors) = (roster.minutes, Arc::clone(&roster.ancestors));
         let interval = FeederInterval {
             minutes,
             feeder,

@@ -39,7 +39,7 @@ pub(super) struct Kept {
 
 impl Entry {
     /// Figures of the DTs that are not computed anew, with their places in the roster, in its order.
-    pub(super) fn kept(&self) -> impl Iterator<Item = (u32, &DtFigures)> {
+    pub(super) fn kept(&self) -> impl Iterator<Item = (u32, DtFigures)> {
         let dts = &self.roster.dts;
         // They stand in the order of the roster that they were computed with, which is this one.
         let place = |at: usize, figures: &DtFigures| {
@@ -54,7 +54,7 @@ impl Entry {
         self.kept.iter().flat_map(move |kept| {
             let placed = kept.before.dts.iter().enumerate();
             placed
-                .filter_map(move |(at, figures)| Some((place(at, figures)?, figures)))
+                .filter_map(move |(at, figures)| Some((place(at, &figures)?, figures)))
                 .filter(|(place, _)| kept.anew.binary_search(place).is_err())
         })
     }

@@ -1,6 +1,6 @@
 //! The roster of a feeder: who takes part in its balance while nothing about it changes.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use gridtally_schemas::{
     IntervalMinutes, Multiplier, UtcMicros,
@@ -125,7 +125,7 @@ pub struct Roster {
     /// Its unmetered connections.
     pub unmetered: Vec<Unmetered>,
     /// The nodes above the feeder, nearest first.
-    pub ancestors: Vec<NodeIx>,
+    pub ancestors: Arc<[NodeIx]>,
     members: Members,
 }
 
@@ -193,7 +193,7 @@ impl Network {
                 dts: Vec::new(),
                 members: Members::default(),
                 unmetered: Vec::new(),
-                ancestors: Vec::new(),
+                ancestors: Arc::default(),
             },
             members: Vec::new(),
             limits: Vec::new(),
@@ -272,8 +272,8 @@ impl Building<'_> {
     }
 
     fn ancestors(&mut self) {
-        self.roster.ancestors = self.network.ancestors_at(self.roster.feeder, self.instant);
-        for above in &self.roster.ancestors {
+        self.roster.ancestors = self.network.ancestors_at(self.roster.feeder, self.instant).into();
+        for above in self.roster.ancestors.iter() {
             if let Some(node) = self.network.node(*above) {
                 node.history.narrow(self.instant, &mut self.roster.span);
             }

@@ -44,21 +44,28 @@ impl DirtySlots {
     }
 }
 
-/// The value columns of one block and one quarter.
+/// The value columns of one block and one quarter. A slot has a value where it has an import.
 #[derive(Debug, Default)]
 pub(super) struct Chunk {
     /// Slots that changed since the dirty chunks were taken.
     pub(super) dirty: DirtySlots,
-    pub(super) quality: Vec<Quality>,
-    pub(super) import_wh: Column<Ones>,
-    pub(super) export_wh: Column<Ones>,
+    import_wh: Column<Ones>,
+    voltage_v: Column<Tenths>,
+    pub(super) rest: Option<Box<Rest>>,
+}
+
+/// The columns that many chunks do not have.
+#[derive(Debug, Default)]
+pub(super) struct Rest {
+    export_wh: Column<Ones>,
     pub(super) import_vah: Column<Ones>,
-    pub(super) voltage_v: Column<Tenths>,
-    pub(super) current_a: Column<Hundredths>,
+    current_a: Column<Hundredths>,
+    /// Of a slot with a value; one beyond the end is [`Quality::Actual`].
+    quality: Vec<Quality>,
     pub(super) captured_at: Vec<i64>,
     pub(super) revision: Vec<i32>,
     /// How soon the first value came that was said; an estimate never comes.
-    pub(super) arrival: Vec<Arrival>,
+    arrival: Vec<Arrival>,
 }
 
 fn set<T: Copy>(column: &mut Vec<T>, (slot, slots): (usize, usize), value: Option<T>, absent: T) {
@@ -75,26 +82,48 @@ fn set<T: Copy>(column: &mut Vec<T>, (slot, slots): (usize, usize), value: Optio
 }
 
 impl Chunk {
+    fn of_rest<T>(&self, of: impl FnOnce(&Rest) -> Option<T>) -> Option<T> {
+        self.rest.as_deref().and_then(of)
+    }
+
     pub(super) fn get(&self, slot: usize) -> Option<Value> {
-        let quality = self.quality.get(slot).copied().unwrap_or_default();
-        if quality == Quality::Missing {
-            return None;
-        }
+        let (quality, import_wh) = self.import(slot)?;
+        let rest = self.rest.as_deref();
+        let captured_at = rest.and_then(|rest| rest.captured_at.get(slot)).copied();
+        let revision = rest.and_then(|rest| rest.revision.get(slot)).copied();
         Some(Value {
             quality,
-            revision: self.revision.get(slot).copied().unwrap_or(0),
-            captured_at: self
-                .captured_at
-                .get(slot)
-                .copied()
-                .filter(|at| *at != NO_TIME)
-                .map(UtcMicros),
-            import_wh: self.import_wh.get(slot).unwrap_or(0),
-            export_wh: self.export_wh.get(slot),
-            import_vah: self.import_vah.get(slot),
-            voltage_v: self.voltage_v.get(slot).map(f32::from_bits),
-            current_a: self.current_a.get(slot).map(f32::from_bits),
+            revision: revision.unwrap_or(0),
+            captured_at: captured_at.filter(|at| *at != NO_TIME).map(UtcMicros),
+            import_wh,
+            export_wh: rest.and_then(|rest| rest.export_wh.get(slot)),
+            import_vah: rest.and_then(|rest| rest.import_vah.get(slot)),
+            voltage_v: self.voltage(slot),
+            current_a: rest.and_then(|rest| rest.current_a.get(slot)).map(f32::from_bits),
         })
+    }
+
+    /// Quality and import of the value of a slot.
+    pub(super) fn import(&self, slot: usize) -> Option<(Quality, u32)> {
+        let import_wh = self.import_wh.get(slot)?;
+        let quality = self.of_rest(|rest| rest.quality.get(slot).copied());
+        Some((quality.unwrap_or(Quality::Actual), import_wh))
+    }
+
+    /// Export of the value of a slot; `None` where none was said.
+    pub(super) fn export(&self, slot: usize) -> Option<u32> {
+        self.of_rest(|rest| rest.export_wh.get(slot))
+    }
+
+    /// Volts of the value of a slot.
+    pub(super) fn voltage(&self, slot: usize) -> Option<f32> {
+        self.voltage_v.get(slot).map(f32::from_bits)
+    }
+
+    /// How soon the first value of a slot came.
+    pub(super) fn arrival(&self, slot: usize) -> Arrival {
+        self.of_rest(|rest| rest.arrival.get(slot).copied())
+            .unwrap_or_default()
     }
 
     /// The value that was said or edited; an estimate is none.
@@ -104,35 +133,65 @@ impl Chunk {
 
     /// Notes how soon a value came, the first of its cell or another one; tells whether that is sooner than all before it.
     pub(super) fn arrive(&mut self, slot: usize, arrival: Arrival, is_first: bool) -> bool {
-        let known = self.arrival.get(slot).copied().unwrap_or_default();
-        if !is_first && arrival >= known {
+        if !is_first && arrival >= self.arrival(slot) {
             return false;
         }
         let late = Some(arrival).filter(|arrival| *arrival != Arrival::default());
-        set(&mut self.arrival, (slot, 0), late, Arrival::default());
+        if let Some(rest) = self.rest_for(late.is_some()) {
+            set(&mut rest.arrival, (slot, 0), late, Arrival::default());
+        }
         !is_first
     }
 
     /// Puts a value into a slot of a block of so many `slots`.
     pub(super) fn put(&mut self, slot: usize, value: &Value, slots: usize) {
-        let place = (slot, slots);
-        set(&mut self.quality, place, Some(value.quality), Quality::Missing);
         self.import_wh.set(slot, Some(value.import_wh), slots);
-        self.export_wh.set(slot, value.export_wh, slots);
-        self.import_vah.set(slot, value.import_vah, slots);
         self.voltage_v.set(slot, value.voltage_v.map(f32::to_bits), slots);
-        self.current_a.set(slot, value.current_a.map(f32::to_bits), slots);
-        set(
-            &mut self.captured_at,
-            place,
-            value.captured_at.map(|at| at.0),
-            NO_TIME,
-        );
-        set(
-            &mut self.revision,
-            place,
-            Some(value.revision).filter(|revision| *revision != 0),
-            0,
-        );
+        let place = (slot, slots);
+        let quality = Some(value.quality).filter(|quality| *quality != Quality::Actual);
+        let captured_at = value.captured_at.map(|at| at.0);
+        let revision = Some(value.revision).filter(|revision| *revision != 0);
+        let is_more = value.export_wh.is_some() || value.import_vah.is_some() || value.current_a.is_some();
+        let is_told = quality.is_some() || captured_at.is_some() || revision.is_some();
+        if let Some(rest) = self.rest_for(is_more || is_told) {
+            rest.export_wh.set(slot, value.export_wh, slots);
+            rest.import_vah.set(slot, value.import_vah, slots);
+            rest.current_a.set(slot, value.current_a.map(f32::to_bits), slots);
+            set(&mut rest.quality, place, quality, Quality::Actual);
+            set(&mut rest.captured_at, place, captured_at, NO_TIME);
+            set(&mut rest.revision, place, revision, 0);
+        }
+    }
+
+    /// Takes the value of a slot away.
+    pub(super) fn take_away(&mut self, slot: usize) {
+        self.import_wh.set(slot, None, 0);
+    }
+
+    /// The other columns, if there are any or there `must` be.
+    fn rest_for(&mut self, must: bool) -> Option<&mut Rest> {
+        if must {
+            self.rest.get_or_insert_default();
+        }
+        self.rest.as_deref_mut()
+    }
+
+    /// Memory of the columns, bytes.
+    pub(super) fn column_bytes(&self) -> usize {
+        let of_rest = |rest: &Rest| {
+            let energies = rest.export_wh.bytes() + rest.import_vah.bytes() + rest.current_a.bytes();
+            let told = 4 * rest.revision.capacity() + 8 * rest.captured_at.capacity();
+            size_of::<Rest>() + energies + told + rest.quality.capacity() + rest.arrival.capacity()
+        };
+        self.import_wh.bytes() + self.voltage_v.bytes() + self.rest.as_deref().map_or(0, of_rest)
+    }
+
+    /// Cells that hold a value of their meter's own.
+    pub(super) fn own_cells(&self) -> u64 {
+        let own = (0..self.import_wh.len()).filter(|slot| {
+            self.import(*slot)
+                .is_some_and(|(quality, _)| quality > Quality::Estimated)
+        });
+        u64::try_from(own.count()).unwrap_or(u64::MAX)
     }
 }

@@ -188,6 +188,14 @@ impl<S: Steps> Column<S> {
         }
     }
 
+    /// Slots up to the last one that ever had a value.
+    pub(super) const fn len(&self) -> usize {
+        match &self.cells {
+            Cells::Narrow { cells, .. } => cells.len(),
+            Cells::Wide(cells) => cells.len(),
+        }
+    }
+
     /// Memory of the values, bytes.
     pub(super) const fn bytes(&self) -> usize {
         match &self.cells {

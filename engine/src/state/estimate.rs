@@ -43,11 +43,7 @@ impl State {
         }
         match estimate.map(value_of) {
             Some(value) => chunk.put(slot, &value, block.meters.len()),
-            None => {
-                if let Some(quality) = chunk.quality.get_mut(slot) {
-                    *quality = Quality::Missing;
-                }
-            }
+            None => chunk.take_away(slot),
         }
         if chunk.dirty.mark(slot) {
             self.dirty.push((home.block, quarter));

@@ -5,29 +5,17 @@
 
 use std::ops::RangeInclusive;
 
-use super::{BlockNumber, Chunk, Feeders, Quality, Quarter, Said, State, estimate, position};
+use super::{BlockNumber, Chunk, Feeders, Quarter, Said, State, estimate, position};
 use crate::network::MeterIx;
 
 /// Memory of the entry of a cell that has seen several versions, bytes: the map's part and the list.
 const VERSIONS_BYTES: usize = 160;
 /// Memory of a chunk beside its columns, bytes.
-const CHUNK_BYTES: usize = size_of::<Chunk>() + size_of::<Quarter>() + 8;
+const CHUNK_BYTES: usize = size_of::<Chunk>() + size_of::<(Quarter, Box<Chunk>)>() + 8;
 
 impl Chunk {
     fn bytes(&self) -> usize {
-        let energies = self.import_wh.bytes() + self.export_wh.bytes() + self.import_vah.bytes();
-        let numbers = self.voltage_v.bytes() + self.current_a.bytes();
-        let told = 4 * self.revision.capacity() + 8 * self.captured_at.capacity();
-        CHUNK_BYTES + self.quality.capacity() + self.arrival.capacity() + energies + numbers + told
-    }
-
-    /// Cells that hold a value of their meter's own.
-    fn own_cells(&self) -> u64 {
-        let own = self
-            .quality
-            .iter()
-            .filter(|quality| **quality > Quality::Estimated);
-        u64::try_from(own.count()).unwrap_or(u64::MAX)
+        CHUNK_BYTES + self.column_bytes()
     }
 }
 
@@ -36,12 +24,12 @@ impl State {
     #[must_use]
     pub fn bytes(&self) -> usize {
         let chunks = self.blocks.iter().flat_map(|block| block.chunks.values());
-        chunks.map(Chunk::bytes).sum::<usize>() + self.versions.len() * VERSIONS_BYTES
+        chunks.map(|chunk| chunk.bytes()).sum::<usize>() + self.versions.len() * VERSIONS_BYTES
     }
 
     /// Blocks that have a chunk in one of `quarters`.
     pub(crate) fn blocks_in(&self, quarters: RangeInclusive<Quarter>) -> impl Iterator<Item = BlockNumber> {
-        let has = move |chunks: &hashbrown::HashMap<Quarter, Chunk>| {
+        let has = move |chunks: &hashbrown::HashMap<Quarter, Box<Chunk>>| {
             (quarters.start().0..=quarters.end().0).any(|quarter| chunks.contains_key(&Quarter(quarter)))
         };
         (0..)

@@ -92,11 +92,12 @@ fn a_column_that_nobody_sends_takes_no_room_and_one_that_some_send_keeps_the_oth
     assert_eq!(state.value(MeterIx(1), QUARTER), Some(full));
     assert_eq!(state.value(MeterIx(2), QUARTER), Some(value(0, None, 2)));
     let chunk = &state.blocks[0].chunks[&QUARTER];
+    let rest = chunk.rest.as_deref().unwrap();
     assert_eq!(
         (
-            chunk.import_vah.bytes(),
-            chunk.revision.len(),
-            chunk.captured_at.len()
+            rest.import_vah.bytes(),
+            rest.revision.len(),
+            rest.captured_at.len()
         ),
         (0, 0, 0)
     );

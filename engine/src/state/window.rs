@@ -43,7 +43,7 @@ impl State {
     #[must_use]
     pub fn window(&self, block: BlockNumber, quarters: std::ops::RangeInclusive<Quarter>) -> BlockWindow<'_> {
         let chunks = self.blocks.get(position(block.0)).map(|block| &block.chunks);
-        let of_quarter = |quarter: u32| chunks?.get(&Quarter(quarter));
+        let of_quarter = |quarter: u32| chunks?.get(&Quarter(quarter)).map(Box::as_ref);
         BlockWindow {
             chunks: (quarters.start().0..=quarters.end().0).map(of_quarter).collect(),
         }
@@ -54,15 +54,13 @@ impl BlockWindow<'_> {
     /// What the cell of a slot holds in the quarter at this position of the span.
     #[must_use]
     pub fn held(&self, slot: usize, position: usize) -> Held {
-        let chunk = self.chunks.get(position).copied().flatten();
-        let quality = chunk.and_then(|chunk| chunk.quality.get(slot)).copied();
-        match quality.unwrap_or_default() {
-            Quality::Missing => Held::Nothing,
-            Quality::Estimated => Held::Estimate,
-            Quality::Actual | Quality::Edited => {
-                let arrival = chunk.and_then(|chunk| chunk.arrival.get(slot)).copied();
-                Held::Said(arrival.unwrap_or_default())
-            }
+        let Some(chunk) = self.chunks.get(position).copied().flatten() else {
+            return Held::Nothing;
+        };
+        match chunk.import(slot).map(|(quality, _)| quality) {
+            None | Some(Quality::Missing) => Held::Nothing,
+            Some(Quality::Estimated) => Held::Estimate,
+            Some(Quality::Actual | Quality::Edited) => Held::Said(chunk.arrival(slot)),
         }
     }
 
@@ -70,13 +68,11 @@ impl BlockWindow<'_> {
     #[must_use]
     pub fn sample(&self, slot: usize, position: usize) -> Option<Sample> {
         let chunk = self.chunks.get(position).copied().flatten()?;
-        if *chunk.quality.get(slot)? <= Quality::Estimated {
-            return None;
-        }
-        Some(Sample {
-            import_wh: chunk.import_wh.get(slot).unwrap_or(0),
-            export_wh: chunk.export_wh.get(slot).unwrap_or(0),
-            voltage_v: chunk.voltage_v.get(slot).map(f32::from_bits),
+        let (quality, import_wh) = chunk.import(slot)?;
+        (quality > Quality::Estimated).then(|| Sample {
+            import_wh,
+            export_wh: chunk.export(slot).unwrap_or(0),
+            voltage_v: chunk.voltage(slot),
         })
     }
 

@@ -144,8 +144,8 @@ async fn verify_unit(
             sums.entry(*node).or_default().plus(&of_feeder);
         }
         for figures in &interval.dts {
-            sums.entry(figures.dt).or_default().plus(&Sums::of_dt(figures));
-            let cells = DtValues::of(figures, minutes, threshold).cells();
+            sums.entry(figures.dt).or_default().plus(&Sums::of_dt(&figures));
+            let cells = DtValues::of(&figures, minutes, threshold).cells();
             let node = figures.dt;
             dts.push(Computed { node, when, cells });
         }

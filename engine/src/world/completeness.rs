@@ -237,7 +237,7 @@ impl Cells<'_> {
                 by_node.entry(*dt).or_default().plus(&tally);
             }
         }
-        for node in std::iter::once(&roster.feeder).chain(&roster.ancestors) {
+        for node in std::iter::once(&roster.feeder).chain(roster.ancestors.iter()) {
             by_node.entry(*node).or_default().plus(&of_feeder);
         }
     }

@@ -17,8 +17,10 @@ use super::{
 };
 use crate::{network::NodeIx, outbox::Outbox, state::Quarter};
 
+mod intervals;
 mod values;
 
+pub(crate) use intervals::PublishedIntervals;
 pub(crate) use values::{DayValues, DtValues, FeederValues, IntervalValues};
 
 /// How far a published value has come.
@@ -45,6 +47,27 @@ impl Stage {
             Self::Final => "final",
             Self::Restated => "restated",
             Self::Withdrawn => "withdrawn",
+        }
+    }
+
+    /// As a number of three bits.
+    const fn bits(self) -> u32 {
+        match self {
+            Self::Unpublished => 0,
+            Self::Provisional => 1,
+            Self::Final => 2,
+            Self::Restated => 3,
+            Self::Withdrawn => 4,
+        }
+    }
+
+    const fn of_bits(bits: u32) -> Self {
+        match bits {
+            1 => Self::Provisional,
+            2 => Self::Final,
+            3 => Self::Restated,
+            4 => Self::Withdrawn,
+            _ => Self::Unpublished,
         }
     }
 
@@ -253,13 +276,14 @@ impl World {
         let minutes = live.minutes.minutes();
         let id = |node: NodeIx| self.network.node(node).map(|node| node.id.clone());
         let values = FeederValues::of(&live.feeder, minutes, threshold);
-        let published = self
-            .published
-            .entry(feeder)
-            .or_default()
-            .entry(quarter)
-            .or_default();
-        if let (Some(version), Some(id)) = (published.next(digest(&values), is_final, now), id(feeder)) {
+        let mut publish = |node: NodeIx, digest: u64| {
+            let of_node = self.published.entry(node).or_default();
+            let mut published = of_node.get(quarter).unwrap_or_default();
+            let version = published.next(digest, is_final, now)?;
+            of_node.put(quarter, &published);
+            Some(version)
+        };
+        if let (Some(version), Some(id)) = (publish(feeder, digest(&values)), id(feeder)) {
             due.feeders.push(Row {
                 id,
                 kind: NodeKind::Feeder,
@@ -269,16 +293,8 @@ impl World {
             });
         }
         for figures in &live.dts {
-            let values = DtValues::of(figures, minutes, threshold);
-            let published = self
-                .published
-                .entry(figures.dt)
-                .or_default()
-                .entry(quarter)
-                .or_default();
-            if let (Some(version), Some(id)) =
-                (published.next(digest(&values), is_final, now), id(figures.dt))
-            {
+            let values = DtValues::of(&figures, minutes, threshold);
+            if let (Some(version), Some(id)) = (publish(figures.dt, digest(&values)), id(figures.dt)) {
                 due.dts.push(Row {
                     id,
                     kind: NodeKind::Dt,
@@ -300,13 +316,14 @@ impl World {
                 self.withdrawn.insert((node, key));
                 continue;
             }
-            let published = self
-                .published
-                .get_mut(&node)
-                .and_then(|of_node| of_node.get_mut(&key));
-            let Some(version) = published.and_then(|published| published.withdraw(now)) else {
+            let Some(of_node) = self.published.get_mut(&node) else {
                 continue;
             };
+            let mut published = of_node.get(key).unwrap_or_default();
+            let Some(version) = published.withdraw(now) else {
+                continue;
+            };
+            of_node.put(key, &published);
             let Some(entry) = self.network.node(node) else {
                 continue;
             };
@@ -411,10 +428,7 @@ impl World {
     /// Version and status of the balance of a feeder or DT as last published; version 0 before.
     #[must_use]
     pub fn published_version(&self, node: NodeIx, quarter: Quarter) -> (i64, &'static str) {
-        let published = self
-            .published
-            .get(&node)
-            .and_then(|of_node| of_node.get(&quarter));
+        let published = self.published.get(&node).and_then(|of_node| of_node.get(quarter));
         published.map_or((0, Stage::Unpublished.as_str()), |published| {
             (published.version, published.stage.as_str())
         })

@@ -6,7 +6,7 @@ use gridtally_schemas::Day;
 
 use super::{Sums, World};
 use crate::{
-    balance::{Computed, FeederInterval},
+    balance::{Computed, DtFigures, FeederInterval},
     network::NodeIx,
     state::Quarter,
 };
@@ -20,15 +20,25 @@ fn step_in<K: Ord + Copy>(map: &mut BTreeMap<K, Sums>, key: K, sums: &Sums, step
     }
 }
 
-/// Whether both are of the same DTs, below the same nodes.
-fn is_laid_out_as(one: &FeederInterval, other: &FeederInterval) -> bool {
-    let dts = |interval: &FeederInterval| interval.dts.len();
-    let same = one
-        .dts
-        .iter()
-        .zip(&other.dts)
-        .all(|(one, other)| one.dt == other.dt);
-    same && dts(one) == dts(other) && one.ancestors == other.ancestors
+/// An interval as it was and as it is, with the figures of their DTs.
+struct Pair<'a> {
+    before: &'a FeederInterval,
+    after: &'a FeederInterval,
+    dts: (Vec<DtFigures>, Vec<DtFigures>),
+}
+
+impl<'a> Pair<'a> {
+    fn of(before: &'a FeederInterval, after: &'a FeederInterval) -> Self {
+        let dts = (before.dts.iter().collect(), after.dts.iter().collect());
+        Self { before, after, dts }
+    }
+
+    /// Whether both are of the same DTs, below the same nodes.
+    fn is_laid_out_alike(&self) -> bool {
+        let (before, after) = &self.dts;
+        let same = before.iter().map(|dt| dt.dt).eq(after.iter().map(|dt| dt.dt));
+        same && self.before.ancestors == self.after.ancestors
+    }
 }
 
 impl World {
@@ -60,16 +70,15 @@ impl World {
         let after = Arc::new(interval);
         let before = intervals.insert(quarter, Arc::clone(&after));
         self.unpublished.insert((feeder, quarter));
-        if let Some(before) = before.as_ref().filter(|before| is_laid_out_as(before, &after)) {
-            self.roll_up_difference(feeder, quarter, (before, &after));
-            return true;
-        }
         if let Some(before) = &before {
+            let pair = Pair::of(before, &after);
+            if pair.is_laid_out_alike() {
+                self.roll_up_difference(feeder, quarter, &pair);
+                return true;
+            }
             self.roll_up(feeder, quarter, before, Sums::minus);
-            let gone = before
-                .dts
-                .iter()
-                .filter(|dt| !after.dts.iter().any(|now| now.dt == dt.dt));
+            let (was, is) = &pair.dts;
+            let gone = was.iter().filter(|dt| !is.iter().any(|now| now.dt == dt.dt));
             self.withdrawn.extend(gone.map(|dt| (dt.dt, quarter)));
         }
         self.roll_up(feeder, quarter, &after, Sums::plus);
@@ -101,11 +110,11 @@ impl World {
         let day = self.day_of(quarter);
         let sums = Sums::of_feeder(&interval.feeder);
         for dt in &interval.dts {
-            self.roll_up_day(dt.dt, day, &Sums::of_dt(dt), step);
+            self.roll_up_day(dt.dt, day, &Sums::of_dt(&dt), step);
             self.vee.note_dt(dt.dt, quarter, day);
         }
         self.roll_up_day(feeder, day, &sums, step);
-        for node in &interval.ancestors {
+        for node in interval.ancestors.iter() {
             self.roll_up_day(*node, day, &sums, step);
             step_in(self.above.entry(*node).or_default(), quarter, &sums, step);
         }
@@ -116,7 +125,7 @@ impl World {
         &mut self,
         feeder: NodeIx,
         quarter: Quarter,
-        (before, after): (&FeederInterval, &FeederInterval),
+        Pair { before, after, dts }: &Pair<'_>,
     ) {
         let day = self.day_of(quarter);
         let difference = |before: &Sums, after: &Sums| {
@@ -124,7 +133,7 @@ impl World {
             difference.minus(before);
             difference
         };
-        let pairs = before.dts.iter().zip(&after.dts);
+        let pairs = dts.0.iter().zip(&dts.1);
         for (before, after) in pairs.filter(|(before, after)| before != after) {
             let sums = difference(&Sums::of_dt(before), &Sums::of_dt(after));
             self.roll_up_day(after.dt, day, &sums, Sums::plus);
@@ -135,7 +144,7 @@ impl World {
         }
         let sums = difference(&Sums::of_feeder(&before.feeder), &Sums::of_feeder(&after.feeder));
         self.roll_up_day(feeder, day, &sums, Sums::plus);
-        for node in &after.ancestors {
+        for node in after.ancestors.iter() {
             self.roll_up_day(*node, day, &sums, Sums::plus);
             step_in(self.above.entry(*node).or_default(), quarter, &sums, Sums::plus);
         }

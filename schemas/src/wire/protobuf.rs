@@ -4,9 +4,11 @@
 //! its capacity. Unknown fields are skipped, as protobuf asks; groups are refused. The generated types serve as the oracle in tests.
 
 use super::{DecodeError, Sink, malformed, required, whole_time};
-use crate::{IntervalRead, PowerEvent, Publish, RegisterRead, UtcMicros};
+use crate::{IntervalRead, PowerEvent, Publish, RegisterRead, UtcMicros, varint};
 
 const ENCODING: &str = "protobuf";
+/// Bytes of the longest number.
+const VARINT_BYTES_MAX: usize = 10;
 
 fn bad(detail: impl Into<String>) -> DecodeError {
     malformed(ENCODING, detail)
@@ -34,7 +36,7 @@ impl<'a> Value<'a> {
     /// sint64.
     fn signed(self, field: &str) -> Result<i64, DecodeError> {
         match self {
-            Self::Varint(bits) => Ok((bits >> 1).cast_signed() ^ -(bits & 1).cast_signed()),
+            Self::Varint(bits) => Ok(varint::signed(bits)),
             Self::Bytes(_) | Self::Fixed64(_) | Self::Fixed32(_) => {
                 Err(bad(format!("{field} has the wrong wire type")))
             }
@@ -78,18 +80,13 @@ struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
     fn varint(&mut self) -> Result<u64, DecodeError> {
-        let mut value = 0_u64;
-        for shift in (0..64).step_by(7) {
-            let Some((byte, rest)) = self.0.split_first() else {
-                return Err(bad("ends inside a number"));
-            };
-            self.0 = rest;
-            value |= u64::from(byte & 0x7F) << shift;
-            if byte & 0x80 == 0 {
-                return Ok(value);
-            }
-        }
-        Err(bad("a number is longer than 64 bits"))
+        varint::take(&mut self.0).ok_or_else(|| {
+            bad(if self.0.len() < VARINT_BYTES_MAX {
+                "ends inside a number"
+            } else {
+                "a number is longer than 64 bits"
+            })
+        })
     }
 
     fn take(&mut self, length: u64) -> Result<&'a [u8], DecodeError> {
@@ -284,46 +281,34 @@ fn push_read(read: &IntervalRead, bytes: &mut Vec<u8>) {
     );
 }
 
-fn push_varint(mut value: u64, bytes: &mut Vec<u8>) {
-    loop {
-        let [low, ..] = value.to_le_bytes();
-        value >>= 7;
-        if value == 0 {
-            bytes.push(low & 0x7F);
-            return;
-        }
-        bytes.push(low | 0x80);
-    }
-}
-
 fn push_bytes(number: u64, content: &[u8], bytes: &mut Vec<u8>) {
-    push_varint(number << 3 | 2, bytes);
-    push_varint(u64::try_from(content.len()).unwrap_or(u64::MAX), bytes);
+    varint::push(number << 3 | 2, bytes);
+    varint::push(u64::try_from(content.len()).unwrap_or(u64::MAX), bytes);
     bytes.extend_from_slice(content);
 }
 
 fn push_fixed64(number: u64, at: UtcMicros, bytes: &mut Vec<u8>) {
-    push_varint(number << 3 | 1, bytes);
+    varint::push(number << 3 | 1, bytes);
     bytes.extend_from_slice(&at.0.to_le_bytes());
 }
 
 fn push_signed(number: u64, value: Option<i64>, bytes: &mut Vec<u8>) {
     if let Some(value) = value {
-        push_varint(number << 3, bytes);
-        push_varint(((value << 1) ^ (value >> 63)).cast_unsigned(), bytes);
+        varint::push(number << 3, bytes);
+        varint::push_signed(value, bytes);
     }
 }
 
 fn push_float(number: u64, value: Option<f32>, bytes: &mut Vec<u8>) {
     if let Some(value) = value {
-        push_varint(number << 3 | 5, bytes);
+        varint::push(number << 3 | 5, bytes);
         bytes.extend_from_slice(&value.to_le_bytes());
     }
 }
 
 /// Appends a message: its content is written first and its length squeezed in before it.
 fn message(number: u64, bytes: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
-    push_varint(number << 3 | 2, bytes);
+    varint::push(number << 3 | 2, bytes);
     let begin = bytes.len();
     // One byte for the length is right for a message below 128 bytes, as nearly all reads are.
     bytes.push(0);
@@ -334,6 +319,6 @@ fn message(number: u64, bytes: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
         return;
     }
     let mut prefix = Vec::with_capacity(10);
-    push_varint(u64::try_from(length).unwrap_or(u64::MAX), &mut prefix);
+    varint::push(u64::try_from(length).unwrap_or(u64::MAX), &mut prefix);
     bytes.splice(begin..=begin, prefix);
 }

@@ -9,16 +9,10 @@ use gridtally_schemas::{Day, network::NodeKind, time::QUARTER_MICROS};
 use hashbrown::HashSet;
 
 use super::{BlockNumber, NodeIx, Quarter, World};
-use crate::{
-    balance::{DtFigures, FeederInterval},
-    network::Node,
-    world::publish::Published,
-};
+use crate::{balance::FeederInterval, network::Node, world::publish::PublishedIntervals};
 
 /// Memory of an entry of an ordered map beside key and value, bytes.
 const ENTRY_BYTES: usize = 8;
-/// Memory of what was published of one balance, bytes.
-const PUBLISHED_BYTES: usize = size_of::<Published>() + size_of::<Quarter>() + ENTRY_BYTES;
 
 /// What cannot go: something of it waits to be computed, judged or published.
 #[derive(Default)]
@@ -30,9 +24,7 @@ struct Busy {
 fn interval_bytes(interval: &FeederInterval) -> usize {
     // The map's part, the counts of the shared pointer, and the node that it is in.
     let shared = size_of::<FeederInterval>() + size_of::<(Quarter, usize)>() + 2 * ENTRY_BYTES + ENTRY_BYTES;
-    shared
-        + interval.dts.capacity() * size_of::<DtFigures>()
-        + interval.ancestors.capacity() * size_of::<NodeIx>()
+    shared + interval.dts.bytes()
 }
 
 impl World {
@@ -40,10 +32,10 @@ impl World {
     #[must_use]
     pub fn resident_bytes(&self) -> usize {
         let intervals = self.intervals.values().flat_map(BTreeMap::values);
-        let published: usize = self.published.values().map(BTreeMap::len).sum();
+        let published: usize = self.published.values().map(PublishedIntervals::len).sum();
         self.state.bytes()
             + intervals.map(|interval| interval_bytes(interval)).sum::<usize>()
-            + published * PUBLISHED_BYTES
+            + published * PublishedIntervals::ENTRY_BYTES
     }
 
     /// Lets the oldest days go until the rest fits the budget. Called right after a checkpoint, while none is being written: then what
@@ -223,14 +215,7 @@ impl World {
             let Some(published) = self.published.get_mut(&node) else {
                 continue;
             };
-            let quarters: Vec<Quarter> = published
-                .range(span.clone())
-                .map(|(quarter, _)| *quarter)
-                .collect();
-            bytes += quarters.len() * PUBLISHED_BYTES;
-            quarters.iter().for_each(|quarter| {
-                published.remove(quarter);
-            });
+            bytes += published.forget(span) * PublishedIntervals::ENTRY_BYTES;
         }
         bytes
     }

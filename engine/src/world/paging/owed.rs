@@ -65,7 +65,7 @@ impl World {
             return 0;
         }
         let counts = |(day, feeder): &(Day, NodeIx), rosters: &[Arc<Roster>]| {
-            let mut as_it_was = rosters.iter().flat_map(|roster| &roster.ancestors);
+            let mut as_it_was = rosters.iter().flat_map(|roster| roster.ancestors.iter());
             let as_it_is = || {
                 self.network
                     .ancestors_at(*feeder, self.settings.zone.start_of(*day))
@@ -248,9 +248,8 @@ impl World {
             .map_or(&[][..], |node| node.children.as_slice());
         for node in children.iter().chain(std::iter::once(&feeder)) {
             let published = self.published.get(node).into_iter();
-            let of_day = published.flat_map(|of_node| of_node.range(span.clone()));
-            self.withdrawn
-                .extend(of_day.map(|(quarter, _)| (*node, *quarter)));
+            let of_day = published.flat_map(|of_node| of_node.range(&span));
+            self.withdrawn.extend(of_day.map(|quarter| (*node, quarter)));
         }
     }
 

@@ -29,7 +29,7 @@ impl World {
         self.unpublished = waiting.into_iter().filter(is_due).collect();
         let waiting = std::mem::take(&mut self.withdrawn);
         let is_due = |(node, quarter): &(NodeIx, Quarter)| {
-            let published = self.published.get(node).and_then(|of_node| of_node.get(quarter));
+            let published = self.published.get(node).and_then(|of_node| of_node.get(*quarter));
             let would_withdraw = published.is_some_and(|published| published.would_withdraw());
             would_withdraw && !self.is_live(*node, *quarter)
         };
@@ -47,17 +47,14 @@ impl World {
         let is_final = quarter <= self.settled_through;
         let (minutes, threshold) = (live.minutes.minutes(), self.settings.coverage_threshold_pct);
         let stands = |node: NodeIx, digest: u64| {
-            let published = self
-                .published
-                .get(&node)
-                .and_then(|of_node| of_node.get(&quarter));
-            let mut published = published.copied().unwrap_or_default();
+            let published = self.published.get(&node).and_then(|of_node| of_node.get(quarter));
+            let mut published = published.unwrap_or_default();
             published.next(digest, is_final, UtcMicros(0)).is_none()
         };
         let of_dts = live
             .dts
             .iter()
-            .all(|dt| stands(dt.dt, digest(&DtValues::of(dt, minutes, threshold))));
+            .all(|dt| stands(dt.dt, digest(&DtValues::of(&dt, minutes, threshold))));
         of_dts
             && stands(
                 feeder,

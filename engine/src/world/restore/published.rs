@@ -93,14 +93,9 @@ impl World {
     }
 
     fn put_back_interval(&mut self, (node, quarter): (NodeIx, Quarter), row: Published, back: Back) {
-        let entry = self
-            .published
-            .entry(node)
-            .or_default()
-            .entry(quarter)
-            .or_default();
-        if row.version > entry.version {
-            *entry = row;
+        let of_node = self.published.entry(node).or_default();
+        if of_node.get(quarter).is_none_or(|held| row.version > held.version) {
+            of_node.put(quarter, &row);
         }
         match back {
             // Whether it is still a balance shows once everything is computed.

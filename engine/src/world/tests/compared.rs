@@ -34,7 +34,7 @@ pub(super) fn picture(world: &World) -> BTreeMap<String, String> {
             let dts = interval
                 .dts
                 .iter()
-                .map(|dt| (node_id(dt.dt), DtFigures { dt: NodeIx(0), ..*dt }));
+                .map(|dt| (node_id(dt.dt), DtFigures { dt: NodeIx(0), ..dt }));
             let ancestors: Vec<String> = interval.ancestors.iter().map(|node| node_id(*node)).collect();
             let text = format!(
                 "{:?} {:?} {ancestors:?}",

@@ -109,7 +109,7 @@ fn published(world: &World) -> BTreeMap<String, String> {
     let mut said = BTreeMap::new();
     for (node, of_node) in &world.published {
         let id = &world.network.node(*node).unwrap().id;
-        for (quarter, published) in of_node {
+        for (quarter, published) in of_node.iter() {
             said.insert(format!("published {id} {}", quarter.0), format!("{published:?}"));
         }
     }
