@@ -200,3 +200,79 @@ fn usage_of_days_out_of_memory_is_the_same() {
     let paged = cold.metric("gridtally_engine_page_ins_total");
     assert!((paged - before).abs() < 0.5, "nothing is brought back for it");
 }
+
+/// Values of days that are not final wait on disk; there they are the same, and what is no longer there to be read stops the engine before
+/// anything is published without it.
+#[test]
+fn usage_from_values_that_wait_on_disk_is_the_same_and_damage_loses_nothing() {
+    let [warm_folder, cold_folder] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let never_final = ("engine.settlement_hours", "8784");
+    let no_room = ("engine.state_bytes_max", "0");
+    let warm = start(warm_folder.path(), &[never_final]);
+    let mut cold = start(cold_folder.path(), &[never_final, no_room]);
+    let file = cold_folder.path().join("cold-values");
+    assert!(cold.metric("gridtally_engine_cold_bytes") > 100_000.0);
+    assert!(cold.metric("gridtally_engine_block_days_out") < 1.0);
+    assert!(
+        warm.metric("gridtally_engine_cold_bytes") < 1.0 && !warm_folder.path().join("cold-values").exists()
+    );
+    let months = [HOLED.0, "CSDMAC000033", "CSDAUS12"]
+        .map(|consumer| (consumer, format!("{APRIL}&resolution=interval")));
+    for (consumer, query) in &months {
+        assert_eq!(
+            usage(&warm, consumer, query),
+            usage(&cold, consumer, query),
+            "{consumer}"
+        );
+    }
+
+    // Something else writes over the file, and a correction needs what was there.
+    let length = usize::try_from(std::fs::metadata(&file).unwrap().len()).unwrap();
+    let over = std::fs::OpenOptions::new().write(true).open(&file).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&over, &vec![0x5A; length], 0).unwrap();
+    let correction = format!(
+        "meter_id,interval_end,import_wh,revision\n{},2026-04-10T12:00:00+05:30,4321,1\n",
+        HOLED.1
+    );
+    let import = |product: &Product| {
+        product.post(
+            "/api/v1/import/reads?name=correction.csv",
+            "text/csv",
+            correction.as_bytes(),
+        )
+    };
+    // The connection may break in the middle of the answer: the process ends.
+    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| import(&cold)));
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while cold.is_running() {
+        assert!(std::time::Instant::now() < deadline, "{}", cold.errors());
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let errors = cold.errors();
+    assert!(
+        errors.contains("cold-values at byte") && errors.contains("are not what was written there"),
+        "{errors}"
+    );
+
+    let cold = Product::start(cold_folder.path(), &[NOW, never_final, no_room]);
+    for product in [&warm, &cold] {
+        let (status, report) = import(product);
+        assert_eq!(status, 200, "{report}");
+        product.wait_applied();
+        product.checkpoint();
+    }
+    assert!(cold.metric("gridtally_engine_cold_bytes") > 100_000.0);
+    for (consumer, query) in &months {
+        assert_eq!(
+            usage(&warm, consumer, query),
+            usage(&cold, consumer, query),
+            "{consumer}"
+        );
+    }
+    let day = usage(
+        &cold,
+        HOLED.0,
+        "from=2026-04-10&to=2026-04-11&resolution=interval",
+    );
+    assert!(day.to_string().contains("4321"), "{day}");
+}

@@ -159,6 +159,11 @@ fn paged(text: &mut Text, progress: &Progress) {
         paged.resident_bytes,
     );
     text.gauge(
+        "engine_cold_bytes",
+        "Bytes of values that exceed the budget and wait in the file cold-values.",
+        paged.cold_bytes,
+    );
+    text.gauge(
         "engine_feeder_days_out",
         "Days of feeders whose balances by interval wait in the tables alone.",
         paged.feeder_days_out,

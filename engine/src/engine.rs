@@ -25,6 +25,7 @@ use crate::{
     balance::BalanceError,
     network::NodeIx,
     outage::OutageId,
+    state::ColdError,
     tables::Tables,
     world::{
         Paged, Settings, World, compensation::EntryVersion, outage::OutageVersion, restore::RestoreError,
@@ -149,6 +150,11 @@ pub enum EngineError {
     /// The thread could not be started.
     #[error("engine cannot start its thread")]
     Thread(#[source] std::io::Error),
+    /// Values that wait on disk are not to be had: what would be computed would lack them.
+    #[error(
+        "engine cannot read back values that it had put away; they are in log and tables, and a start reads them from there"
+    )]
+    Cold(#[source] Arc<ColdError>),
     /// It panicked: a fault of the program.
     #[error("engine stopped at a fault of the program")]
     Panicked,
@@ -165,7 +171,11 @@ impl EngineError {
     #[must_use]
     pub fn is_storage(&self) -> bool {
         match self {
-            Self::Log(_) | Self::Commit { .. } | Self::Read { .. } | Self::ForeignWriter { .. } => true,
+            Self::Log(_)
+            | Self::Commit { .. }
+            | Self::Read { .. }
+            | Self::ForeignWriter { .. }
+            | Self::Cold(_) => true,
             Self::Failed(source) => source.is_storage(),
             Self::Record { .. }
             | Self::Balance(_)

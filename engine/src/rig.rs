@@ -427,6 +427,10 @@ impl Process {
             self.page_in(asked);
         }
         assert!(self.world.is_settled() && self.world.is_tallied());
+        if self.world.settings.cold_file.is_some() {
+            self.world.put_everything_away();
+        }
+        self.world.state.check().unwrap();
     }
 
     /// Brings back what is wanted, as the engine does.

@@ -12,6 +12,7 @@
 //!
 //! A meter keeps its home until the process ends; rosters refer to meters, so moving a consumer moves nothing here. A cell (meter
 //! and interval) of plain import reads takes 2 bytes, with export and voltage 6; one with several versions about 150 more.
+//! Beyond the budget chunks of old intervals wait on disk (`state/cold.rs`); where a chunk is decides nothing else.
 //! An estimate is no version: it is shown in a cell that nobody said a value of, and gives way to whatever comes (`state/estimate.rs`).
 //! Nothing here knows the network: whether a value counts in a balance is decided when the balance is gathered, so a change of
 //! master data never changes the state.
@@ -23,6 +24,8 @@ use crate::network::{MeterIx, NodeIx};
 
 mod arrival;
 mod chunk;
+mod chunks;
+mod cold;
 mod column;
 mod estimate;
 mod resident;
@@ -32,10 +35,13 @@ mod value;
 mod window;
 
 pub use arrival::Arrival;
+pub use cold::ColdError;
 pub use value::{HardFailure, Quality, Value};
 pub use window::{BlockWindow, Held, Sample};
 
-use chunk::{Chunk, DirtySlots};
+use chunk::DirtySlots;
+use chunks::{Chunks, Seen};
+use cold::Cold;
 
 /// Most meters in a block.
 const BLOCK_METERS_MAX: usize = 1_024;
@@ -146,8 +152,7 @@ pub struct Changed {
 #[derive(Debug, Default)]
 struct Block {
     meters: Vec<MeterIx>,
-    /// Boxed: a map has room for twice what is in it.
-    chunks: HashMap<Quarter, Box<Chunk>>,
+    chunks: Chunks,
 }
 
 /// The feeders a meter was on when first heard: one, two for a boundary meter, none while no connection is known. Meters with the
@@ -181,6 +186,8 @@ pub struct State {
     versions: HashMap<(MeterIx, Quarter), Versions>,
     dirty: Vec<(u32, Quarter)>,
     cells: u64,
+    /// Where chunks wait beyond the budget; `None`: all stay in memory.
+    cold: Option<Cold>,
 }
 
 fn position(index: u32) -> usize {
@@ -204,7 +211,7 @@ impl State {
         let Some(block) = self.blocks.get_mut(position(home.block)) else {
             return Merged::Duplicate;
         };
-        let chunk = block.chunks.entry(quarter).or_default();
+        let chunk = block.chunks.change(self.cold.as_mut(), (home.block, quarter));
         let held = chunk.own(slot);
         let is_sooner = chunk.arrive(slot, arrival, held.is_none());
         // Said before: it changes nothing but how soon the cell was heard of.
@@ -254,7 +261,7 @@ impl State {
     pub fn restore(&mut self, meter: MeterIx, feeders: Feeders, quarter: Quarter, row: Said<'_>) {
         let home = self.put_back(meter, feeders, quarter, row);
         let block = self.blocks.get_mut(position(home.block));
-        let chunk = block.and_then(|block| block.chunks.get_mut(&quarter));
+        let chunk = block.and_then(|block| block.chunks.here_mut(quarter));
         if chunk.is_some_and(|chunk| chunk.dirty.mark(usize::from(home.slot))) {
             self.dirty.push((home.block, quarter));
         }
@@ -273,7 +280,7 @@ impl State {
         let Some(block) = self.blocks.get_mut(position(home.block)) else {
             return home;
         };
-        let chunk = block.chunks.entry(quarter).or_default();
+        let chunk = block.chunks.change(self.cold.as_mut(), (home.block, quarter));
         let held = chunk.own(slot);
         chunk.arrive(slot, arrival, held.is_none());
         // One row of version 1 is the common case, and needs no list of versions.
@@ -328,8 +335,7 @@ impl State {
     #[must_use]
     pub fn value(&self, meter: MeterIx, quarter: Quarter) -> Option<Value> {
         let home = self.homes.of(meter)?;
-        let block = self.blocks.get(position(home.block))?;
-        block.chunks.get(&quarter)?.get(usize::from(home.slot))
+        self.see(home.block, quarter)?.get(usize::from(home.slot))
     }
 
     /// A look at one quarter that answers for many meters without a hash look-up each.
@@ -353,7 +359,7 @@ impl State {
             };
             let slots = block
                 .chunks
-                .get_mut(&quarter)
+                .here_mut(quarter)
                 .map(|chunk| std::mem::take(&mut chunk.dirty));
             let meters = match slots {
                 Some(DirtySlots::Few(slots)) => {
@@ -402,7 +408,13 @@ impl State {
         self.blocks
             .get(position(block.0))
             .into_iter()
-            .flat_map(|block| block.chunks.keys().copied())
+            .flat_map(|block| block.chunks.quarters())
+    }
+
+    /// A chunk to look at, wherever it is.
+    fn see(&self, block: u32, quarter: Quarter) -> Option<Seen<'_>> {
+        let chunks = self.blocks.get(position(block)).map(|block| &block.chunks)?;
+        chunks.see(self.cold.as_ref(), (block, quarter))
     }
 
     /// Number of (meter, interval) cells in memory that hold a value.
@@ -419,10 +431,12 @@ impl State {
 
     /// Every (meter, interval) that has a value, with the value; in no order.
     pub fn values(&self) -> impl Iterator<Item = (MeterIx, Quarter, Value)> {
-        self.blocks.iter().flat_map(|block| {
-            block.chunks.iter().flat_map(move |(quarter, chunk)| {
-                let of_slot =
-                    move |(slot, meter): (usize, &MeterIx)| Some((*meter, *quarter, chunk.get(slot)?));
+        (0..).zip(&self.blocks).flat_map(move |(number, block)| {
+            block.chunks.quarters().flat_map(move |quarter| {
+                let chunk = self.see(number, quarter);
+                let of_slot = move |(slot, meter): (usize, &MeterIx)| {
+                    Some((*meter, quarter, chunk.as_ref()?.get(slot)?))
+                };
                 block.meters.iter().enumerate().filter_map(of_slot)
             })
         })
@@ -433,13 +447,17 @@ impl State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BlockNumber(u32);
 
+impl BlockNumber {
+    pub(crate) const FIRST: Self = Self(0);
+}
+
 /// One quarter of the state, for meters in roster order: neighbours share a block, so the chunk is found once.
 #[derive(Debug)]
 pub struct QuarterView<'a> {
     state: &'a State,
     quarter: Quarter,
     block: u32,
-    chunk: Option<&'a Chunk>,
+    chunk: Option<Seen<'a>>,
 }
 
 impl QuarterView<'_> {
@@ -447,11 +465,10 @@ impl QuarterView<'_> {
     pub fn energy(&mut self, meter: MeterIx) -> Option<(Quality, u32, u32)> {
         let home = self.state.homes.of(meter)?;
         if home.block != self.block {
-            let block = self.state.blocks.get(position(home.block))?;
             self.block = home.block;
-            self.chunk = block.chunks.get(&self.quarter).map(Box::as_ref);
+            self.chunk = self.state.see(home.block, self.quarter);
         }
-        let chunk = self.chunk?;
+        let chunk = self.chunk.as_ref()?;
         let slot = usize::from(home.slot);
         let (quality, import_wh) = chunk.import(slot)?;
         Some((quality, import_wh, chunk.export(slot).unwrap_or(0)))

@@ -8,6 +8,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::{Range, RangeInclusive},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -94,6 +95,9 @@ pub struct Settings {
     /// Memory of values, balances and what was published of them, bytes; beyond it the oldest days that are settled wait in the tables
     /// alone. It decides where something waits, never what a result is. Default 3 GiB.
     pub state_bytes_max: usize,
+    /// File in which values wait that exceed [`Settings::state_bytes_max`] and cannot be let go: it is made when it is needed, and nothing
+    /// in it is of use to another process. `None`: they stay in memory. Default `None`.
+    pub cold_file: Option<PathBuf>,
     /// What validation measures against, and when gaps are estimated.
     pub vee: VeeLimits,
     /// What outages are decided by.
@@ -119,6 +123,7 @@ impl Default for Settings {
             roll_up_micros: 60 * MINUTE_MICROS,
             held_bytes_max: 256 << 20,
             state_bytes_max: 3 << 30,
+            cold_file: None,
             vee: VeeLimits::default(),
             outage_rules: Rules::default(),
             event_map: EventMap::default(),
@@ -207,9 +212,9 @@ impl World {
     pub fn new(settings: Settings) -> Self {
         Self {
             compensation: compensation::Compensation::new(&settings.compensation),
+            state: State::waiting_in(settings.cold_file.clone()),
             settings,
             network: Network::default(),
-            state: State::default(),
             counts: Counts::default(),
             rosters: HashMap::new(),
             stale: BTreeMap::new(),

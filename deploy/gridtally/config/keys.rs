@@ -345,7 +345,7 @@ pub(crate) const KEYS: &[Key] = &[
         "engine.state_bytes_max",
         "GRIDTALLY_ENGINE_STATE_BYTES_MAX",
         "3221225472",
-        "memory of values and balances, bytes; beyond it the oldest settled days wait in the tables and come back for late reads",
+        "memory of values and balances, bytes; beyond it the oldest settled days wait in the tables, and values of open days in the file cold-values of the data folder",
     ),
     key(
         "engine.coverage_threshold_pct",

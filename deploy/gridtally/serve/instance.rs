@@ -62,7 +62,9 @@ impl Core {
         let log = Log::open(plan.log.clone(), newest)
             .map_err(|source| Failure::work("the log cannot be opened", source))?;
         let log = Arc::new(log);
-        let engine = Engine::start(plan.engine.clone(), Arc::clone(&log), tables, plan.clock.clone())
+        let mut config = plan.engine.clone();
+        config.settings.cold_file = Some(plan.data_dir.join("cold-values"));
+        let engine = Engine::start(config, Arc::clone(&log), tables, plan.clock.clone())
             .await
             .map_err(|source| Failure::work("the engine cannot be started", source))?;
         Ok(Self {

@@ -230,6 +230,7 @@ impl<S: Store> Driver<S> {
             self.overtake().await?;
             if Instant::now() >= self.next_tick || self.is_tick_asked() || (!more && self.is_held_up()) {
                 self.tick().await?;
+                self.check_values()?;
                 self.answer_applied();
                 self.checkpoint_if_due();
             }
@@ -241,6 +242,11 @@ impl<S: Store> Driver<S> {
             }
         }
         Ok(())
+    }
+
+    /// Whether every value was to be had that a tick looked at: nothing is told or published otherwise.
+    fn check_values(&self) -> Result<(), EngineError> {
+        self.read(|world| world.state.check()).map_err(EngineError::Cold)
     }
 
     fn write<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
@@ -339,7 +345,7 @@ impl<S: Store> Driver<S> {
     /// Computes every balance that something changed, and judges some of the days that wait.
     async fn compute(&mut self) -> Result<Computing, EngineError> {
         let mut done = Computing::default();
-        let is_over = self.read(World::was_over_budget);
+        let is_over = self.read(World::would_let_go_once_judged);
         let is_behind = self.read(World::applied) < self.caught_up_through;
         let mut parts_left = if self.is_checkpoint_asked() || is_over {
             usize::MAX

@@ -20,6 +20,15 @@ impl Arrival {
     /// Within 24 hours.
     pub const WITHIN_24_HOURS: Self = Self(2);
 
+    /// As a byte, and back.
+    pub(super) const fn to_bits(self) -> u8 {
+        self.0
+    }
+
+    pub(super) const fn of_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+
     /// Of what came so long after the end of its day, µs; negative: before it.
     #[must_use]
     pub fn after(micros: i64) -> Self {

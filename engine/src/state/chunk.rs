@@ -1,10 +1,10 @@
 //! The value columns of one block and one quarter.
 
-use gridtally_schemas::UtcMicros;
+use gridtally_schemas::{UtcMicros, varint};
 
 use super::{
     Arrival, Quality, Value,
-    column::{Column, Hundredths, Ones, Tenths, lengthen},
+    column::{Column, Hundredths, Ones, Tenths, fixed, lengthen},
 };
 
 /// Changed slots of a chunk that are told apart: a late read or a correction concerns one DT of its feeder, a burst all of them.
@@ -176,14 +176,64 @@ impl Chunk {
         self.rest.as_deref_mut()
     }
 
-    /// Memory of the columns, bytes.
-    pub(super) fn column_bytes(&self) -> usize {
+    /// Appends the columns, for [`Chunk::read`]. Which slots changed is not in it.
+    pub(super) fn write(&self, bytes: &mut Vec<u8>) {
+        self.import_wh.write(bytes);
+        self.voltage_v.write(bytes);
+        let Some(rest) = self.rest.as_deref() else {
+            return;
+        };
+        rest.export_wh.write(bytes);
+        rest.import_vah.write(bytes);
+        rest.current_a.write(bytes);
+        let count = |count: usize, bytes: &mut Vec<u8>| {
+            varint::push(u64::try_from(count).unwrap_or(u64::MAX), bytes);
+        };
+        count(rest.quality.len(), bytes);
+        bytes.extend(rest.quality.iter().map(|quality| quality.to_bits()));
+        count(rest.captured_at.len(), bytes);
+        bytes.extend(rest.captured_at.iter().flat_map(|at| at.to_le_bytes()));
+        count(rest.revision.len(), bytes);
+        bytes.extend(rest.revision.iter().flat_map(|revision| revision.to_le_bytes()));
+        count(rest.arrival.len(), bytes);
+        bytes.extend(rest.arrival.iter().map(|arrival| arrival.to_bits()));
+    }
+
+    /// A chunk of what [`Chunk::write`] wrote; `None` of anything else.
+    pub(super) fn read(mut bytes: &[u8]) -> Option<Self> {
+        let from = &mut bytes;
+        let (import_wh, voltage_v) = (Column::read(from)?, Column::read(from)?);
+        let rest = if from.is_empty() {
+            None
+        } else {
+            let count = |from: &mut &[u8]| usize::try_from(varint::take(from)?).ok();
+            Some(Box::new(Rest {
+                export_wh: Column::read(from)?,
+                import_vah: Column::read(from)?,
+                current_a: Column::read(from)?,
+                quality: count(from).and_then(|count| fixed(from, count, |[bits]| Quality::of_bits(bits)))?,
+                captured_at: count(from).and_then(|count| fixed(from, count, i64::from_le_bytes))?,
+                revision: count(from).and_then(|count| fixed(from, count, i32::from_le_bytes))?,
+                arrival: count(from).and_then(|count| fixed(from, count, |[bits]| Arrival::of_bits(bits)))?,
+            }))
+        };
+        from.is_empty().then_some(Self {
+            dirty: DirtySlots::None,
+            import_wh,
+            voltage_v,
+            rest,
+        })
+    }
+
+    /// Memory that it takes, bytes.
+    pub(super) fn bytes(&self) -> usize {
         let of_rest = |rest: &Rest| {
             let energies = rest.export_wh.bytes() + rest.import_vah.bytes() + rest.current_a.bytes();
             let told = 4 * rest.revision.capacity() + 8 * rest.captured_at.capacity();
             size_of::<Rest>() + energies + told + rest.quality.capacity() + rest.arrival.capacity()
         };
-        self.import_wh.bytes() + self.voltage_v.bytes() + self.rest.as_deref().map_or(0, of_rest)
+        let own = self.import_wh.bytes() + self.voltage_v.bytes();
+        size_of::<Self>() + own + self.rest.as_deref().map_or(0, of_rest)
     }
 
     /// Cells that hold a value of their meter's own.

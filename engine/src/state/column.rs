@@ -7,6 +7,8 @@
 
 use std::marker::PhantomData;
 
+use gridtally_schemas::varint;
+
 /// In place of a value: there is none.
 const ABSENT: u16 = u16::MAX;
 /// In place of a value: it stands in the list.
@@ -116,6 +118,18 @@ pub(super) fn lengthen<T: Copy>(column: &mut Vec<T>, slot: usize, slots: usize, 
     column.resize(slot + 1, absent);
 }
 
+/// Takes so many values of `N` bytes off the front.
+pub(super) fn fixed<T, const N: usize>(
+    bytes: &mut &[u8],
+    count: usize,
+    of: fn([u8; N]) -> T,
+) -> Option<Vec<T>> {
+    let (taken, rest) = bytes.split_at_checked(count.checked_mul(N)?)?;
+    *bytes = rest;
+    let (values, _) = taken.as_chunks::<N>();
+    Some(values.iter().map(|value| of(*value)).collect())
+}
+
 impl<S: Steps> Column<S> {
     /// The bits of a value.
     pub(super) fn get(&self, slot: usize) -> Option<u32> {
@@ -188,6 +202,54 @@ impl<S: Steps> Column<S> {
         }
     }
 
+    /// Appends it, for [`Column::read`]: number of slots with the kind in the lowest bit, cells, and of narrow ones the list.
+    pub(super) fn write(&self, bytes: &mut Vec<u8>) {
+        let slots = u64::try_from(self.len()).unwrap_or(u64::MAX) << 1;
+        match &self.cells {
+            Cells::Narrow { cells, others } => {
+                varint::push(slots, bytes);
+                bytes.reserve(2 * cells.len());
+                cells
+                    .iter()
+                    .for_each(|cell| bytes.extend_from_slice(&cell.to_le_bytes()));
+                varint::push(u64::try_from(others.len()).unwrap_or(u64::MAX), bytes);
+                for (slot, bits) in others {
+                    varint::push(u64::from(*slot), bytes);
+                    varint::push(u64::from(*bits), bytes);
+                }
+            }
+            Cells::Wide(cells) => {
+                varint::push(slots | 1, bytes);
+                bytes.reserve(4 * cells.len());
+                cells
+                    .iter()
+                    .for_each(|cell| bytes.extend_from_slice(&cell.to_le_bytes()));
+            }
+        }
+    }
+
+    /// Takes a column off the front; `None` when there is none.
+    pub(super) fn read(bytes: &mut &[u8]) -> Option<Self> {
+        let kind = varint::take(bytes)?;
+        let slots = usize::try_from(kind >> 1).ok()?;
+        let cells = if kind & 1 == 1 {
+            Cells::Wide(fixed(bytes, slots, u32::from_le_bytes)?)
+        } else {
+            let cells = fixed(bytes, slots, u16::from_le_bytes)?;
+            let count = usize::try_from(varint::take(bytes)?).ok()?;
+            let mut others = Vec::with_capacity(count.min(slots));
+            for _ in 0..count {
+                let slot = u16::try_from(varint::take(bytes)?).ok()?;
+                others.push((slot, u32::try_from(varint::take(bytes)?).ok()?));
+            }
+            Cells::Narrow { cells, others }
+        };
+        Some(Self {
+            cells,
+            steps: PhantomData,
+        })
+    }
+
     /// Slots up to the last one that ever had a value.
     pub(super) const fn len(&self) -> usize {
         match &self.cells {
@@ -225,6 +287,19 @@ mod tests {
                     "{slot} of {puts:?}"
                 );
             }
+        }
+        let mut bytes = vec![7];
+        column.write(&mut bytes);
+        bytes.push(9);
+        let mut rest = bytes.get(1..).unwrap();
+        let read = Column::<S>::read(&mut rest).unwrap();
+        assert_eq!(rest, [9]);
+        for slot in 0..70 {
+            assert_eq!(read.get(slot), column.get(slot), "{slot} of {puts:?}");
+        }
+        for length in 1..bytes.len() - 1 {
+            let mut cut = bytes.get(1..length).unwrap();
+            assert!(Column::<S>::read(&mut cut).is_none());
         }
     }
 

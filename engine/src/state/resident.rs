@@ -3,34 +3,85 @@
 //! A cell is not here for one of two reasons: nobody said anything, or its (block, day) has been let go. The state does not tell them
 //! apart; who lets a day go keeps account of it ([`crate::world`]) and brings it back before anybody asks for its cells.
 
-use std::ops::RangeInclusive;
+use std::{collections::BTreeSet, io, ops::RangeInclusive, path::PathBuf, sync::Arc};
 
-use super::{BlockNumber, Chunk, Feeders, Quarter, Said, State, estimate, position};
+use super::{BlockNumber, Chunks, Cold, ColdError, Feeders, Quarter, Said, State, estimate, position};
 use crate::network::MeterIx;
 
 /// Memory of the entry of a cell that has seen several versions, bytes: the map's part and the list.
 const VERSIONS_BYTES: usize = 160;
-/// Memory of a chunk beside its columns, bytes.
-const CHUNK_BYTES: usize = size_of::<Chunk>() + size_of::<(Quarter, Box<Chunk>)>() + 8;
-
-impl Chunk {
-    fn bytes(&self) -> usize {
-        CHUNK_BYTES + self.column_bytes()
-    }
-}
-
 impl State {
-    /// Memory of the values, bytes: what was asked for, not what the allocator rounds it to.
+    /// Memory of the values, bytes: what was asked for, not what the allocator rounds it to. Chunks that wait on disk take none.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let chunks = self.blocks.iter().flat_map(|block| block.chunks.values());
-        chunks.map(|chunk| chunk.bytes()).sum::<usize>() + self.versions.len() * VERSIONS_BYTES
+        let chunks = self.blocks.iter().map(|block| block.chunks.bytes());
+        chunks.sum::<usize>() + self.versions.len() * VERSIONS_BYTES
+    }
+
+    /// A state whose chunks may wait in a file. It is made when the first one goes, and whatever is in it then is lost.
+    pub(crate) fn waiting_in(path: Option<PathBuf>) -> Self {
+        Self {
+            cold: path.map(Cold::new),
+            ..Self::default()
+        }
+    }
+
+    /// Bytes of the chunks that wait on disk.
+    #[must_use]
+    pub fn cold_bytes(&self) -> u64 {
+        self.cold.as_ref().map_or(0, Cold::bytes)
+    }
+
+    /// Whether every value was to be had that somebody looked at.
+    ///
+    /// # Errors
+    /// Why one was not: what was computed since may lack it.
+    pub(crate) fn check(&self) -> Result<(), Arc<ColdError>> {
+        let failure = self.cold.as_ref().and_then(Cold::failure);
+        failure.map_or(Ok(()), |failure| Err(Arc::clone(failure)))
+    }
+
+    /// The quarters up to `newest` of which a chunk is in memory and may wait on disk, oldest first.
+    pub(crate) fn quarters_here(&self, newest: Quarter) -> BTreeSet<Quarter> {
+        let blocks = self.blocks.iter().filter(|_| self.cold.is_some());
+        let mut quarters = BTreeSet::new();
+        for quarter in blocks.flat_map(|block| block.chunks.quarters_here()) {
+            if quarter <= newest {
+                quarters.insert(quarter);
+            }
+        }
+        quarters
+    }
+
+    /// Lets the chunks of one quarter wait on disk that belong to blocks from `first` on, of at most `count` blocks. Gives the memory that
+    /// they took, bytes, and the block to go on with, if any.
+    ///
+    /// # Errors
+    /// When one cannot be written; it and the others stay in memory.
+    pub(crate) fn put_away(
+        &mut self,
+        quarter: Quarter,
+        (first, count): (BlockNumber, usize),
+    ) -> io::Result<(usize, Option<BlockNumber>)> {
+        let Some(cold) = &mut self.cold else {
+            return Ok((0, None));
+        };
+        let mut bytes = 0;
+        let from = (first.0..).zip(self.blocks.iter_mut().skip(position(first.0)));
+        for (number, block) in from.take(count) {
+            bytes += block.chunks.put_away(cold, (number, quarter))?;
+        }
+        let next = first.0.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+        Ok((
+            bytes,
+            (position(next) < self.blocks.len()).then_some(BlockNumber(next)),
+        ))
     }
 
     /// Blocks that have a chunk in one of `quarters`.
     pub(crate) fn blocks_in(&self, quarters: RangeInclusive<Quarter>) -> impl Iterator<Item = BlockNumber> {
-        let has = move |chunks: &hashbrown::HashMap<Quarter, Box<Chunk>>| {
-            (quarters.start().0..=quarters.end().0).any(|quarter| chunks.contains_key(&Quarter(quarter)))
+        let has = move |chunks: &Chunks| {
+            (quarters.start().0..=quarters.end().0).any(|quarter| chunks.has(Quarter(quarter)))
         };
         (0..)
             .zip(&self.blocks)
@@ -42,12 +93,12 @@ impl State {
     pub(crate) fn holds(&self, block: BlockNumber, quarters: RangeInclusive<Quarter>) -> bool {
         let chunks = self.blocks.get(position(block.0)).map(|block| &block.chunks);
         let mut quarters = (quarters.start().0..=quarters.end().0).map(Quarter);
-        chunks.is_some_and(|chunks| quarters.any(|quarter| chunks.contains_key(&quarter)))
+        chunks.is_some_and(|chunks| quarters.any(|quarter| chunks.has(quarter)))
     }
 
     /// The quarters in which any block has a chunk, in no order, perhaps more than once.
     pub(crate) fn quarters_held(&self) -> impl Iterator<Item = Quarter> {
-        self.blocks.iter().flat_map(|block| block.chunks.keys().copied())
+        self.blocks.iter().flat_map(|block| block.chunks.quarters())
     }
 
     /// The chunks that have changed since they were last taken.
@@ -69,9 +120,9 @@ impl State {
         };
         let mut bytes = 0;
         for quarter in quarters.start().0..=quarters.end().0 {
-            if let Some(chunk) = block.chunks.remove(&Quarter(quarter)) {
-                bytes += chunk.bytes();
-                self.cells -= chunk.own_cells();
+            if let Some((freed, own_cells)) = block.chunks.forget(self.cold.as_mut(), Quarter(quarter)) {
+                bytes += freed;
+                self.cells -= own_cells;
             }
         }
         bytes
@@ -114,7 +165,8 @@ impl State {
         let Some(block) = self.blocks.get_mut(position(home.block)) else {
             return;
         };
-        let (chunk, slot) = (block.chunks.entry(quarter).or_default(), usize::from(home.slot));
+        let chunk = block.chunks.change(self.cold.as_mut(), (home.block, quarter));
+        let slot = usize::from(home.slot);
         if chunk.own(slot).is_none() {
             chunk.put(slot, &estimate::value_of(energy), block.meters.len());
         }

@@ -91,7 +91,7 @@ fn a_column_that_nobody_sends_takes_no_room_and_one_that_some_send_keeps_the_oth
     assert_eq!(state.value(MeterIx(0), QUARTER), Some(value(0, None, 1)));
     assert_eq!(state.value(MeterIx(1), QUARTER), Some(full));
     assert_eq!(state.value(MeterIx(2), QUARTER), Some(value(0, None, 2)));
-    let chunk = &state.blocks[0].chunks[&QUARTER];
+    let chunk = state.see(0, QUARTER).unwrap();
     let rest = chunk.rest.as_deref().unwrap();
     assert_eq!(
         (
@@ -234,7 +234,7 @@ fn any_arrival() -> impl Strategy<Value = Arrival> {
     (0_i64..4).prop_map(|days| Arrival::after(days * 12 * HOUR))
 }
 
-fn any_value() -> impl Strategy<Value = Value> {
+pub(super) fn any_value() -> impl Strategy<Value = Value> {
     (0_i32..3, prop::option::of(0_i64..3), 0_u32..4).prop_map(|(r, c, i)| value(r, c, i))
 }
 

@@ -27,6 +27,25 @@ impl Quality {
             .find(|quality| quality.as_str() == word)
     }
 
+    /// As a byte, and back; a byte that is none is [`Quality::Missing`].
+    pub(super) const fn to_bits(self) -> u8 {
+        match self {
+            Self::Missing => 0,
+            Self::Estimated => 1,
+            Self::Actual => 2,
+            Self::Edited => 3,
+        }
+    }
+
+    pub(super) const fn of_bits(bits: u8) -> Self {
+        match bits {
+            1 => Self::Estimated,
+            2 => Self::Actual,
+            3 => Self::Edited,
+            _ => Self::Missing,
+        }
+    }
+
     /// The word in the `quality` column.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -1,6 +1,6 @@
 //! A look at a span of quarters of one block: the chunks are found once for all its meters.
 
-use super::{Arrival, BlockNumber, Quality, Quarter, State, Value, chunk::Chunk, position};
+use super::{Arrival, BlockNumber, Quality, Quarter, State, Value, chunks::Seen};
 use crate::network::MeterIx;
 
 /// What a cell holds.
@@ -28,7 +28,7 @@ pub struct Sample {
 /// The chunks of one block over a span of quarters.
 #[derive(Debug)]
 pub struct BlockWindow<'a> {
-    chunks: Vec<Option<&'a Chunk>>,
+    chunks: Vec<Option<Seen<'a>>>,
 }
 
 impl State {
@@ -42,8 +42,7 @@ impl State {
     /// The chunks of a block in `quarters`.
     #[must_use]
     pub fn window(&self, block: BlockNumber, quarters: std::ops::RangeInclusive<Quarter>) -> BlockWindow<'_> {
-        let chunks = self.blocks.get(position(block.0)).map(|block| &block.chunks);
-        let of_quarter = |quarter: u32| chunks?.get(&Quarter(quarter)).map(Box::as_ref);
+        let of_quarter = |quarter: u32| self.see(block.0, Quarter(quarter));
         BlockWindow {
             chunks: (quarters.start().0..=quarters.end().0).map(of_quarter).collect(),
         }
@@ -51,10 +50,20 @@ impl State {
 }
 
 impl BlockWindow<'_> {
+    fn chunk(&self, position: usize) -> Option<&Seen<'_>> {
+        self.chunks.get(position).and_then(Option::as_ref)
+    }
+
+    /// The value of a slot in the quarter at this position of the span, if it was said or edited.
+    #[must_use]
+    pub fn own(&self, slot: usize, position: usize) -> Option<Value> {
+        self.chunk(position)?.own(slot)
+    }
+
     /// What the cell of a slot holds in the quarter at this position of the span.
     #[must_use]
     pub fn held(&self, slot: usize, position: usize) -> Held {
-        let Some(chunk) = self.chunks.get(position).copied().flatten() else {
+        let Some(chunk) = self.chunk(position) else {
             return Held::Nothing;
         };
         match chunk.import(slot).map(|(quality, _)| quality) {
@@ -67,7 +76,7 @@ impl BlockWindow<'_> {
     /// Energy and voltage of the value of a slot in the quarter at this position of the span, if it was said or edited.
     #[must_use]
     pub fn sample(&self, slot: usize, position: usize) -> Option<Sample> {
-        let chunk = self.chunks.get(position).copied().flatten()?;
+        let chunk = self.chunk(position)?;
         let (quality, import_wh) = chunk.import(slot)?;
         (quality > Quality::Estimated).then(|| Sample {
             import_wh,
@@ -81,7 +90,7 @@ impl BlockWindow<'_> {
         values.extend(
             self.chunks
                 .iter()
-                .map(|chunk| chunk.and_then(|chunk| chunk.own(slot))),
+                .map(|chunk| chunk.as_ref().and_then(|chunk| chunk.own(slot))),
         );
     }
 }

@@ -27,7 +27,7 @@
 //! tables. Let go is only what a finished checkpoint holds, so a page-in needs the tables alone.
 //!
 //! Bound: days whose balances are not final yet, whose gaps are not estimated yet, or of which something waits are never let go, so
-//! the budget should hold the settlement horizon. What nobody waits for (days that are owed, validation, completeness) comes back a
+//! the budget should hold the balances of the settlement horizon; the values of such days wait on disk beyond it (`put_away.rs`). What nobody waits for (days that are owed, validation, completeness) comes back a
 //! portion at a time, and a checkpoint and letting go are between two portions.
 //!
 //! [`Settings::state_bytes_max`]: super::Settings::state_bytes_max
@@ -51,6 +51,7 @@ use crate::{
 mod bring_back;
 mod let_go;
 mod owed;
+mod put_away;
 mod start;
 mod wanted;
 
@@ -113,6 +114,8 @@ pub struct Paged {
     pub block_days_in: u64,
     /// Memory of values, balances and what was published of them when it was last counted, bytes.
     pub resident_bytes: usize,
+    /// Bytes of values that wait on disk.
+    pub cold_bytes: u64,
 }
 
 /// The part of the picture that knows what is not in memory.
@@ -174,6 +177,7 @@ impl World {
             feeder_days_out: count(&mut self.paging.feeders.values().map(HashSet::len)),
             block_days_out: count(&mut self.paging.blocks.values().map(HashSet::len)),
             feeder_days_owed: self.owed(),
+            cold_bytes: self.state.cold_bytes(),
             ..self.paging.paged
         }
     }

@@ -195,6 +195,11 @@ impl Validation {
         self.queue.iter().chain(&self.changed.days).copied()
     }
 
+    /// The first day that waits to be judged, of those that have been queued.
+    pub(super) fn first_day_waiting(&self) -> Option<Day> {
+        self.queue.first().map(|(day, _)| *day)
+    }
+
     /// Import and export of the estimates of a meter that stand in `span`, Wh.
     pub(super) fn estimates_of(
         &self,

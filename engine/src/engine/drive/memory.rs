@@ -1,7 +1,7 @@
 //! What the engine's thread does about what is not in memory: it reads back what a record, a judgement or a caller needs, and lets go what
 //! exceeds the budget.
 
-use std::{collections::BTreeSet, sync::Arc, time::Instant};
+use std::{collections::BTreeSet, io, path::Path, sync::Arc, time::Instant};
 
 use gridtally_schemas::MeterId;
 
@@ -13,6 +13,7 @@ use crate::{
         paging::{Access, page_in},
         recovery::read_spilled,
     },
+    state::BlockNumber,
     world::{
         World, decode,
         paging::{Wanted, is_master_data},
@@ -24,6 +25,9 @@ const OWED_TOGETHER: usize = 64;
 /// Days of feeders and of blocks that come back between two times of letting go for what nobody waits for: some 250 MB at 1,000 meters a
 /// feeder.
 const PAGED_TOGETHER: usize = 256;
+
+/// Blocks of meters whose values of one interval are put away under one lock: some two megabytes.
+const BLOCKS_TOGETHER: usize = 256;
 
 /// What a record needs that is not in memory.
 #[derive(Debug)]
@@ -159,6 +163,14 @@ impl<S: Store> Driver<S> {
     /// Lets go what exceeds the budget: no checkpoint is being written now.
     pub(super) fn let_go(&mut self) {
         let gone = self.write(World::let_go);
+        if let Err(error) = self.put_away() {
+            let file = self.config.settings.cold_file.as_deref();
+            tracing::warn!(
+                file = %file.unwrap_or(Path::new("")).display(),
+                %error,
+                "values that exceed engine.state_bytes_max stay in memory: the file in which they would wait cannot be written"
+            );
+        }
         let paged = self.read(World::paged);
         self.progress(|progress| progress.paged = paged);
         if gone > 0 {
@@ -168,5 +180,19 @@ impl<S: Store> Driver<S> {
                 "settled days of feeders and blocks of meters wait in the tables alone"
             );
         }
+    }
+
+    /// Lets the oldest values wait on disk that exceed the budget all the same, a few milliseconds under each lock.
+    fn put_away(&self) -> io::Result<()> {
+        for quarter in self.read(World::to_put_away) {
+            let mut next = Some(BlockNumber::FIRST);
+            while let Some(first) = next {
+                next = self.write(|world| world.put_away(quarter, first, BLOCKS_TOGETHER))?;
+            }
+            if !self.read(World::was_over_budget) {
+                break;
+            }
+        }
+        Ok(())
     }
 }

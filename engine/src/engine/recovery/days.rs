@@ -24,6 +24,8 @@ use crate::{
 
 /// Tables whose rows come back day by day.
 static BY_DAY: [&TableSchema; 3] = [&table::INTERVAL_READS, &table::DT_BALANCE, &table::FEEDER_BALANCE];
+/// Reads that come back between two times of putting values away: some 100 MB.
+const ROWS_TOGETHER: usize = 8_000_000;
 /// Meter-days judged, and feeders' days tallied, in one step.
 const TOGETHER: usize = 1_000;
 
@@ -49,11 +51,13 @@ pub(super) async fn restore_days<S: Store>(
             peak = peak.max(world.resident_bytes());
             world.forget_published();
             world.let_go();
+            put_away(world);
             if world.is_over_budget() {
                 world.owe_unpublished();
             }
         }
     }
+    world.state.check().map_err(EngineError::Cold)?;
     world.end_start();
     Ok(peak.max(world.resident_bytes()))
 }
@@ -66,9 +70,16 @@ fn failed(table: &'static TableSchema, source: StoreError) -> EngineError {
 }
 
 async fn restore_day<S: Store>(store: &S, world: &mut World, day: Day) -> Result<(), EngineError> {
+    let mut rows_since = 0;
     each_of_day(store, &table::INTERVAL_READS, day, |rows| {
         world.restore_reads(rows, world.applied())?;
-        world.restore_estimates(rows)
+        world.restore_estimates(rows)?;
+        rows_since += rows.num_rows();
+        if rows_since >= ROWS_TOGETHER {
+            put_away(world);
+            rows_since = 0;
+        }
+        Ok(())
     })
     .await?;
     each_of_day(store, &table::DT_BALANCE, day, |rows| {
@@ -79,6 +90,13 @@ async fn restore_day<S: Store>(store: &S, world: &mut World, day: Day) -> Result
         world.restore_feeder_balance(rows)
     })
     .await
+}
+
+/// Lets values wait on disk that exceed the budget.
+fn put_away(world: &mut World) {
+    if let Err(error) = world.put_away_all() {
+        tracing::warn!(%error, "values that exceed engine.state_bytes_max stay in memory: the file in which they would wait cannot be written");
+    }
 }
 
 async fn each_of_day<S: Store>(

@@ -23,6 +23,9 @@ fn sign_of(rules: &Rules, value: &Value) -> Option<Sign> {
     )
 }
 
+/// Quarters of a block whose chunks are looked at together.
+const QUARTERS_TOGETHER: usize = 192;
+
 /// The evidence as the evaluation asks for it.
 pub(super) struct Kept<'a> {
     pub(super) network: &'a Network,
@@ -46,7 +49,12 @@ pub(super) struct Sources<'a> {
 
 impl Sources<'_> {
     /// Puts what the value of one interval proves into the evidence of its meter. True when that changed anything.
-    fn put(self, evidence: &mut MeterEvidence, meter: MeterIx, quarter: Quarter) -> bool {
+    fn put(
+        self,
+        evidence: &mut MeterEvidence,
+        (meter, quarter): (MeterIx, Quarter),
+        value: impl FnOnce() -> Option<Value>,
+    ) -> bool {
         // By the meter's own intervals: a value off their grid, or of a meter out of service, proves nothing.
         let Some(minutes) = self.network.interval_of(meter, quarter.begin()) else {
             return false;
@@ -54,8 +62,7 @@ impl Sources<'_> {
         if quarter.ceil_to(minutes.quarters()) != quarter {
             return false;
         }
-        let value = self.state.own_value(meter, quarter);
-        let sign = value.and_then(|value| sign_of(self.rules, &value));
+        let sign = value().and_then(|value| sign_of(self.rules, &value));
         evidence.set(quarter.end(), minutes, sign)
     }
 }
@@ -76,7 +83,8 @@ impl Outages {
             let was_silent = evidence.is_empty();
             let mut changed: Option<Quarter> = None;
             for (_, quarter) in of_meter {
-                if sources.put(evidence, *meter, *quarter) {
+                let value = || sources.state.own_value(*meter, *quarter);
+                if sources.put(evidence, (*meter, *quarter), value) {
                     changed = changed.or(Some(*quarter));
                 }
             }
@@ -105,12 +113,25 @@ impl Outages {
             };
             let mut quarters: Vec<Quarter> = sources.state.quarters(*block).collect();
             quarters.sort_unstable();
-            for (_, meter) in of_block {
-                let after = self.watched_through(*meter);
-                let first = quarters.partition_point(|quarter| *quarter <= after);
-                let evidence = self.evidence.entry(*meter).or_default();
-                for quarter in quarters.get(first..).unwrap_or_default() {
-                    sources.put(evidence, *meter, *quarter);
+            let after = of_block.iter().map(|(_, meter)| self.watched_through(*meter));
+            let after = after.min().unwrap_or_default();
+            quarters.retain(|quarter| *quarter > after);
+            // The chunks of the block may wait on disk: each is read once for all its meters.
+            for together in quarters.chunks(QUARTERS_TOGETHER) {
+                let (Some(first), Some(last)) = (together.first(), together.last()) else {
+                    continue;
+                };
+                let window = sources.state.window(*block, *first..=*last);
+                for (_, meter) in of_block {
+                    let Some((_, slot)) = sources.state.slot_of(*meter) else {
+                        continue;
+                    };
+                    let after = self.watched_through(*meter);
+                    let evidence = self.evidence.entry(*meter).or_default();
+                    for quarter in together.iter().filter(|quarter| **quarter > after) {
+                        let position = usize::try_from(quarter.0 - first.0).unwrap_or(usize::MAX);
+                        sources.put(evidence, (*meter, *quarter), || window.own(slot, position));
+                    }
                 }
             }
         }

@@ -74,17 +74,28 @@ impl World {
     /// The last quarter up to which a day may go: balances are final, every rule has been applied, and gaps are estimated; the newest
     /// day of all stays.
     fn horizon(&self) -> Quarter {
+        self.judged_through().min(self.horizon_once_judged())
+    }
+
+    fn judged_through(&self) -> Quarter {
+        match self.settings.vee.estimate_after_micros {
+            Some(_) => self.vee.judged_through(),
+            None => self.vee.closed_through(),
+        }
+    }
+
+    fn horizon_once_judged(&self) -> Quarter {
         let newest = self.newest_interval().map_or(Quarter(0), |newest| {
             self.quarters_of_day(self.day_of(newest)).start().minus(1)
         });
-        let judged = match self.settings.vee.estimate_after_micros {
-            Some(_) => self.vee.judged_through(),
-            None => self.vee.closed_through(),
-        };
-        newest
-            .min(judged)
-            .min(self.settled_through)
-            .min(self.closed_through)
+        newest.min(self.settled_through).min(self.closed_through)
+    }
+
+    /// Whether more was in memory than the budget allows when days were last let go, and days wait for nothing but to be judged.
+    pub(crate) fn would_let_go_once_judged(&self) -> bool {
+        let horizon = self.horizon_once_judged();
+        let is_settled = |day: Day| *self.quarters_of_day(day).end() <= horizon;
+        self.was_over_budget() && self.vee.first_day_waiting().is_some_and(is_settled)
     }
 
     /// Days that lie wholly up to `horizon` and hold something that can go, oldest first. A day that begins or ends off the half hours

@@ -144,20 +144,32 @@ fn assert_as_if_all_had_stayed(
 fn with_days_let_go_at_random_moments_every_row_is_as_if_all_had_stayed() {
     let again = prop::collection::vec(any::<prop::sample::Index>(), 0..8);
     let settlement_hours = prop::sample::select(vec![6_i64, 24, 72]);
-    let room = prop::sample::select(vec![NOTHING, 4_000]);
-    let all = (histories(), again, moments(), settlement_hours, room);
+    let room = prop::sample::select(vec![NOTHING, 4_000, ALL]);
+    let all = (
+        histories(),
+        again,
+        moments(),
+        settlement_hours,
+        (room, any::<bool>()),
+    );
+    let folder = tempfile::tempdir().unwrap();
     over(
         "with days let go at random moments",
         300,
         all,
-        |(told, again, moments, settlement_hours, room)| {
+        |(told, again, moments, settlement_hours, (room, is_put_away))| {
             let mut records: Vec<Vec<u8>> = told.iter().map(bytes_of).collect();
             for index in again {
                 let record = records[index.index(records.len())].clone();
                 records.push(record);
             }
             let (whole, whole_store) = live(&records, &moments, &settings(ALL, settlement_hours));
-            let (mut process, store) = live(&records, &moments, &settings(room, settlement_hours));
+            let file = is_put_away.then(|| folder.path().join("cold-values"));
+            let settings = Settings {
+                cold_file: file,
+                ..settings(room, settlement_hours)
+            };
+            let (mut process, store) = live(&records, &moments, &settings);
             assert_as_if_all_had_stayed((&mut process, &store), (&whole, &whole_store))
         },
     );
@@ -288,10 +300,13 @@ proptest! {
     #[test]
     fn days_that_come_late_with_gaps_and_corrections_end_as_if_all_had_stayed(
         come in prop::collection::vec(any_coming(), 10..60),
-        room in prop::sample::select(vec![NOTHING, 60_000]),
+        room in prop::sample::select(vec![NOTHING, 60_000, ALL]),
+        is_put_away in any::<bool>(),
     ) {
         let (whole, whole_store, _) = live_by_day(&come, &settings(ALL, 24));
-        let (mut process, store, _) = live_by_day(&come, &settings(room, 24));
+        let folder = tempfile::tempdir().unwrap();
+        let cold_file = is_put_away.then(|| folder.path().join("cold-values"));
+        let (mut process, store, _) = live_by_day(&come, &Settings { cold_file, ..settings(room, 24) });
         assert_as_if_all_had_stayed((&mut process, &store), (&whole, &whole_store))?;
         assert_conserved_if_nothing_was_estimated(&process, &store)?;
     }
@@ -423,6 +438,37 @@ fn a_start_with_room_for_little_takes_no_more_than_the_days_that_are_not_settled
             .iter()
             .map(|(day, comes)| coming(MIDNIGHT.plus(day * 24 * HOUR), comes)),
     );
+    records.push(publish_record(evening, &publish("A", &[late])));
+    for process in [&mut whole, &mut process] {
+        process.set_now(evening);
+        process.apply(&records, records.len());
+        process.checkpoint(Scope::Everything).unwrap();
+    }
+    assert_as_if_all_had_stayed((&mut process, &store), (&whole, &whole_store)).unwrap();
+}
+
+#[test]
+fn values_of_days_that_are_not_settled_wait_on_disk_and_a_late_read_finds_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let cold = Settings {
+        cold_file: Some(folder.path().join("cold-values")),
+        ..settings(NOTHING, 24 * 60)
+    };
+    let (mut whole, whole_store, _) = live_by_day(&on_time(), &settings(ALL, 24 * 60));
+    let (mut process, store, paged) = live_by_day(&on_time(), &cold);
+    assert_eq!((paged.feeder_days_out, paged.block_days_out), (0, 0));
+    assert!(paged.cold_bytes > 0);
+    let late = IntervalRead {
+        revision: 1,
+        ..read(quarter_end(1), 500)
+    };
+    let mut records = network();
+    records.extend(
+        on_time()
+            .iter()
+            .map(|(day, comes)| coming(MIDNIGHT.plus((day + 1) * 24 * HOUR + HOUR), comes)),
+    );
+    let evening = MIDNIGHT.plus(21 * 24 * HOUR);
     records.push(publish_record(evening, &publish("A", &[late])));
     for process in [&mut whole, &mut process] {
         process.set_now(evening);
