@@ -17,6 +17,8 @@
 //! Nothing here knows the network: whether a value counts in a balance is decided when the balance is gathered, so a change of
 //! master data never changes the state.
 
+use std::sync::Arc;
+
 use gridtally_schemas::{UtcMicros, time::QUARTER_MICROS};
 use hashbrown::HashMap;
 
@@ -36,12 +38,12 @@ mod window;
 
 pub use arrival::Arrival;
 pub use cold::ColdError;
+pub(crate) use cold::{Cold, Drawn, Key, Place};
 pub use value::{HardFailure, Quality, Value};
 pub use window::{BlockWindow, Held, Sample};
 
 use chunk::DirtySlots;
 use chunks::{Chunks, Seen};
-use cold::Cold;
 
 /// Most meters in a block.
 const BLOCK_METERS_MAX: usize = 1_024;
@@ -187,7 +189,7 @@ pub struct State {
     dirty: Vec<(u32, Quarter)>,
     cells: u64,
     /// Where chunks wait beyond the budget; `None`: all stay in memory.
-    cold: Option<Cold>,
+    cold: Option<Arc<Cold>>,
 }
 
 fn position(index: u32) -> usize {
@@ -211,7 +213,7 @@ impl State {
         let Some(block) = self.blocks.get_mut(position(home.block)) else {
             return Merged::Duplicate;
         };
-        let chunk = block.chunks.change(self.cold.as_mut(), (home.block, quarter));
+        let chunk = block.chunks.change(self.cold.as_deref(), (home.block, quarter));
         let held = chunk.own(slot);
         let is_sooner = chunk.arrive(slot, arrival, held.is_none());
         // Said before: it changes nothing but how soon the cell was heard of.
@@ -280,7 +282,7 @@ impl State {
         let Some(block) = self.blocks.get_mut(position(home.block)) else {
             return home;
         };
-        let chunk = block.chunks.change(self.cold.as_mut(), (home.block, quarter));
+        let chunk = block.chunks.change(self.cold.as_deref(), (home.block, quarter));
         let held = chunk.own(slot);
         chunk.arrive(slot, arrival, held.is_none());
         // One row of version 1 is the common case, and needs no list of versions.
@@ -414,7 +416,7 @@ impl State {
     /// A chunk to look at, wherever it is.
     fn see(&self, block: u32, quarter: Quarter) -> Option<Seen<'_>> {
         let chunks = self.blocks.get(position(block)).map(|block| &block.chunks)?;
-        chunks.see(self.cold.as_ref(), (block, quarter))
+        chunks.see(self.cold.as_deref(), (block, quarter))
     }
 
     /// Number of (meter, interval) cells in memory that hold a value.

@@ -330,7 +330,7 @@ fn an_assessed_month_is_spread_over_its_intervals_exactly() {
     let computed = block_on(BalanceSql::default().run(members)).unwrap();
     let parts: Vec<i64> = computed
         .iter()
-        .map(|(_, _, interval)| dt(&interval, 0).unmetered_wh)
+        .map(|(_, _, interval)| dt(interval, 0).unmetered_wh)
         .collect();
     assert_eq!(parts.iter().sum::<i64>(), 100_000);
     assert!(parts.iter().all(|part| (34..=35).contains(part)));

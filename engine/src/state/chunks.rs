@@ -1,13 +1,13 @@
 //! The chunks of a block, in memory or waiting on disk.
 
-use std::{io, ops::Deref};
+use std::ops::Deref;
 
 use hashbrown::{HashMap, hash_map::Entry};
 
 use super::{
     Quarter,
     chunk::Chunk,
-    cold::{Cold, Key, Place},
+    cold::{Cold, Drawn, Key, Place},
 };
 
 #[derive(Debug)]
@@ -51,7 +51,7 @@ impl Chunks {
     }
 
     /// A chunk to be changed: it comes into memory; a new one if there is none.
-    pub(super) fn change(&mut self, cold: Option<&mut Cold>, key: Key) -> &mut Chunk {
+    pub(super) fn change(&mut self, cold: Option<&Cold>, key: Key) -> &mut Chunk {
         let kept = match self.0.entry(key.1) {
             Entry::Vacant(vacant) => vacant.insert(Kept::Here(Box::default())),
             Entry::Occupied(occupied) => occupied.into_mut(),
@@ -77,23 +77,29 @@ impl Chunks {
         }
     }
 
-    /// Writes a chunk to disk, if there is one in memory. Gives the memory that it took, bytes. Which of its slots changed is forgotten:
-    /// then all may have.
-    ///
-    /// # Errors
-    /// When it cannot be written; then it stays in memory.
-    pub(super) fn put_away(&mut self, cold: &mut Cold, key: Key) -> io::Result<usize> {
-        let Some(kept) = self.0.get_mut(&key.1) else {
-            return Ok(0);
+    /// A chunk as it is written, if there is one in memory.
+    pub(super) fn draw(&self, key: Key) -> Option<Drawn> {
+        match self.0.get(&key.1)? {
+            Kept::Here(chunk) => Some(Drawn::of(key, chunk)),
+            Kept::Away(_) => None,
+        }
+    }
+
+    /// Notes that a chunk waits at a place, to which it was written as it is. Gives the memory that it took, bytes. Which of its slots changed
+    /// is forgotten: then all may have.
+    pub(super) fn put_away(&mut self, cold: &Cold, quarter: Quarter, place: Place) -> usize {
+        let Some(kept @ Kept::Here(_)) = self.0.get_mut(&quarter) else {
+            cold.free(&place);
+            return 0;
         };
-        let Kept::Here(chunk) = kept else { return Ok(0) };
-        let bytes = chunk.bytes();
-        *kept = Kept::Away(cold.put(key, chunk)?);
-        Ok(bytes)
+        match std::mem::replace(kept, Kept::Away(place)) {
+            Kept::Here(chunk) => chunk.bytes(),
+            Kept::Away(_) => 0,
+        }
     }
 
     /// Forgets a chunk. Gives the memory that it took, bytes, and its cells that held a value of their meter's own.
-    pub(super) fn forget(&mut self, cold: Option<&mut Cold>, quarter: Quarter) -> Option<(usize, u64)> {
+    pub(super) fn forget(&mut self, cold: Option<&Cold>, quarter: Quarter) -> Option<(usize, u64)> {
         match self.0.remove(&quarter)? {
             Kept::Here(chunk) => Some((chunk.bytes(), chunk.own_cells())),
             Kept::Away(place) => {

@@ -12,10 +12,16 @@
 //! A chunk that is looked at is read and forgotten again; one that is changed comes back into memory. Its place becomes free for others of
 //! the same size, so the file grows to the most that was ever away and no further.
 //!
+//! It is written while nobody holds the state ([`State::draw`], then [`Cold::put_all`], then [`State::put_away`]): a disk that is behind would
+//! else hold up whoever looks at the picture. Between the first and the last no value may change; the engine's thread alone changes
+//! any, and does these three one after the other.
+//!
 //! A chunk that cannot be written stays in memory. One that cannot be read back whole is as if nobody had said its values, so whoever publishes
 //! must ask [`State::check`] first, and the engine stops there: nothing that was computed without it leaves the process.
 //!
 //! [`State::check`]: super::State::check
+//! [`State::draw`]: super::State::draw
+//! [`State::put_away`]: super::State::put_away
 
 use std::{
     collections::BTreeMap,
@@ -25,6 +31,8 @@ use std::{
     path::PathBuf,
     sync::{Arc, OnceLock},
 };
+
+use parking_lot::Mutex;
 
 use super::{Quarter, chunk::Chunk};
 
@@ -60,7 +68,7 @@ pub enum ColdError {
 
 /// Where a chunk waits.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     at: u64,
     length: u32,
     /// Its cells that hold a value of their meter's own.
@@ -74,19 +82,27 @@ impl Place {
 }
 
 /// Which chunk: its block and its quarter.
-pub(super) type Key = (u32, Quarter);
+pub(crate) type Key = (u32, Quarter);
 
-/// The file.
+/// A chunk as it is written.
 #[derive(Debug)]
-pub(super) struct Cold {
-    path: PathBuf,
-    /// `None` before the first chunk.
-    file: Option<File>,
-    end: u64,
-    /// Places that are free, by their size in grains.
-    free: BTreeMap<u32, Vec<u64>>,
-    bytes: u64,
-    failure: OnceLock<Arc<ColdError>>,
+pub(crate) struct Drawn {
+    key: Key,
+    bytes: Vec<u8>,
+    own_cells: u16,
+}
+
+impl Drawn {
+    pub(super) fn of(key: Key, chunk: &Chunk) -> Self {
+        let mut bytes = Vec::new();
+        chunk.write(&mut bytes);
+        bytes.extend_from_slice(&checksum(&bytes, key).to_le_bytes());
+        Self {
+            key,
+            bytes,
+            own_cells: u16::try_from(chunk.own_cells()).unwrap_or(u16::MAX),
+        }
+    }
 }
 
 fn checksum(columns: &[u8], (block, quarter): Key) -> u32 {
@@ -94,21 +110,39 @@ fn checksum(columns: &[u8], (block, quarter): Key) -> u32 {
     crc32c::crc32c_append(with_block, &quarter.0.to_le_bytes())
 }
 
+/// The places of the file.
+#[derive(Debug, Default)]
+struct Places {
+    end: u64,
+    /// Those that are free, by their size in grains.
+    free: BTreeMap<u32, Vec<u64>>,
+    /// Bytes of the chunks that wait.
+    bytes: u64,
+}
+
+/// The file. It is shared so that it can be written while nobody holds the state.
+#[derive(Debug)]
+pub(crate) struct Cold {
+    path: PathBuf,
+    /// Unset before the first chunk.
+    file: OnceLock<File>,
+    places: Mutex<Places>,
+    failure: OnceLock<Arc<ColdError>>,
+}
+
 impl Cold {
-    pub(super) const fn new(path: PathBuf) -> Self {
+    pub(super) fn new(path: PathBuf) -> Self {
         Self {
             path,
-            file: None,
-            end: 0,
-            free: BTreeMap::new(),
-            bytes: 0,
+            file: OnceLock::new(),
+            places: Mutex::default(),
             failure: OnceLock::new(),
         }
     }
 
     /// Bytes of the chunks that wait.
-    pub(super) const fn bytes(&self) -> u64 {
-        self.bytes
+    pub(super) fn bytes(&self) -> u64 {
+        self.places.lock().bytes
     }
 
     /// Why a chunk was not to be had, if one was not.
@@ -116,47 +150,57 @@ impl Cold {
         self.failure.get()
     }
 
-    fn file(&mut self) -> io::Result<&File> {
-        let opened = match self.file.take() {
-            Some(file) => file,
-            None => OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .open(&self.path)?,
-        };
-        Ok(self.file.insert(opened))
+    fn file(&self) -> io::Result<&File> {
+        if let Some(file) = self.file.get() {
+            return Ok(file);
+        }
+        let opened = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(&self.path)?;
+        Ok(self.file.get_or_init(|| opened))
     }
 
-    /// Writes a chunk.
+    /// Writes chunks. A disk that is behind may make this take long: the state should not be held meanwhile.
     ///
     /// # Errors
-    /// When the file cannot be made or written; then nothing changed.
-    pub(super) fn put(&mut self, key: Key, chunk: &Chunk) -> io::Result<Place> {
-        let mut bytes = Vec::new();
-        chunk.write(&mut bytes);
-        bytes.extend_from_slice(&checksum(&bytes, key).to_le_bytes());
-        let length = u32::try_from(bytes.len()).map_err(|_| io::ErrorKind::FileTooLarge)?;
-        let grains = length.div_ceil(GRAIN);
-        let found = self.free.get_mut(&grains).and_then(Vec::pop);
-        let at = found.unwrap_or(self.end);
-        let written = self.file().and_then(|file| file.write_all_at(&bytes, at));
-        if let Err(error) = written {
-            if found.is_some() {
-                self.free.entry(grains).or_default().push(at);
+    /// When the file cannot be made or written; then no place is taken.
+    pub(crate) fn put_all(&self, drawn: &[Drawn]) -> io::Result<Vec<(Key, Place)>> {
+        let mut placed = Vec::with_capacity(drawn.len());
+        for chunk in drawn {
+            match self.put(chunk) {
+                Ok(place) => placed.push((chunk.key, place)),
+                Err(error) => {
+                    placed.iter().for_each(|(_, place)| self.free(place));
+                    return Err(error);
+                }
             }
-            return Err(error);
         }
+        Ok(placed)
+    }
+
+    fn put(&self, drawn: &Drawn) -> io::Result<Place> {
+        let file = self.file()?;
+        let length = u32::try_from(drawn.bytes.len()).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        let grains = length.div_ceil(GRAIN);
+        let mut places = self.places.lock();
+        let found = places.free.get_mut(&grains).and_then(Vec::pop);
+        let at = found.unwrap_or(places.end);
         if found.is_none() {
-            self.end += u64::from(grains) * u64::from(GRAIN);
+            places.end += u64::from(grains) * u64::from(GRAIN);
         }
-        self.bytes += u64::from(length);
-        Ok(Place {
+        places.bytes += u64::from(length);
+        drop(places);
+        let place = Place {
             at,
             length,
-            own_cells: u16::try_from(chunk.own_cells()).unwrap_or(u16::MAX),
-        })
+            own_cells: drawn.own_cells,
+        };
+        file.write_all_at(&drawn.bytes, at)
+            .inspect_err(|_| self.free(&place))?;
+        Ok(place)
     }
 
     /// Reads a chunk, which stays where it is.
@@ -170,7 +214,7 @@ impl Cold {
     fn read(&self, key: Key, place: &Place) -> Result<Box<Chunk>, ColdError> {
         let at = place.at;
         let mut bytes = vec![0; usize::try_from(place.length).unwrap_or(usize::MAX)];
-        let read = match &self.file {
+        let read = match self.file.get() {
             Some(file) => file.read_exact_at(&mut bytes, at),
             None => Err(io::ErrorKind::NotFound.into()),
         };
@@ -191,9 +235,10 @@ impl Cold {
     }
 
     /// The chunk at a place is not needed there any more.
-    pub(super) fn free(&mut self, place: &Place) {
-        self.bytes -= u64::from(place.length);
-        self.free.entry(place.grains()).or_default().push(place.at);
+    pub(super) fn free(&self, place: &Place) {
+        let mut places = self.places.lock();
+        places.bytes -= u64::from(place.length);
+        places.free.entry(place.grains()).or_default().push(place.at);
     }
 }
 
@@ -214,9 +259,16 @@ mod tests {
     };
     use proptest::prelude::*;
 
+    fn put_away(state: &mut State, quarter: Quarter) -> io::Result<()> {
+        let (drawn, _) = state.draw(quarter, (BlockNumber::FIRST, usize::MAX));
+        let placed = state.cold().unwrap().put_all(&drawn)?;
+        state.put_away(placed);
+        Ok(())
+    }
+
     fn everything_away(state: &mut State) {
         for quarter in state.quarters_here(Quarter(u32::MAX)) {
-            state.put_away(quarter, (BlockNumber::FIRST, usize::MAX)).unwrap();
+            put_away(state, quarter).unwrap();
         }
     }
 
@@ -349,8 +401,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut state = State::waiting_in(Some(folder.path().join("nowhere").join("cold-values")));
         say(&mut state, 1, 1, &value(1_000));
-        let put_away = state.put_away(Quarter(1), (BlockNumber::FIRST, usize::MAX));
-        assert_eq!(put_away.unwrap_err().kind(), io::ErrorKind::NotFound);
+        let error = put_away(&mut state, Quarter(1)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
         assert_eq!(state.value(MeterIx(1), Quarter(1)), Some(value(1_000)));
         assert!(state.check().is_ok() && state.cold_bytes() == 0);
     }

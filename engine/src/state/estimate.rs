@@ -37,7 +37,7 @@ impl State {
         let Some(block) = self.blocks.get_mut(position(home.block)) else {
             return;
         };
-        let chunk = block.chunks.change(self.cold.as_mut(), (home.block, quarter));
+        let chunk = block.chunks.change(self.cold.as_deref(), (home.block, quarter));
         if chunk.own(slot).is_some() || chunk.get(slot) == estimate.map(value_of) {
             return;
         }

@@ -3,9 +3,12 @@
 //! A cell is not here for one of two reasons: nobody said anything, or its (block, day) has been let go. The state does not tell them
 //! apart; who lets a day go keeps account of it ([`crate::world`]) and brings it back before anybody asks for its cells.
 
-use std::{collections::BTreeSet, io, ops::RangeInclusive, path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, ops::RangeInclusive, path::PathBuf, sync::Arc};
 
-use super::{BlockNumber, Chunks, Cold, ColdError, Feeders, Quarter, Said, State, estimate, position};
+use super::{
+    BlockNumber, Chunks, Cold, ColdError, Drawn, Feeders, Key, Place, Quarter, Said, State, estimate,
+    position,
+};
 use crate::network::MeterIx;
 
 /// Memory of the entry of a cell that has seen several versions, bytes: the map's part and the list.
@@ -21,7 +24,7 @@ impl State {
     /// A state whose chunks may wait in a file. It is made when the first one goes, and whatever is in it then is lost.
     pub(crate) fn waiting_in(path: Option<PathBuf>) -> Self {
         Self {
-            cold: path.map(Cold::new),
+            cold: path.map(|path| Arc::new(Cold::new(path))),
             ..Self::default()
         }
     }
@@ -29,7 +32,7 @@ impl State {
     /// Bytes of the chunks that wait on disk.
     #[must_use]
     pub fn cold_bytes(&self) -> u64 {
-        self.cold.as_ref().map_or(0, Cold::bytes)
+        self.cold.as_deref().map_or(0, Cold::bytes)
     }
 
     /// Whether every value was to be had that somebody looked at.
@@ -37,7 +40,7 @@ impl State {
     /// # Errors
     /// Why one was not: what was computed since may lack it.
     pub(crate) fn check(&self) -> Result<(), Arc<ColdError>> {
-        let failure = self.cold.as_ref().and_then(Cold::failure);
+        let failure = self.cold.as_deref().and_then(Cold::failure);
         failure.map_or(Ok(()), |failure| Err(Arc::clone(failure)))
     }
 
@@ -53,29 +56,38 @@ impl State {
         quarters
     }
 
-    /// Lets the chunks of one quarter wait on disk that belong to blocks from `first` on, of at most `count` blocks. Gives the memory that
-    /// they took, bytes, and the block to go on with, if any.
-    ///
-    /// # Errors
-    /// When one cannot be written; it and the others stay in memory.
-    pub(crate) fn put_away(
-        &mut self,
+    /// The file in which chunks may wait.
+    pub(crate) fn cold(&self) -> Option<Arc<Cold>> {
+        self.cold.clone()
+    }
+
+    /// The chunks of one quarter that are in memory, as they are written, of at most `count` blocks from `first` on; and the block to go on
+    /// with, if any.
+    pub(crate) fn draw(
+        &self,
         quarter: Quarter,
         (first, count): (BlockNumber, usize),
-    ) -> io::Result<(usize, Option<BlockNumber>)> {
-        let Some(cold) = &mut self.cold else {
-            return Ok((0, None));
-        };
-        let mut bytes = 0;
-        let from = (first.0..).zip(self.blocks.iter_mut().skip(position(first.0)));
-        for (number, block) in from.take(count) {
-            bytes += block.chunks.put_away(cold, (number, quarter))?;
-        }
+    ) -> (Vec<Drawn>, Option<BlockNumber>) {
+        let from = (first.0..).zip(self.blocks.iter().skip(position(first.0)));
+        let drawn = from
+            .take(count)
+            .filter_map(|(number, block)| block.chunks.draw((number, quarter)));
         let next = first.0.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
-        Ok((
-            bytes,
-            (position(next) < self.blocks.len()).then_some(BlockNumber(next)),
-        ))
+        let is_more = position(next) < self.blocks.len();
+        (drawn.collect(), is_more.then_some(BlockNumber(next)))
+    }
+
+    /// Notes that chunks wait where they were written, as they still are. Gives the memory that they took, bytes.
+    pub(crate) fn put_away(&mut self, placed: Vec<(Key, Place)>) -> usize {
+        let (Some(cold), mut bytes) = (&self.cold, 0) else {
+            return 0;
+        };
+        for ((block, quarter), place) in placed {
+            if let Some(block) = self.blocks.get_mut(position(block)) {
+                bytes += block.chunks.put_away(cold, quarter, place);
+            }
+        }
+        bytes
     }
 
     /// Blocks that have a chunk in one of `quarters`.
@@ -120,7 +132,7 @@ impl State {
         };
         let mut bytes = 0;
         for quarter in quarters.start().0..=quarters.end().0 {
-            if let Some((freed, own_cells)) = block.chunks.forget(self.cold.as_mut(), Quarter(quarter)) {
+            if let Some((freed, own_cells)) = block.chunks.forget(self.cold.as_deref(), Quarter(quarter)) {
                 bytes += freed;
                 self.cells -= own_cells;
             }
@@ -165,7 +177,7 @@ impl State {
         let Some(block) = self.blocks.get_mut(position(home.block)) else {
             return;
         };
-        let chunk = block.chunks.change(self.cold.as_mut(), (home.block, quarter));
+        let chunk = block.chunks.change(self.cold.as_deref(), (home.block, quarter));
         let slot = usize::from(home.slot);
         if chunk.own(slot).is_none() {
             chunk.put(slot, &estimate::value_of(energy), block.meters.len());

@@ -293,15 +293,16 @@ impl World {
         }
         let feeders = std::mem::take(&mut self.vee.feeders);
         self.queue_suspects(feeders.values().min().copied());
+        // What is found in a day depends on no master row that begins after it.
+        let is_concerned = |(feeder, day): &&(NodeIx, Day)| {
+            let since = feeders.get(feeder);
+            since.is_some_and(|since| *day >= self.day_since(*since))
+        };
+        let heard = self.heard.keys().filter(is_concerned);
+        let days: Vec<(Day, NodeIx)> = heard.map(|(feeder, day)| (*day, *feeder)).collect();
+        self.vee.feeder_days.extend(days);
         for (feeder, since) in feeders {
-            // What is found in a day depends on no master row that begins after it.
             let first = self.day_since(since);
-            let days = self
-                .heard
-                .keys()
-                .filter(|(heard, day)| *heard == feeder && *day >= first);
-            let days: Vec<(Day, NodeIx)> = days.map(|(feeder, day)| (*day, *feeder)).collect();
-            self.vee.feeder_days.extend(days);
             for meter in self.network.meters_ever_on(feeder) {
                 self.queue_findings(meter, first);
                 self.queue_mapping_findings(meter, first, feeder);

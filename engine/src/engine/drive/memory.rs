@@ -16,7 +16,7 @@ use crate::{
     state::BlockNumber,
     world::{
         World, decode,
-        paging::{Wanted, is_master_data},
+        paging::{BLOCKS_TOGETHER, Wanted, is_master_data},
     },
 };
 
@@ -25,9 +25,6 @@ const OWED_TOGETHER: usize = 64;
 /// Days of feeders and of blocks that come back between two times of letting go for what nobody waits for: some 250 MB at 1,000 meters a
 /// feeder.
 const PAGED_TOGETHER: usize = 256;
-
-/// Blocks of meters whose values of one interval are put away under one lock: some two megabytes.
-const BLOCKS_TOGETHER: usize = 256;
 
 /// What a record needs that is not in memory.
 #[derive(Debug)]
@@ -182,12 +179,19 @@ impl<S: Store> Driver<S> {
         }
     }
 
-    /// Lets the oldest values wait on disk that exceed the budget all the same, a few milliseconds under each lock.
+    /// Lets the oldest values wait on disk that exceed the budget all the same, a few milliseconds under each lock and none while they are
+    /// written.
     fn put_away(&self) -> io::Result<()> {
+        let Some(cold) = self.read(|world| world.state.cold()) else {
+            return Ok(());
+        };
         for quarter in self.read(World::to_put_away) {
             let mut next = Some(BlockNumber::FIRST);
             while let Some(first) = next {
-                next = self.write(|world| world.put_away(quarter, first, BLOCKS_TOGETHER))?;
+                let drawn;
+                (drawn, next) = self.read(|world| world.state.draw(quarter, (first, BLOCKS_TOGETHER)));
+                let placed = cold.put_all(&drawn)?;
+                self.write(|world| world.put_away(placed));
             }
             if !self.read(World::was_over_budget) {
                 break;

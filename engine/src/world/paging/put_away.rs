@@ -6,6 +6,10 @@
 use std::io;
 
 use super::{BlockNumber, Quarter, World};
+use crate::state::{Key, Place};
+
+/// Blocks of meters whose values of one interval are put away together: some two megabytes.
+pub(crate) const BLOCKS_TOGETHER: usize = 256;
 
 /// The newest closed quarters, whose values stay in memory whatever the budget: two hours, in which most of what comes late comes.
 const QUARTERS_WARM: u32 = 8;
@@ -24,20 +28,24 @@ impl World {
         self.state.quarters_here(newest).into_iter().collect()
     }
 
-    /// Lets the values of one quarter wait on disk, of at most `count` blocks from `first` on. Gives the block to go on with, if any.
-    ///
-    /// # Errors
-    /// When the file cannot be written: then they stay in memory.
-    pub(crate) fn put_away(
-        &mut self,
-        quarter: Quarter,
-        first: BlockNumber,
-        count: usize,
-    ) -> io::Result<Option<BlockNumber>> {
-        let (bytes, next) = self.state.put_away(quarter, (first, count))?;
+    /// Notes that values wait where they were written.
+    pub(crate) fn put_away(&mut self, placed: Vec<(Key, Place)>) {
+        let bytes = self.state.put_away(placed);
         let resident = &mut self.paging.paged.resident_bytes;
         *resident = resident.saturating_sub(bytes);
-        Ok(next)
+    }
+
+    fn put_quarter_away(&mut self, quarter: Quarter) -> io::Result<()> {
+        let Some(cold) = self.state.cold() else {
+            return Ok(());
+        };
+        let mut next = Some(BlockNumber::FIRST);
+        while let Some(first) = next {
+            let drawn;
+            (drawn, next) = self.state.draw(quarter, (first, BLOCKS_TOGETHER));
+            self.put_away(cold.put_all(&drawn)?);
+        }
+        Ok(())
     }
 
     /// Lets values wait on disk until the rest fits the budget, or those that must stay are left. `resident_bytes` must have been counted.
@@ -47,7 +55,7 @@ impl World {
     pub(crate) fn put_away_all(&mut self) -> io::Result<()> {
         self.paging.paged.resident_bytes = self.resident_bytes();
         for quarter in self.to_put_away() {
-            self.put_away(quarter, BlockNumber::FIRST, usize::MAX)?;
+            self.put_quarter_away(quarter)?;
             if !self.was_over_budget() {
                 break;
             }
@@ -59,7 +67,7 @@ impl World {
     #[cfg(test)]
     pub(crate) fn put_everything_away(&mut self) {
         for quarter in self.state.quarters_here(Quarter(u32::MAX)) {
-            self.put_away(quarter, BlockNumber::FIRST, usize::MAX).unwrap();
+            self.put_quarter_away(quarter).unwrap();
         }
     }
 }
