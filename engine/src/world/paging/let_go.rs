@@ -45,10 +45,16 @@ impl World {
         let mut gone: Vec<(RangeInclusive<Quarter>, HashSet<BlockNumber>)> = Vec::new();
         let mut count = 0;
         if bytes > self.settings.state_bytes_max && self.stale.is_empty() {
-            self.fill_queue();
             let horizon = self.horizon();
-            let busy = self.busy(horizon);
-            for day in self.days_through(horizon) {
+            let days = self.days_through(horizon);
+            // What waits is looked for only where something may go: it is much at each checkpoint of a running day.
+            let busy = if days.is_empty() {
+                Busy::default()
+            } else {
+                self.fill_queue();
+                self.busy(horizon)
+            };
+            for day in days {
                 if bytes <= self.settings.state_bytes_max {
                     break;
                 }
