@@ -397,6 +397,7 @@ impl Process {
             let wanted = self.world.wanted_by(&record, &mut publish);
             self.page_in(wanted);
             self.world.apply_decoded(position, record, &mut publish);
+            self.put_away();
         }
         let end = Position(u64::try_from(log.len()).unwrap());
         self.is_caught_up = self.world.applied() >= self.replay_through.min(end);
@@ -427,10 +428,15 @@ impl Process {
             self.page_in(asked);
         }
         assert!(self.world.is_settled() && self.world.is_tallied());
+        self.put_away();
+        self.world.state.check().unwrap();
+    }
+
+    /// Lets every value wait on disk, if there is a file for it.
+    fn put_away(&mut self) {
         if self.world.settings.cold_file.is_some() {
             self.world.put_everything_away();
         }
-        self.world.state.check().unwrap();
     }
 
     /// Brings back what is wanted, as the engine does.

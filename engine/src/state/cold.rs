@@ -397,6 +397,16 @@ mod tests {
     }
 
     #[test]
+    fn what_changed_before_a_chunk_was_put_away_is_told_as_all_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut state = State::waiting_in(Some(folder.path().join("cold-values")));
+        say(&mut state, 1, 1, &value(1_000));
+        everything_away(&mut state);
+        let [changed] = state.take_dirty().try_into().unwrap();
+        assert_eq!((changed.quarter, changed.meters), (Quarter(1), None));
+    }
+
+    #[test]
     fn what_cannot_be_written_stays_in_memory() {
         let folder = tempfile::tempdir().unwrap();
         let mut state = State::waiting_in(Some(folder.path().join("nowhere").join("cold-values")));
