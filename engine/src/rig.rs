@@ -28,9 +28,10 @@ use crate::{
     engine::{
         EngineError, Store, StoreError,
         checkpoint::Checkpointer,
-        paging::page_in,
+        paging::{page_in, put_quarter_away},
         recovery::{read_spilled, recover},
     },
+    state::Quarter,
     tables::Compacted,
     world::{Settings, World, decode, paging::Wanted, publish::Scope},
 };
@@ -434,8 +435,11 @@ impl Process {
 
     /// Lets every value wait on disk, if there is a file for it.
     fn put_away(&mut self) {
-        if self.world.settings.cold_file.is_some() {
-            self.world.put_everything_away();
+        let Some(cold) = self.world.state.cold() else {
+            return;
+        };
+        for quarter in self.world.state.quarters_here(Quarter(u32::MAX)) {
+            put_quarter_away(&cold, quarter, &mut &mut self.world).unwrap();
         }
     }
 

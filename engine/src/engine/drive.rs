@@ -230,7 +230,6 @@ impl<S: Store> Driver<S> {
             self.overtake().await?;
             if Instant::now() >= self.next_tick || self.is_tick_asked() || (!more && self.is_held_up()) {
                 self.tick().await?;
-                self.check_values()?;
                 self.answer_applied();
                 self.checkpoint_if_due();
             }
@@ -244,7 +243,7 @@ impl<S: Store> Driver<S> {
         Ok(())
     }
 
-    /// Whether every value was to be had that a tick looked at: nothing is told or published otherwise.
+    /// Whether every value was to be had that a tick looked at: no change is told, and nothing published, otherwise.
     fn check_values(&self) -> Result<(), EngineError> {
         self.read(|world| world.state.check()).map_err(EngineError::Cold)
     }
@@ -326,6 +325,7 @@ impl<S: Store> Driver<S> {
         };
         self.next_tick = (started + self.config.tick).max(started + took + log_time);
         self.note_tick(started, computed_any.then_some(took));
+        self.check_values()?;
         if !changed.is_empty() {
             let total = changed.len();
             changed.truncate(INTERVALS_LISTED_MAX);
@@ -390,6 +390,7 @@ impl<S: Store> Driver<S> {
         if changes.is_empty() {
             return Ok(());
         }
+        self.check_values()?;
         let total = changes.len();
         changes.truncate(OUTAGES_LISTED_MAX);
         let kind = ChangeKind::Outages {

@@ -1,10 +1,14 @@
-//! Reading back what the picture let go: one scan of a partition a table and day, for all that is wanted there together.
+//! Reading back what the picture let go: one scan of a partition a table and day, for all that is wanted there together. And letting values
+//! wait on disk.
+
+use std::io;
 
 use futures::StreamExt;
 
 use super::{EngineError, Store, StoreError};
 use crate::{
     balance::BalanceSql,
+    state::{BlockNumber, Cold, Quarter},
     world::{
         World,
         paging::{PagedIds, Wanted, WantedDay},
@@ -17,6 +21,8 @@ use gridtally_schemas::{
     table::{self, TableSchema},
 };
 
+/// Blocks of meters whose values of one interval are put away together: some two megabytes.
+const BLOCKS_TOGETHER: usize = 256;
 /// Member reads gathered under one lock and computed by one run of the SQL.
 pub(super) const GATHER_ROWS: usize = 200_000;
 
@@ -24,12 +30,54 @@ pub(super) const GATHER_ROWS: usize = 200_000;
 pub(crate) trait Access {
     /// Runs `change` alone with the picture.
     fn change<T>(&mut self, change: impl FnOnce(&mut World) -> T) -> T;
+
+    /// Runs `look` with the picture, which others may look at too.
+    fn look<T>(&self, look: impl FnOnce(&World) -> T) -> T;
 }
 
 impl Access for &mut World {
     fn change<T>(&mut self, change: impl FnOnce(&mut World) -> T) -> T {
         change(self)
     }
+
+    fn look<T>(&self, look: impl FnOnce(&World) -> T) -> T {
+        look(self)
+    }
+}
+
+/// Lets the oldest values wait on disk until the rest fits the budget, or those that must stay are left. What cannot be written stays in
+/// memory.
+pub(crate) fn put_away(mut world: impl Access) {
+    let (cold, quarters) = world.look(|world| (world.state.cold(), world.to_put_away()));
+    let Some(cold) = cold else { return };
+    for quarter in quarters {
+        if let Err(error) = put_quarter_away(&cold, quarter, &mut world) {
+            tracing::warn!(
+                file = %cold.path().display(),
+                %error,
+                "values that exceed engine.state_bytes_max stay in memory: the file in which they would wait cannot be written"
+            );
+            return;
+        }
+        if !world.look(World::was_over_budget) {
+            return;
+        }
+    }
+}
+
+/// Lets the values of one quarter wait on disk: a few milliseconds under each lock, and none while they are written.
+///
+/// # Errors
+/// When the file cannot be written: then they stay in memory.
+pub(crate) fn put_quarter_away(cold: &Cold, quarter: Quarter, world: &mut impl Access) -> io::Result<()> {
+    let mut next = Some(BlockNumber::FIRST);
+    while let Some(first) = next {
+        let drawn;
+        (drawn, next) = world.look(|world| world.state.draw(quarter, (first, BLOCKS_TOGETHER)));
+        let placed = cold.put_all(&drawn)?;
+        world.change(|world| world.put_away(placed));
+    }
+    Ok(())
 }
 
 /// Brings back all that is wanted, day by day. Others look at the picture in between; they find a day that is coming back still out.

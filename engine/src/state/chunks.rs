@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use hashbrown::{HashMap, hash_map::Entry};
+use hashbrown::HashMap;
 
 use super::{
     Quarter,
@@ -52,10 +52,7 @@ impl Chunks {
 
     /// A chunk to be changed: it comes into memory; a new one if there is none.
     pub(super) fn change(&mut self, cold: Option<&Cold>, key: Key) -> &mut Chunk {
-        let kept = match self.0.entry(key.1) {
-            Entry::Vacant(vacant) => vacant.insert(Kept::Here(Box::default())),
-            Entry::Occupied(occupied) => occupied.into_mut(),
-        };
+        let kept = self.0.entry(key.1).or_insert_with(|| Kept::Here(Box::default()));
         if let Kept::Away(place) = kept {
             let chunk = cold.map_or_else(Box::default, |cold| {
                 cold.free(place);
@@ -88,14 +85,15 @@ impl Chunks {
     /// Notes that a chunk waits at a place, to which it was written as it is. Gives the memory that it took, bytes. Which of its slots changed
     /// is forgotten: then all may have.
     pub(super) fn put_away(&mut self, cold: &Cold, quarter: Quarter, place: Place) -> usize {
-        let Some(kept @ Kept::Here(_)) = self.0.get_mut(&quarter) else {
-            cold.free(&place);
-            return 0;
-        };
-        match std::mem::replace(kept, Kept::Away(place)) {
-            Kept::Here(chunk) => chunk.bytes(),
-            Kept::Away(_) => 0,
+        if let Some(kept) = self.0.get_mut(&quarter)
+            && let Kept::Here(chunk) = kept
+        {
+            let bytes = chunk.bytes();
+            *kept = Kept::Away(place);
+            return bytes;
         }
+        cold.free(&place);
+        0
     }
 
     /// Forgets a chunk. Gives the memory that it took, bytes, and its cells that held a value of their meter's own.

@@ -17,7 +17,8 @@
 //! any, and does these three one after the other.
 //!
 //! A chunk that cannot be written stays in memory. One that cannot be read back whole is as if nobody had said its values, so whoever publishes
-//! must ask [`State::check`] first, and the engine stops there: nothing that was computed without it leaves the process.
+//! must ask [`State::check`] first, and the engine stops there: nothing that was computed without it is told as a change or published. Who asks
+//! for the picture before the engine's next tick may see it without that value.
 //!
 //! [`State::check`]: super::State::check
 //! [`State::draw`]: super::State::draw
@@ -28,7 +29,7 @@ use std::{
     fs::{File, OpenOptions},
     io,
     os::unix::fs::FileExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, OnceLock},
 };
 
@@ -143,6 +144,11 @@ impl Cold {
     /// Bytes of the chunks that wait.
     pub(super) fn bytes(&self) -> u64 {
         self.places.lock().bytes
+    }
+
+    /// The file's path.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Why a chunk was not to be had, if one was not.

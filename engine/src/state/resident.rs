@@ -44,16 +44,10 @@ impl State {
         failure.map_or(Ok(()), |failure| Err(Arc::clone(failure)))
     }
 
-    /// The quarters up to `newest` of which a chunk is in memory and may wait on disk, oldest first.
+    /// The quarters up to `newest` of which a chunk is in memory, oldest first.
     pub(crate) fn quarters_here(&self, newest: Quarter) -> BTreeSet<Quarter> {
-        let blocks = self.blocks.iter().filter(|_| self.cold.is_some());
-        let mut quarters = BTreeSet::new();
-        for quarter in blocks.flat_map(|block| block.chunks.quarters_here()) {
-            if quarter <= newest {
-                quarters.insert(quarter);
-            }
-        }
-        quarters
+        let here = self.blocks.iter().flat_map(|block| block.chunks.quarters_here());
+        here.filter(|quarter| *quarter <= newest).collect()
     }
 
     /// The file in which chunks may wait.

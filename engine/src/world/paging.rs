@@ -56,7 +56,6 @@ mod start;
 mod wanted;
 
 pub(crate) use bring_back::{PagedIds, of_day};
-pub(crate) use put_away::BLOCKS_TOGETHER;
 pub(crate) use wanted::is_master_data;
 
 /// What must be in memory before something can be done, by civil day.

@@ -1,7 +1,7 @@
 //! What the engine's thread does about what is not in memory: it reads back what a record, a judgement or a caller needs, and lets go what
 //! exceeds the budget.
 
-use std::{collections::BTreeSet, io, path::Path, sync::Arc, time::Instant};
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use gridtally_schemas::MeterId;
 
@@ -10,13 +10,12 @@ use crate::{
     engine::{
         EngineError, Shared, Store,
         command::Command,
-        paging::{Access, page_in},
+        paging::{Access, page_in, put_away},
         recovery::read_spilled,
     },
-    state::BlockNumber,
     world::{
         World, decode,
-        paging::{BLOCKS_TOGETHER, Wanted, is_master_data},
+        paging::{Wanted, is_master_data},
     },
 };
 
@@ -42,6 +41,10 @@ struct Locked<'a>(&'a Shared);
 impl Access for Locked<'_> {
     fn change<T>(&mut self, change: impl FnOnce(&mut World) -> T) -> T {
         self.0.change(change)
+    }
+
+    fn look<T>(&self, look: impl FnOnce(&World) -> T) -> T {
+        self.0.read(look)
     }
 }
 
@@ -160,14 +163,7 @@ impl<S: Store> Driver<S> {
     /// Lets go what exceeds the budget: no checkpoint is being written now.
     pub(super) fn let_go(&mut self) {
         let gone = self.write(World::let_go);
-        if let Err(error) = self.put_away() {
-            let file = self.config.settings.cold_file.as_deref();
-            tracing::warn!(
-                file = %file.unwrap_or(Path::new("")).display(),
-                %error,
-                "values that exceed engine.state_bytes_max stay in memory: the file in which they would wait cannot be written"
-            );
-        }
+        put_away(Locked(&self.shared));
         let paged = self.read(World::paged);
         self.progress(|progress| progress.paged = paged);
         if gone > 0 {
@@ -177,26 +173,5 @@ impl<S: Store> Driver<S> {
                 "settled days of feeders and blocks of meters wait in the tables alone"
             );
         }
-    }
-
-    /// Lets the oldest values wait on disk that exceed the budget all the same, a few milliseconds under each lock and none while they are
-    /// written.
-    fn put_away(&self) -> io::Result<()> {
-        let Some(cold) = self.read(|world| world.state.cold()) else {
-            return Ok(());
-        };
-        for quarter in self.read(World::to_put_away) {
-            let mut next = Some(BlockNumber::FIRST);
-            while let Some(first) = next {
-                let drawn;
-                (drawn, next) = self.read(|world| world.state.draw(quarter, (first, BLOCKS_TOGETHER)));
-                let placed = cold.put_all(&drawn)?;
-                self.write(|world| world.put_away(placed));
-            }
-            if !self.read(World::was_over_budget) {
-                break;
-            }
-        }
-        Ok(())
     }
 }

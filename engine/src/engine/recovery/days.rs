@@ -18,7 +18,7 @@ use gridtally_schemas::{
 use super::{EngineError, Store, StoreError};
 use crate::{
     balance::BalanceSql,
-    engine::paging::{GATHER_ROWS, page_in},
+    engine::paging::{GATHER_ROWS, page_in, put_away},
     world::{World, paging::of_day, restore::RestoreError},
 };
 
@@ -51,7 +51,8 @@ pub(super) async fn restore_days<S: Store>(
             peak = peak.max(world.resident_bytes());
             world.forget_published();
             world.let_go();
-            put_away(world);
+            world.count_resident();
+            put_away(&mut *world);
             if world.is_over_budget() {
                 world.owe_unpublished();
             }
@@ -76,7 +77,8 @@ async fn restore_day<S: Store>(store: &S, world: &mut World, day: Day) -> Result
         world.restore_estimates(rows)?;
         rows_since += rows.num_rows();
         if rows_since >= ROWS_TOGETHER {
-            put_away(world);
+            world.count_resident();
+            put_away(&mut *world);
             rows_since = 0;
         }
         Ok(())
@@ -90,13 +92,6 @@ async fn restore_day<S: Store>(store: &S, world: &mut World, day: Day) -> Result
         world.restore_feeder_balance(rows)
     })
     .await
-}
-
-/// Lets values wait on disk that exceed the budget.
-fn put_away(world: &mut World) {
-    if let Err(error) = world.put_away_all() {
-        tracing::warn!(%error, "values that exceed engine.state_bytes_max stay in memory: the file in which they would wait cannot be written");
-    }
 }
 
 async fn each_of_day<S: Store>(

@@ -99,8 +99,7 @@ impl World {
 
     /// Whether more was in memory than the budget allows when days were last let go, and days wait for nothing but to be judged.
     pub(crate) fn would_let_go_once_judged(&self) -> bool {
-        let horizon = self.horizon_once_judged();
-        let is_settled = |day: Day| *self.quarters_of_day(day).end() <= horizon;
+        let is_settled = |day: Day| *self.quarters_of_day(day).end() <= self.horizon_once_judged();
         self.was_over_budget() && self.vee.first_day_waiting().is_some_and(is_settled)
     }
 

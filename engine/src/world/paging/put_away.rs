@@ -3,13 +3,8 @@
 //! The state brings a value back as soon as somebody looks at it ([`crate::state`]), so unlike days that were let go nobody asks for
 //! them first, and nothing here bears on a result.
 
-use std::io;
-
-use super::{BlockNumber, Quarter, World};
+use super::{Quarter, World};
 use crate::state::{Key, Place};
-
-/// Blocks of meters whose values of one interval are put away together: some two megabytes.
-pub(crate) const BLOCKS_TOGETHER: usize = 256;
 
 /// The newest closed quarters, whose values stay in memory whatever the budget: two hours, in which most of what comes late comes.
 const QUARTERS_WARM: u32 = 8;
@@ -28,46 +23,15 @@ impl World {
         self.state.quarters_here(newest).into_iter().collect()
     }
 
+    /// Counts the memory that the budget is of.
+    pub(crate) fn count_resident(&mut self) {
+        self.paging.paged.resident_bytes = self.resident_bytes();
+    }
+
     /// Notes that values wait where they were written.
     pub(crate) fn put_away(&mut self, placed: Vec<(Key, Place)>) {
         let bytes = self.state.put_away(placed);
         let resident = &mut self.paging.paged.resident_bytes;
         *resident = resident.saturating_sub(bytes);
-    }
-
-    fn put_quarter_away(&mut self, quarter: Quarter) -> io::Result<()> {
-        let Some(cold) = self.state.cold() else {
-            return Ok(());
-        };
-        let mut next = Some(BlockNumber::FIRST);
-        while let Some(first) = next {
-            let drawn;
-            (drawn, next) = self.state.draw(quarter, (first, BLOCKS_TOGETHER));
-            self.put_away(cold.put_all(&drawn)?);
-        }
-        Ok(())
-    }
-
-    /// Lets values wait on disk until the rest fits the budget, or those that must stay are left. `resident_bytes` must have been counted.
-    ///
-    /// # Errors
-    /// When the file cannot be written: then they stay in memory.
-    pub(crate) fn put_away_all(&mut self) -> io::Result<()> {
-        self.paging.paged.resident_bytes = self.resident_bytes();
-        for quarter in self.to_put_away() {
-            self.put_quarter_away(quarter)?;
-            if !self.was_over_budget() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Lets every value wait on disk, the newest too.
-    #[cfg(test)]
-    pub(crate) fn put_everything_away(&mut self) {
-        for quarter in self.state.quarters_here(Quarter(u32::MAX)) {
-            self.put_quarter_away(quarter).unwrap();
-        }
     }
 }

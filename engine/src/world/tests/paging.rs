@@ -329,6 +329,22 @@ pub(super) fn on_time() -> Vec<(i64, Comes)> {
     (0..DAYS).flat_map(of_day).collect()
 }
 
+/// The log of those days, and at its end another word of meter A on the first quarter hour of them.
+fn with_a_late_read(at: UtcMicros) -> Vec<Vec<u8>> {
+    let late = IntervalRead {
+        revision: 1,
+        ..read(quarter_end(1), 500)
+    };
+    let mut records = network();
+    records.extend(
+        on_time()
+            .iter()
+            .map(|(day, comes)| coming(MIDNIGHT.plus(day * 24 * HOUR), comes)),
+    );
+    records.push(publish_record(at, &publish("A", &[late])));
+    records
+}
+
 #[test]
 fn a_late_read_brings_back_the_day_of_its_feeder_alone_and_changes_the_rows_that_it_should() {
     let (mut process, store, paged) = live_by_day(&on_time(), &settings(NOTHING, 24));
@@ -346,22 +362,9 @@ fn a_late_read_brings_back_the_day_of_its_feeder_alone_and_changes_the_rows_that
         .iter()
         .map(|t| (t.name, lines(&store, t).len()))
         .collect();
-    let late = IntervalRead {
-        revision: 1,
-        ..read(quarter_end(1), 500)
-    };
-    let mut records = network();
-    records.extend(
-        on_time()
-            .iter()
-            .map(|(day, comes)| coming(MIDNIGHT.plus(day * 24 * HOUR), comes)),
-    );
+    let records = with_a_late_read(MIDNIGHT.plus(20 * 24 * HOUR));
     let position = usize::try_from(process.world.applied().0).unwrap();
-    assert_eq!(records.len(), position);
-    records.push(publish_record(
-        MIDNIGHT.plus(20 * 24 * HOUR),
-        &publish("A", &[late]),
-    ));
+    assert_eq!(records.len(), position + 1);
     process.apply(&records, records.len());
     let came = process.world.paged();
     // The day itself with the balances. It is judged again, and so is the day after it: for that the values of the two days after it. And
@@ -428,17 +431,7 @@ fn a_start_with_room_for_little_takes_no_more_than_the_days_that_are_not_settled
     assert!(written.iter().all(|rows| *rows == 0), "{written:?}");
 
     // And what comes late changes what it should, as in a process that never let anything go.
-    let late = IntervalRead {
-        revision: 1,
-        ..read(quarter_end(1), 500)
-    };
-    let mut records = network();
-    records.extend(
-        on_time()
-            .iter()
-            .map(|(day, comes)| coming(MIDNIGHT.plus(day * 24 * HOUR), comes)),
-    );
-    records.push(publish_record(evening, &publish("A", &[late])));
+    let records = with_a_late_read(evening);
     for process in [&mut whole, &mut process] {
         process.set_now(evening);
         process.apply(&records, records.len());
@@ -458,18 +451,8 @@ fn values_of_days_that_are_not_settled_wait_on_disk_and_a_late_read_finds_them()
     let (mut process, store, paged) = live_by_day(&on_time(), &cold);
     assert_eq!((paged.feeder_days_out, paged.block_days_out), (0, 0));
     assert!(paged.cold_bytes > 0);
-    let late = IntervalRead {
-        revision: 1,
-        ..read(quarter_end(1), 500)
-    };
-    let mut records = network();
-    records.extend(
-        on_time()
-            .iter()
-            .map(|(day, comes)| coming(MIDNIGHT.plus((day + 1) * 24 * HOUR + HOUR), comes)),
-    );
     let evening = MIDNIGHT.plus(21 * 24 * HOUR);
-    records.push(publish_record(evening, &publish("A", &[late])));
+    let records = with_a_late_read(evening);
     for process in [&mut whole, &mut process] {
         process.set_now(evening);
         process.apply(&records, records.len());
