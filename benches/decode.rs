@@ -16,53 +16,24 @@
     reason = "a bench is an edge and ends by panicking"
 )]
 
+#[path = "decode/payload.rs"]
+mod payload;
 mod rounds;
 
 use std::{hint::black_box, time::Duration};
 
 use gridtally_schemas::{
-    GatewayId, IntervalRead, Publish, UtcMicros,
+    GatewayId, IntervalRead, Publish,
     topic::Publisher,
     wire::{self, Encoding},
 };
+use payload::{payload, publish};
 use rounds::{Rounds, machine};
 
 const ROUNDS: usize = 9;
 const ROUND: Duration = Duration::from_millis(200);
 /// Reads decoded at least between two looks at the clock.
 const STEP_READS: usize = 5_000;
-
-/// What a gateway sends for so many meters, with so many reads each.
-fn publish(meters: i64, reads_each: i64) -> Publish {
-    let mut publish = Publish::default();
-    for meter in 0..meters {
-        publish
-            .begin_meter(&format!("MH{:08}", 1_000_000 + meter))
-            .unwrap();
-        for read in 0..reads_each {
-            let number = meter * 31 + read * 7;
-            let end = UtcMicros::parse("2026-04-01T00:30:00+05:30").unwrap();
-            publish.push_read(IntervalRead {
-                export_wh: Some(number % 40),
-                import_vah: Some(341 + number % 900),
-                voltage_v: Some(231.4 + (number % 90) as f32 / 10.0),
-                current_a: Some(1.42 + (number % 500) as f32 / 100.0),
-                ..IntervalRead::new(end.plus(read * 900_000_000), Some(312 + number % 900))
-            });
-        }
-    }
-    publish
-}
-
-fn payload(encoding: Encoding, publish: &Publish) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    match encoding {
-        Encoding::Json => wire::encode_json(publish, &mut bytes),
-        Encoding::Protobuf => wire::encode_protobuf(publish, &mut bytes),
-        Encoding::ArrowStream => bytes = wire::encode_arrow_stream(publish).unwrap(),
-    }
-    bytes
-}
 
 /// Where the publish keeps its reads: it stays there as long as nothing is allocated anew.
 fn place(publish: &Publish) -> *const IntervalRead {

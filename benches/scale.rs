@@ -1,6 +1,7 @@
 //! A utility of a million consumers and more on this machine, the whole way: the real process, its master data by the API, the reads of
 //! hours in publishes of a hundred over real sockets, durable, faster than they happen; then every balance against the fleet's truth, the
-//! page in a real browser, and a start after a kill. What is printed shows what grows with meters and what with reads.
+//! page in a real browser, and a start after a kill; of a whole day its close, too. What is printed shows what grows with meters and what
+//! with reads.
 //!
 //! The publisher computes each read on the same two cores while the server works, and is counted.
 //!
@@ -65,6 +66,7 @@ const MEGA: f64 = (1 << 20) as f64;
 const PATIENCE: Duration = Duration::from_secs(1_800);
 /// An hour in microseconds.
 const HOUR: i64 = 3_600_000_000;
+const QUARTERS_OF_DAY: i64 = 96;
 
 struct Arguments {
     consumers: u64,
@@ -103,9 +105,10 @@ fn main() {
     let folder = folder.unwrap();
     let data_dir = folder.path().join("data");
     std::fs::create_dir_all(&data_dir).unwrap();
-    // The clock stands a little after what is published, as a utility's does; the day is open.
-    let now = start.plus(arguments.quarters * HOUR / 4 + HOUR / 2);
-    let now = now.to_rfc3339(&FleetConfig::demo().zone);
+    // The clock stands a little after what is published, as a utility's does, and a minute before the last interval closes: also of a
+    // whole day each read comes while its day is open.
+    let end = start.plus(arguments.quarters * HOUR / 4);
+    let now = end.plus(29 * HOUR / 60).to_rfc3339(&FleetConfig::demo().zone);
     let settings = [("now", now.as_str())];
     let product = Product::start(&data_dir, &settings);
     println!(
@@ -155,6 +158,10 @@ fn main() {
     );
     product.kill();
     recover(&data_dir, &settings);
+    if arguments.quarters % QUARTERS_OF_DAY == 0 {
+        let later = end.plus(HOUR).to_rfc3339(&FleetConfig::demo().zone);
+        close(&data_dir, &[("now", later.as_str())]);
+    }
 }
 
 /// A summary, however long the server takes.
@@ -377,6 +384,25 @@ fn recover(data_dir: &Path, settings: &[(&str, &str)]) {
     println!(
         "a start after a kill: every balance after {:.1} s, {:.0} MB resident",
         began.elapsed().as_secs_f64(),
+        watch::resident_bytes(product.pid()) as f64 / MEGA
+    );
+    product.kill();
+}
+
+/// A start after the day is over: every meter's day is judged, and what follows is in the tables.
+fn close(data_dir: &Path, settings: &[(&str, &str)]) {
+    let began = Instant::now();
+    let mut product = Product::spawn(data_dir, "127.0.0.1:0", settings);
+    product.wait_ready_for(PATIENCE);
+    wait_applied(&product);
+    let started = began.elapsed().as_secs_f64();
+    checkpoint(&product);
+    let count = |table: &str| product.sql(&format!("SELECT COUNT(*) FROM {table}"))[0][0].clone();
+    println!(
+        "the day closed: {:.1} s, {started:.1} s of them the start; {} exceptions, {} rows of completeness, {:.0} MB resident",
+        began.elapsed().as_secs_f64(),
+        count("vee_exceptions"),
+        count("read_completeness"),
         watch::resident_bytes(product.pid()) as f64 / MEGA
     );
     product.kill();

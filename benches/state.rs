@@ -13,22 +13,20 @@
     reason = "a bench is an edge and ends by panicking"
 )]
 
+#[path = "state/bed.rs"]
+mod bed;
 mod rounds;
 mod utility;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use bed::{Bench, quarter, value};
 use gridtally_engine::{
-    Settings, World,
-    balance::{BalanceSql, MemberReads},
     network::MeterIx,
-    state::{Arrival, Feeders, Merged, Quality, Quarter, State, Value},
+    state::{Arrival, Merged, State},
 };
-use gridtally_ingest::log::Position;
-use gridtally_schemas::{Publish, UtcMicros};
 use rounds::{Rounds, machine, per_second};
-use tokio::runtime::Runtime;
-use utility::{METERS, import_wh, master_records, quarter_end, reads_record, resident_bytes};
+use utility::{METERS, quarter_end, reads_record, resident_bytes};
 
 const ROUNDS: usize = 7;
 /// Intervals of the day that is there before anything is measured.
@@ -37,25 +35,6 @@ const DAY: i64 = 96;
 const INTERVALS_OF_TICK: i64 = 4;
 /// The target of merging and balances on one core.
 const READS_PER_SECOND: f64 = 2_000_000.0;
-/// Member reads computed by one run of the SQL, as the engine does.
-const GATHER_ROWS: usize = 200_000;
-
-fn value(at: usize, quarter: i64, revision: i32) -> Value {
-    Value {
-        quality: Quality::Actual,
-        revision,
-        captured_at: None,
-        import_wh: import_wh(at, quarter) as u32 + revision as u32,
-        export_wh: None,
-        import_vah: None,
-        voltage_v: Some(231.5),
-        current_a: None,
-    }
-}
-
-fn quarter(n: i64) -> Quarter {
-    Quarter::ending(quarter_end(n)).unwrap()
-}
 
 /// A repeatable sequence without a pattern that a processor could learn (splitmix64).
 struct Scattered(u64);
@@ -67,96 +46,6 @@ impl Scattered {
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         ((mixed ^ (mixed >> 31)) % bound as u64) as usize
-    }
-}
-
-/// A picture with its network, and with the value of every meter in every interval of one day.
-struct Bench {
-    world: World,
-    sql: BalanceSql,
-    runtime: Runtime,
-    meters: usize,
-    positions: u64,
-}
-
-/// Where the time of a tick went.
-#[derive(Default)]
-struct Spent {
-    gather: Duration,
-    sql: Duration,
-    settle: Duration,
-    member_reads: usize,
-}
-
-impl Bench {
-    fn new(feeders: usize) -> Self {
-        let mut bench = Self {
-            world: World::new(Settings::default()),
-            sql: BalanceSql::default(),
-            runtime: tokio::runtime::Builder::new_current_thread().build().unwrap(),
-            meters: feeders * METERS,
-            positions: 0,
-        };
-        for record in master_records(feeders) {
-            bench.apply(&record);
-        }
-        bench
-    }
-
-    fn apply(&mut self, record: &[u8]) {
-        self.positions += 1;
-        let mut publish = Publish::default();
-        self.world
-            .apply(Position(self.positions), record, &mut publish)
-            .unwrap();
-    }
-
-    fn feeders_of(&self, meter: MeterIx) -> Feeders {
-        let mut feeders = Vec::new();
-        self.world.network.feeders_of_meter(meter, &mut feeders);
-        [feeders.first().copied(), None]
-    }
-
-    fn merge(&mut self, at: usize, n: i64, revision: i32) -> Merged {
-        let meter = MeterIx(at as u32);
-        // Only a meter's first read asks for its feeders.
-        let feeders = if self.world.state.block_of(meter).is_some() {
-            Feeders::default()
-        } else {
-            self.feeders_of(meter)
-        };
-        self.world.state.merge(
-            meter,
-            feeders,
-            quarter(n),
-            (&value(at, n, revision), Arrival::default()),
-        )
-    }
-
-    fn merge_interval(&mut self, n: i64) {
-        for at in 0..self.meters {
-            self.merge(at, n, 0);
-        }
-    }
-
-    /// Computes every balance that waits.
-    fn tick(&mut self, now: UtcMicros) -> Spent {
-        self.world.advance(now);
-        let mut spent = Spent::default();
-        loop {
-            let begun = Instant::now();
-            let Some(members) = self.world.gather(GATHER_ROWS) else {
-                return spent;
-            };
-            spent.gather += begun.elapsed();
-            spent.member_reads += MemberReads::len(&members);
-            let begun = Instant::now();
-            let computed = self.runtime.block_on(self.sql.run(members)).unwrap();
-            spent.sql += begun.elapsed();
-            let begun = Instant::now();
-            self.world.settle(computed);
-            spent.settle += begun.elapsed();
-        }
     }
 }
 
