@@ -33,6 +33,9 @@ use crate::{
 };
 
 mod order;
+mod parts;
+
+pub(crate) use parts::Parts;
 
 /// Where something came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,14 +152,14 @@ impl MasterRow {
 /// Rows gathered since the last checkpoint.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    pub(crate) reads: Vec<ReadRow>,
+    pub(crate) reads: Parts<ReadRow>,
     /// Where reads came from: a hundred and more of one record share one.
-    pub(crate) origins: Vec<Origin>,
-    pub(crate) registers: Vec<RegisterRow>,
-    pub(crate) events: Vec<EventRow>,
-    pub(crate) vee: Vec<VeeRow>,
+    pub(crate) origins: Parts<Origin>,
+    pub(crate) registers: Parts<RegisterRow>,
+    pub(crate) events: Parts<EventRow>,
+    pub(crate) vee: Parts<VeeRow>,
     pub(crate) quarantine: Vec<QuarantineRow>,
-    pub(crate) master: Vec<(MasterRow, Origin)>,
+    pub(crate) master: Parts<(MasterRow, Origin)>,
     pub(crate) outage: OutageRows,
     pub(crate) billing: Vec<(BillingRow, Origin)>,
     pub(crate) accounts: Vec<(DiscomAccountsRow, Origin)>,
@@ -335,14 +338,14 @@ pub(crate) struct Stamp<'a> {
     pub(crate) zone: &'a Zone,
 }
 
-fn origin_of<'a>(row: &ReadRow, origins: &'a [Origin]) -> Option<&'a Origin> {
+fn origin_of<'a>(row: &ReadRow, origins: &'a Parts<Origin>) -> Option<&'a Origin> {
     origins.get(usize::try_from(row.origin).ok()?)
 }
 
 /// The batch of `interval_reads`, in the order of its key; `ids` are those of the meters by their index.
 pub(crate) fn reads_batch(
-    rows: &[ReadRow],
-    origins: &[Origin],
+    rows: &Parts<ReadRow>,
+    origins: &Parts<Origin>,
     ids: &IdList<MeterId>,
     stamp: Stamp<'_>,
 ) -> Result<RecordBatch, ArrowError> {
@@ -422,7 +425,10 @@ impl<'a> DayCache<'a> {
     }
 }
 
-pub(crate) fn registers_batch(rows: &[RegisterRow], stamp: Stamp<'_>) -> Result<RecordBatch, ArrowError> {
+pub(crate) fn registers_batch(
+    rows: &Parts<RegisterRow>,
+    stamp: Stamp<'_>,
+) -> Result<RecordBatch, ArrowError> {
     Columns::new(&table::REGISTER_READS, rows.len())
         .text("meter_id", rows.iter().map(|row| Some(row.meter_id.as_str())))
         .time("at", rows.iter().map(|row| Some(row.register.at)))
@@ -441,7 +447,7 @@ pub(crate) fn registers_batch(rows: &[RegisterRow], stamp: Stamp<'_>) -> Result<
         .finish()
 }
 
-pub(crate) fn events_batch(rows: &[EventRow], stamp: Stamp<'_>) -> Result<RecordBatch, ArrowError> {
+pub(crate) fn events_batch(rows: &Parts<EventRow>, stamp: Stamp<'_>) -> Result<RecordBatch, ArrowError> {
     Columns::new(&table::METER_EVENTS, rows.len())
         .text("meter_id", rows.iter().map(|row| Some(row.meter_id.as_str())))
         .time("at", rows.iter().map(|row| Some(row.event.at)))
@@ -469,7 +475,7 @@ pub(crate) fn exception_id(meter_id: &MeterId, quarter: Quarter, rule: &str) -> 
     format!("{meter_id}/{}/{rule}", quarter.end().0 / 1_000_000)
 }
 
-pub(crate) fn vee_batch(rows: &[VeeRow], stamp: Stamp<'_>) -> Result<RecordBatch, ArrowError> {
+pub(crate) fn vee_batch(rows: &Parts<VeeRow>, stamp: Stamp<'_>) -> Result<RecordBatch, ArrowError> {
     let detail = "the source sent this interval without a value";
     Columns::new(&table::VEE_EXCEPTIONS, rows.len())
         .text(
@@ -527,13 +533,13 @@ pub(crate) fn quarantine_batch(rows: &[QuarantineRow], stamp: Stamp<'_>) -> Resu
 
 /// Batches of `nodes`, `meters` and `connections`.
 pub(crate) fn master_batches(
-    rows: &[(MasterRow, Origin)],
+    rows: &Parts<(MasterRow, Origin)>,
     stamp: Stamp<'_>,
 ) -> Result<Vec<(&'static table::TableSchema, RecordBatch)>, ArrowError> {
     let mut nodes: Vec<(&NodeRow, &Origin)> = Vec::new();
     let mut meters: Vec<(&MeterRow, &Origin)> = Vec::new();
     let mut connections: Vec<(&ConnectionRow, &Origin)> = Vec::new();
-    for (row, origin) in rows {
+    for (row, origin) in rows.iter() {
         match row {
             MasterRow::Node(row) => nodes.push((row, origin)),
             MasterRow::Meter(row) => meters.push((row, origin)),

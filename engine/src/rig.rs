@@ -471,7 +471,7 @@ impl Process {
         meanwhile: impl FnOnce(&mut Self),
     ) -> Result<(), EngineError> {
         let mut due = self.world.take_due(self.now);
-        while self.world.take_more(self.now, scope, 7, &mut due) {}
+        while self.world.take_more(self.now, scope, 1, &mut due) {}
         meanwhile(self);
         let written = block_on(self.checkpointer.write(due, self.now))?;
         self.world.spill(written.position);

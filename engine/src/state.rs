@@ -351,9 +351,9 @@ impl State {
         }
     }
 
-    /// Takes the dirty chunks.
-    pub fn take_dirty(&mut self) -> Vec<Changed> {
-        let dirty = std::mem::take(&mut self.dirty);
+    /// Takes at most so many of the dirty chunks, in no order.
+    pub fn take_dirty(&mut self, chunks_max: usize) -> Vec<Changed> {
+        let dirty = self.dirty.split_off(self.dirty.len().saturating_sub(chunks_max));
         let mut taken = Vec::with_capacity(dirty.len());
         for (at, quarter) in dirty {
             let Some(block) = self.blocks.get_mut(position(at)) else {

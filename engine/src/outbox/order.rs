@@ -7,10 +7,10 @@
 
 use gridtally_schemas::{IdList, MeterId};
 
-use super::ReadRow;
+use super::{Parts, ReadRow};
 
 /// Rows by their meter's id and interval; those of one key in the order in which they came.
-pub(super) fn by_key<'a>(rows: &'a [ReadRow], ids: &IdList<MeterId>) -> Vec<&'a ReadRow> {
+pub(super) fn by_key<'a>(rows: &'a Parts<ReadRow>, ids: &IdList<MeterId>) -> Vec<&'a ReadRow> {
     let ranks = ranks(rows, ids);
     let key = |row: &ReadRow| {
         (
@@ -18,15 +18,16 @@ pub(super) fn by_key<'a>(rows: &'a [ReadRow], ids: &IdList<MeterId>) -> Vec<&'a 
             row.quarter,
         )
     };
-    let mut keyed: Vec<_> = rows.iter().map(|row| (key(row), row)).collect();
+    let mut keyed = Vec::with_capacity(rows.len());
+    keyed.extend(rows.iter().map(|row| (key(row), row)));
     keyed.sort_by_key(|(key, _)| *key);
     keyed.into_iter().map(|(_, row)| row).collect()
 }
 
 /// By each meter's index its place by id among those that have rows.
-fn ranks(rows: &[ReadRow], ids: &IdList<MeterId>) -> Vec<u32> {
+fn ranks(rows: &Parts<ReadRow>, ids: &IdList<MeterId>) -> Vec<u32> {
     let mut ranks = vec![0; ids.len()];
-    for row in rows {
+    for row in rows.iter() {
         if let Some(rank) = ranks.get_mut(row.meter.at()) {
             *rank = 1;
         }

@@ -122,7 +122,7 @@ fn a_block_holds_the_meters_of_one_feeder_up_to_its_bound() {
     );
     let lengths: Vec<usize> = state.blocks.iter().map(|block| block.meters.len()).collect();
     assert_eq!(lengths, [BLOCK_METERS_MAX, 1, 1]);
-    assert_eq!(state.take_dirty().len(), 3);
+    assert_eq!(state.take_dirty(usize::MAX).len(), 3);
     assert!(!state.has_dirty());
 }
 
@@ -141,15 +141,15 @@ fn a_chunk_tells_few_changed_meters_apart_and_many_not() {
     };
     let bound = u32::try_from(chunk::DIRTY_SLOTS_MAX).unwrap();
     say(&mut state, 0..bound, 1);
-    let taken = state.take_dirty();
+    let taken = state.take_dirty(usize::MAX);
     assert_eq!(taken.len(), 1);
     assert_eq!(taken[0].meters, Some((0..bound).map(MeterIx).collect()));
     say(&mut state, 0..bound + 1, 2);
-    assert_eq!(state.take_dirty()[0].meters, None);
+    assert_eq!(state.take_dirty(usize::MAX)[0].meters, None);
     say(&mut state, 3..4, 3);
     say(&mut state, 3..4, 1);
     assert_eq!(
-        state.take_dirty()[0].meters,
+        state.take_dirty(usize::MAX)[0].meters,
         Some(vec![MeterIx(3)]),
         "one that lost changed nothing"
     );

@@ -42,7 +42,7 @@ use super::{
 };
 use crate::{
     network::{MemberRole, NodeIx, Roster},
-    outbox::{Columns, Stamp},
+    outbox::{Columns, Parts, Stamp},
     state::{Arrival, BlockNumber, BlockWindow, Held, Quarter},
 };
 
@@ -377,36 +377,45 @@ impl World {
         nodes.map(|((node, day), tally)| (*node, *day, *tally))
     }
 
-    /// Takes what differs from the table and is due.
-    pub(super) fn take_completeness(&mut self, now: UtcMicros, scope: Scope, due: &mut Due) {
+    /// Takes what differs from the table and is due, of at most so many nodes' days; tells whether there are more.
+    pub(super) fn take_completeness(
+        &mut self,
+        now: UtcMicros,
+        scope: Scope,
+        days_max: usize,
+        due: &mut Due,
+    ) -> bool {
         if self
             .completeness
             .first
             .as_ref()
             .is_none_or(|first| !first.is_empty())
         {
-            return;
+            return false;
         }
-        for (node, day) in std::mem::take(&mut self.completeness.unpublished) {
-            let key = (node, day);
+        let taken = due
+            .passed_completeness
+            .next(&self.completeness.unpublished, days_max);
+        for key in &taken {
+            let mut published = self.completeness.published.get(key).copied().unwrap_or_default();
+            let waits = published.at.plus(self.settings.roll_up_micros) > now;
+            if scope == Scope::Due && published.version > 0 && waits {
+                continue;
+            }
+            self.completeness.unpublished.remove(key);
+            let (node, day) = *key;
             let of_node = self.network.node(node);
             let Some((id, kind)) = of_node.and_then(|node| Some((node.id.clone(), node.kind()?))) else {
                 continue;
             };
-            let live = self.completeness.nodes.get(&key).copied();
-            let mut published = self.completeness.published.get(&key).copied().unwrap_or_default();
-            let waits = published.at.plus(self.settings.roll_up_micros) > now;
-            if scope == Scope::Due && published.version > 0 && waits {
-                self.completeness.unpublished.insert(key);
-                continue;
-            }
+            let live = self.completeness.nodes.get(key).copied();
             // A day that nobody owes any more (the network turned out to be another) says so once it was published.
             if live.is_none() && published.version == 0 {
                 continue;
             }
             let values = live.unwrap_or_default();
             if let Some(version) = published.next(digest(&values), false, now) {
-                self.completeness.published.insert(key, published);
+                self.completeness.published.insert(*key, published);
                 due.completeness.push(Row {
                     id,
                     kind,
@@ -416,6 +425,7 @@ impl World {
                 });
             }
         }
+        taken.len() == days_max
     }
 
     /// Puts back what was published.
@@ -460,7 +470,7 @@ impl World {
 }
 
 /// The rows of a checkpoint.
-pub(super) fn batch(rows: &[Row<Day, ReadTally>], stamp: Stamp<'_>) -> Result<RecordBatch, ArrowError> {
+pub(super) fn batch(rows: &Parts<Row<Day, ReadTally>>, stamp: Stamp<'_>) -> Result<RecordBatch, ArrowError> {
     let mut columns = Columns::new(&table::READ_COMPLETENESS, rows.len())
         .text("node_id", rows.iter().map(|row| Some(row.id.as_str())))
         .day("day", rows.iter().map(|row| row.key));

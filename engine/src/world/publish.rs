@@ -6,7 +6,11 @@
 //! Versions are the difference between the live picture and what the tables hold, so publishing needs no memory of its own: after
 //! a crash between two tables' commits the same comparison finds just what is still to be written.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::{
+    collections::BTreeSet,
+    hash::{DefaultHasher, Hash, Hasher},
+    ops::Bound,
+};
 
 use gridtally_ingest::log::Position;
 use gridtally_schemas::{Day, IdList, MeterId, NodeId, UtcMicros, network::NodeKind};
@@ -15,7 +19,11 @@ use super::{
     Counts, ReadTally, World, accounting::AccountingValues, billing::AdjustmentRow, compensation::DueEntries,
     outage::DueOutages, reliability::DueIndices, revenue::RevenueValues, vee::Derived,
 };
-use crate::{network::NodeIx, outbox::Outbox, state::Quarter};
+use crate::{
+    network::NodeIx,
+    outbox::{Outbox, Parts},
+    state::Quarter,
+};
 
 mod intervals;
 mod values;
@@ -192,13 +200,36 @@ pub(crate) struct Due {
     pub(super) outages: DueOutages,
     pub(super) entries: DueEntries,
     pub(super) indices: DueIndices,
-    pub(super) dts: Vec<Row<Quarter, DtValues>>,
-    pub(super) feeders: Vec<Row<Quarter, FeederValues>>,
-    pub(super) days: Vec<Row<Day, DayValues>>,
-    pub(super) completeness: Vec<Row<Day, ReadTally>>,
+    pub(super) dts: Parts<Row<Quarter, DtValues>>,
+    pub(super) feeders: Parts<Row<Quarter, FeederValues>>,
+    pub(super) days: Parts<Row<Day, DayValues>>,
+    pub(super) completeness: Parts<Row<Day, ReadTally>>,
     pub(super) adjustments: Vec<AdjustmentRow>,
     pub(super) revenue: Vec<Row<Day, RevenueValues>>,
     pub(super) accounting: Vec<Row<Day, AccountingValues>>,
+    passed_days: Passed,
+    pub(super) passed_completeness: Passed,
+}
+
+/// Nodes' days whose roll-ups are taken together for each feeder-interval that is: about as many rows.
+const DAYS_OF_INTERVAL: usize = 32;
+
+/// How far one has come in a set of nodes' days that is gone through part by part: those that wait stay in it.
+#[derive(Debug, Default)]
+pub(super) struct Passed(Option<(NodeIx, Day)>);
+
+impl Passed {
+    /// The next ones, at most so many.
+    pub(super) fn next(&mut self, days: &BTreeSet<(NodeIx, Day)>, days_max: usize) -> Vec<(NodeIx, Day)> {
+        let after = self.0.map_or(Bound::Unbounded, Bound::Excluded);
+        let next: Vec<_> = days
+            .range((after, Bound::Unbounded))
+            .take(days_max)
+            .copied()
+            .collect();
+        self.0 = next.last().copied().or(self.0);
+        next
+    }
 }
 
 /// What to publish.
@@ -222,7 +253,6 @@ impl World {
             derived: self.take_derived(now),
             outages: self.take_outages(),
             entries: self.take_entries(),
-            indices: self.take_indices(),
             ..Due::default()
         };
         self.take_withdrawn(now, &mut due);
@@ -230,8 +260,8 @@ impl World {
         due
     }
 
-    /// Takes the balances of at most `intervals_max` feeder-intervals that are due at `now`, and with the last of them the
-    /// roll-ups. Tells whether there are more: the caller lets others at the picture in between.
+    /// Takes the balances of at most `intervals_max` feeder-intervals that are due at `now`; once there are fewer, the roll-ups of some
+    /// nodes' days, and with the last of these all others. Tells whether there are more: the caller lets others at the picture in between.
     pub(crate) fn take_more(
         &mut self,
         now: UtcMicros,
@@ -255,8 +285,13 @@ impl World {
         if taken.len() == intervals_max {
             return true;
         }
-        self.take_days(now, scope, due);
-        self.take_completeness(now, scope, due);
+        let days_max = intervals_max * DAYS_OF_INTERVAL;
+        if self.take_days(now, scope, days_max, due)
+            || self.take_completeness(now, scope, days_max, due)
+            || self.take_indices(days_max, &mut due.indices)
+        {
+            return true;
+        }
         self.take_revenue(now, scope, due);
         self.take_accounting(now, scope, due);
         (due.complete, due.owed) = (self.published_through(), self.owed());
@@ -367,12 +402,15 @@ impl World {
         feeders.iter().any(|feeder| self.is_out(*feeder, quarter))
     }
 
-    fn take_days(&mut self, now: UtcMicros, scope: Scope, due: &mut Due) {
-        for (node, day) in std::mem::take(&mut self.unpublished_days) {
+    /// Takes the roll-ups of at most so many nodes' days; tells whether there are more.
+    fn take_days(&mut self, now: UtcMicros, scope: Scope, days_max: usize, due: &mut Due) -> bool {
+        let taken = due.passed_days.next(&self.unpublished_days, days_max);
+        for (node, day) in &taken {
+            let (node, day) = (*node, *day);
             if scope == Scope::Due && self.waits(node, day, now) {
-                self.unpublished_days.insert((node, day));
                 continue;
             }
+            self.unpublished_days.remove(&(node, day));
             let Some((id, kind)) = self
                 .network
                 .node(node)
@@ -399,6 +437,7 @@ impl World {
                 });
             }
         }
+        taken.len() == days_max
     }
 
     /// Whether a running day's roll-up is not due yet: it was published less than the roll-up period ago, or the day has only begun.

@@ -10,7 +10,10 @@
 //! A node has a month when one of its consumers was interrupted in it, or when a feeder at, above or below it was heard in it: then that
 //! nobody was interrupted is known, and the month is one of zeros. Of a feeder that said nothing all month nothing is known.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use gridtally_schemas::{ConsumerId, Day, UtcMicros};
 use hashbrown::{HashMap, HashSet};
@@ -51,12 +54,38 @@ pub(crate) struct Indices {
     /// Feeders that were heard, by month.
     heard: HashMap<Day, BTreeSet<NodeIx>>,
     /// Consumers of each node, by month.
-    served: HashMap<Day, HashMap<NodeIx, u64>>,
+    served: HashMap<Day, Arc<HashMap<NodeIx, u64>>>,
     /// The last civil day that a tally was made in.
     tallied_on: Option<Day>,
     /// Major event days as the tallies count them, by the first day of the year.
-    major: BTreeMap<Day, BTreeSet<Day>>,
+    major: MajorDaysOfYears,
     published: PublishedIndices,
+}
+
+/// Major event days by the first day of their year.
+type MajorDaysOfYears = BTreeMap<Day, BTreeSet<Day>>;
+
+/// Months that wait to be tallied, and the civil day as of which they are.
+#[derive(Debug)]
+pub(crate) struct MonthsToTally {
+    months: BTreeSet<Day>,
+    today: Day,
+}
+
+/// Months as they were tallied, and the major event days that they were tallied by.
+#[derive(Debug)]
+pub(crate) struct TalliedMonths {
+    major: MajorDaysOfYears,
+    months: Vec<TalliedMonth>,
+}
+
+#[derive(Debug)]
+struct TalliedMonth {
+    month: Day,
+    served: Arc<HashMap<NodeIx, u64>>,
+    nodes: Nodes,
+    /// The nodes whose tallies are others than before.
+    differ: Vec<NodeIx>,
 }
 
 impl Indices {
@@ -122,6 +151,14 @@ type Moved<'a> = HashMap<&'a ConsumerId, HashMap<NodeIx, Suffered>>;
 impl World {
     /// Brings the indices up to the interruptions that stand, as of `now`.
     pub fn tally_months(&mut self, now: UtcMicros) {
+        if let Some(dirty) = self.take_months_to_tally(now) {
+            let tallied = self.tallied(dirty);
+            self.stand_months(tallied);
+        }
+    }
+
+    /// Takes the months that something changed since they were tallied; `None`: none.
+    pub(crate) fn take_months_to_tally(&mut self, now: UtcMicros) -> Option<MonthsToTally> {
         let today = self.settings.zone.day_of(now);
         let before = self.indices.tallied_on.replace(today);
         if before != Some(today) {
@@ -131,17 +168,47 @@ impl World {
             let since = self.indices.months.range(from..).map(|(month, _)| *month);
             self.indices.dirty.extend(since);
         }
-        let mut dirty = std::mem::take(&mut self.indices.dirty);
-        if dirty.is_empty() {
-            return;
-        }
-        self.judge_days(&mut dirty);
-        for month in dirty {
-            self.tally_month(month, today);
+        let months = std::mem::take(&mut self.indices.dirty);
+        (!months.is_empty()).then_some(MonthsToTally { months, today })
+    }
+
+    /// Tallies months, and those of which other days are major event days than before. It goes through all interruptions that are kept, and
+    /// changes nothing: while it runs others may look at the picture.
+    pub(crate) fn tallied(&self, dirty: MonthsToTally) -> TalliedMonths {
+        let MonthsToTally { mut months, today } = dirty;
+        let major = self.judge_days(&mut months);
+        let tallied = months
+            .into_iter()
+            .map(|month| self.tally_month(month, today, &major))
+            .collect();
+        TalliedMonths {
+            major,
+            months: tallied,
         }
     }
 
-    fn tally_month(&mut self, month: Day, today: Day) {
+    /// Puts tallies in the place of those before. Gives those back: to drop them may take a while, too.
+    pub(crate) fn stand_months(&mut self, tallied: TalliedMonths) -> impl Sized + use<> {
+        self.indices.major.extend(tallied.major);
+        let mut before = Vec::with_capacity(tallied.months.len());
+        for tallied in tallied.months {
+            let TalliedMonth {
+                month,
+                served,
+                nodes,
+                differ,
+            } = tallied;
+            self.indices.served.insert(month, served);
+            before.push(self.indices.months.remove(&month));
+            self.indices.published.mark(month, differ);
+            if !nodes.is_empty() {
+                self.indices.months.insert(month, nodes);
+            }
+        }
+        before
+    }
+
+    fn tally_month(&self, month: Day, today: Day, major: &MajorDaysOfYears) -> TalliedMonth {
         let last = Day(month.0 + month.days_in_month() - 1).min(today);
         let tallying = Tallying {
             month,
@@ -151,19 +218,27 @@ impl World {
                 momentary_micros: self.settings.outage_rules.momentary_micros,
                 ..Counting::default()
             },
-            major: self.major_days(month),
+            major: major::of_month(month, major),
         };
-        let served = match self.indices.served.remove(&month) {
-            Some(served) => served,
-            None => self.served_at(tallying.at),
+        let served = match self.indices.served.get(&month) {
+            Some(served) => Arc::clone(served),
+            None => Arc::new(self.served_at(tallying.at)),
         };
-        let nodes = self.tallied(&tallying, &served);
-        self.indices.served.insert(month, served);
-        self.stand(month, nodes);
+        let nodes = self.nodes_of(&tallying, &served);
+        let none = HashMap::new();
+        let before = self.indices.months.get(&month).unwrap_or(&none);
+        let ids = before.keys().chain(nodes.keys());
+        let differ = ids.filter(|node| before.get(*node) != nodes.get(*node));
+        TalliedMonth {
+            month,
+            differ: differ.copied().collect(),
+            served,
+            nodes,
+        }
     }
 
     /// The tallies of a month's nodes.
-    fn tallied(&self, tallying: &Tallying, served: &HashMap<NodeIx, u64>) -> Nodes {
+    fn nodes_of(&self, tallying: &Tallying, served: &HashMap<NodeIx, u64>) -> Nodes {
         let mut nodes = Nodes::new();
         let mut moved: Moved<'_> = self
             .moved_in(tallying)
@@ -307,18 +382,6 @@ impl World {
             nodes.extend(ever.into_iter().flatten().filter(below));
         }
         nodes
-    }
-
-    /// Puts a month's tallies in the place of those before, and marks the nodes that differ.
-    fn stand(&mut self, month: Day, nodes: HashMap<NodeIx, OfNode>) {
-        let before = self.indices.months.remove(&month).unwrap_or_default();
-        let ids = before.keys().chain(nodes.keys());
-        let differ = ids.filter(|node| before.get(*node) != nodes.get(*node));
-        let differ: Vec<NodeIx> = differ.copied().collect();
-        self.indices.published.mark(month, differ);
-        if !nodes.is_empty() {
-            self.indices.months.insert(month, nodes);
-        }
     }
 
     /// The node and all above it at an instant, nearest first.

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     balance::Coverage,
-    outbox::{self, Columns, Stamp},
+    outbox::{self, Columns, Parts, Stamp},
     state::Quarter,
 };
 
@@ -181,14 +181,17 @@ impl Due {
     }
 }
 
-fn dt_batch(rows: &[Row<Quarter, DtValues>], stamp: Stamp<'_>) -> Result<RecordBatch, ArrowError> {
+fn dt_batch(rows: &Parts<Row<Quarter, DtValues>>, stamp: Stamp<'_>) -> Result<RecordBatch, ArrowError> {
     let of = Columns::new(&table::DT_BALANCE, rows.len())
         .text("dt_id", rows.iter().map(|row| Some(row.id.as_str())))
         .number("loss_pct", rows.iter().map(|row| row.values.loss_pct()));
     interval_batch(of, rows, (DT_KNOWN, DT_SUMS), stamp)
 }
 
-fn feeder_batch(rows: &[Row<Quarter, FeederValues>], stamp: Stamp<'_>) -> Result<RecordBatch, ArrowError> {
+fn feeder_batch(
+    rows: &Parts<Row<Quarter, FeederValues>>,
+    stamp: Stamp<'_>,
+) -> Result<RecordBatch, ArrowError> {
     let of = Columns::new(&table::FEEDER_BALANCE, rows.len())
         .text("feeder_id", rows.iter().map(|row| Some(row.id.as_str())))
         .number("loss_pct", rows.iter().map(|row| row.values.loss_pct()));
@@ -198,7 +201,7 @@ fn feeder_batch(rows: &[Row<Quarter, FeederValues>], stamp: Stamp<'_>) -> Result
 /// Rows of balances of intervals; `columns` has whose each is, and what is worked out of it.
 fn interval_batch<const KNOWN: usize, const SUMS: usize>(
     mut columns: Columns,
-    rows: &[Row<Quarter, IntervalValues<KNOWN, SUMS>>],
+    rows: &Parts<Row<Quarter, IntervalValues<KNOWN, SUMS>>>,
     (known, sums): ([&'static str; KNOWN], [&'static str; SUMS]),
     stamp: Stamp<'_>,
 ) -> Result<RecordBatch, ArrowError> {

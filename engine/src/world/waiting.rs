@@ -65,9 +65,10 @@ impl World {
         feeders
     }
 
-    /// Moves the dirty chunks of the state to the feeders whose balance they change.
-    fn spread_dirty(&mut self) {
-        for changed in self.state.take_dirty() {
+    /// Moves at most so many dirty chunks of the state to the feeders whose balance they change. Tells whether there are more; what is left
+    /// [`World::gather`] moves.
+    pub fn spread_dirty(&mut self, chunks_max: usize) -> bool {
+        for changed in self.state.take_dirty(chunks_max) {
             let day = self.day_of(changed.quarter);
             for feeder in self.feeders_of(changed.block).iter() {
                 // None of its members changed: those would have brought it back.
@@ -85,6 +86,7 @@ impl World {
                 }
             }
         }
+        self.state.has_dirty()
     }
 
     /// Marks the DTs of an interval on which one of `meters` is a member.
@@ -198,7 +200,7 @@ impl World {
     /// Takes up to about `rows_max` member reads of dirty balances, ready for the SQL; `None` when nothing is dirty.
     pub fn gather(&mut self, rows_max: usize) -> Option<MemberReads> {
         self.refresh_stale();
-        self.spread_dirty();
+        self.spread_dirty(usize::MAX);
         if self.dirty.is_empty() {
             return None;
         }

@@ -65,13 +65,7 @@ impl<S: Store> Driver<S> {
             .partition(|command| self.is_answered_by_checkpoint(command));
         self.asked = waiting;
         let asked: Vec<Command> = asked;
-        let rows = self.read(|world| world.outbox.len());
-        let is_full = rows >= self.config.checkpoint_rows || !self.has_room();
-        let is_due = is_full
-            || Instant::now() >= self.next_checkpoint
-            || self.is_awaited_by_billing()
-            || self.is_awaited_by_receivers();
-        if asked.is_empty() && !is_due {
+        if asked.is_empty() && !self.is_checkpoint_due() {
             self.checkpointer = Some(checkpointer);
             return;
         }
@@ -83,6 +77,16 @@ impl<S: Store> Driver<S> {
             asked,
             if wants_all { Scope::Everything } else { Scope::Due },
         );
+    }
+
+    /// Whether a checkpoint is due, though nobody asks for one.
+    pub(super) fn is_checkpoint_due(&self) -> bool {
+        let rows = self.read(|world| world.outbox.len());
+        let is_full = rows >= self.config.checkpoint_rows || !self.has_room();
+        is_full
+            || Instant::now() >= self.next_checkpoint
+            || self.is_awaited_by_billing()
+            || self.is_awaited_by_receivers()
     }
 
     /// Whether an outage that receivers of notices wait for has waited long enough.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gridtally_schemas::Day;
 
-use super::World;
+use super::{MajorDaysOfYears, World};
 use crate::reliability::{Counted, MajorEventDays, Tally};
 
 /// Years before a year by which its major event days are judged.
@@ -16,8 +16,9 @@ const YEARS_BEFORE: i32 = 5;
 
 impl World {
     /// Judges the days of every year that has a month, and adds the months of days that are judged otherwise than before to `dirty`.
-    pub(super) fn judge_days(&mut self, dirty: &mut BTreeSet<Day>) {
+    pub(super) fn judge_days(&self, dirty: &mut BTreeSet<Day>) -> MajorDaysOfYears {
         let daily = self.daily_tallies();
+        let mut by_year = MajorDaysOfYears::new();
         let months = self.indices.months.keys().chain(dirty.iter());
         let years: BTreeSet<Day> = months.map(|month| first_of_year(*month)).collect();
         for january in years {
@@ -27,14 +28,9 @@ impl World {
             dirty.extend(days.iter().filter(is_new).map(|day| day.first_of_month()));
             let gone = before.into_iter().flatten().filter(|day| !days.contains(*day));
             dirty.extend(gone.map(|day| day.first_of_month()));
-            self.indices.major.insert(january, days);
+            by_year.insert(january, days);
         }
-    }
-
-    /// The major event days of a month's calendar year, as they were judged last.
-    pub(super) fn major_days(&self, month: Day) -> BTreeSet<Day> {
-        let days = self.indices.major.get(&first_of_year(month));
-        days.cloned().unwrap_or_default()
+        by_year
     }
 
     /// Time of sustained interruption by the day in which it began, of everybody.
@@ -54,6 +50,12 @@ impl World {
         }
         daily
     }
+}
+
+/// The major event days of a month's calendar year.
+pub(super) fn of_month(month: Day, by_year: &MajorDaysOfYears) -> BTreeSet<Day> {
+    let days = by_year.get(&first_of_year(month));
+    days.cloned().unwrap_or_default()
 }
 
 /// The major event days of a calendar year, by the five years before it.

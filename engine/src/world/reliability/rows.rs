@@ -12,7 +12,7 @@ use hashbrown::HashMap;
 use super::{OfNode, World};
 use crate::{
     network::NodeIx,
-    outbox::{Columns, Stamp},
+    outbox::{Columns, Parts, Stamp},
     reliability::{FeederMonth, Indices, Tally},
     world::publish::digest,
 };
@@ -217,7 +217,7 @@ struct DueRow {
 
 /// What a checkpoint writes of indices.
 #[derive(Debug, Default)]
-pub(crate) struct DueIndices(Vec<DueRow>);
+pub(crate) struct DueIndices(Parts<DueRow>);
 
 /// Why a later version came.
 const CHANGED: &str = "interruptions or consumers changed";
@@ -244,10 +244,12 @@ impl World {
         Basis::ALL.into_iter().flat_map(each).collect()
     }
 
-    /// Takes what differs from the table.
-    pub(in crate::world) fn take_indices(&mut self) -> DueIndices {
-        let mut due = Vec::new();
-        for (month, node) in std::mem::take(&mut self.indices.published.unpublished) {
+    /// Takes what differs from the table, of at most so many nodes' months; tells whether there are more.
+    pub(in crate::world) fn take_indices(&mut self, months_max: usize, due: &mut DueIndices) -> bool {
+        for _ in 0..months_max {
+            let Some((month, node)) = self.indices.published.unpublished.pop_first() else {
+                return false;
+            };
             let Some(node_id) = self.network.node(node).map(|node| node.id.clone()) else {
                 continue;
             };
@@ -264,7 +266,7 @@ impl World {
                 }
                 let version = held.map_or(1, |(version, _)| version + 1);
                 self.indices.published.rows.insert(key, (version, digest));
-                due.push(DueRow {
+                due.0.push(DueRow {
                     node_id: node_id.clone(),
                     month,
                     row,
@@ -272,7 +274,7 @@ impl World {
                 });
             }
         }
-        DueIndices(due)
+        true
     }
 }
 

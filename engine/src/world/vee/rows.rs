@@ -15,7 +15,7 @@ use gridtally_schemas::{MeterId, UtcMicros, table};
 use super::{Measured, Shown, World};
 use crate::{
     network::MeterIx,
-    outbox::{Columns, EventRow, Stamp, events_batch, exception_id},
+    outbox::{Columns, EventRow, Parts, Stamp, events_batch, exception_id},
     state::{Quality, Quarter},
     vee::{Estimate, Rule},
     world::publish::digest,
@@ -60,7 +60,7 @@ pub(crate) struct Derived {
     pub(crate) estimates: Vec<EstimateRow>,
     pub(crate) exceptions: Vec<ExceptionRow>,
     /// Events whose code means something else than when they were published.
-    pub(crate) events: Vec<EventRow>,
+    pub(crate) events: Parts<EventRow>,
 }
 
 impl Derived {
@@ -100,7 +100,7 @@ impl World {
     /// Takes what differs from the tables.
     pub(crate) fn take_derived(&mut self, now: UtcMicros) -> Derived {
         let mut derived = Derived {
-            events: self.take_meanings(),
+            events: self.take_meanings().into_iter().collect(),
             ..Derived::default()
         };
         for key in std::mem::take(&mut self.vee.unpublished_exceptions) {
