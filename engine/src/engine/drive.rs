@@ -60,7 +60,8 @@ const OUTAGE_FEEDERS: usize = 1;
 const TALLY_FEEDER_DAYS: usize = 8;
 /// How long a tick tallies at most while nobody waits for a checkpoint.
 const TALLY_TIME: Duration = Duration::from_millis(50);
-/// How many times as long as it took it rests after a tally of months.
+/// How many times as long as it took a tally of months is rested from, while nobody waits and no checkpoint begins: a twentieth of the time
+/// goes into them at most.
 const MONTHS_REST: u32 = 19;
 /// Feeder-intervals taken for publication under one lock.
 const PUBLISH_INTERVALS: usize = 128;
@@ -319,7 +320,10 @@ impl<S: Store> Driver<S> {
         } = self.compute().await?;
         self.judge_mappings().await?;
         self.tally().await?;
-        self.tally_months(now);
+        // A checkpoint has them tallied in any case.
+        if Instant::now() >= self.next_months || !self.asked.is_empty() {
+            self.tally_months(now);
+        }
         let took = started.elapsed();
         // A tick that takes long leaves as much time again for the log, but no more than fills the rows that may wait.
         let log_time = if is_cut {
@@ -380,13 +384,10 @@ impl<S: Store> Driver<S> {
         }
     }
 
-    /// Brings the indices up to the interruptions that stand. That goes through all interruptions and feeders, so while nobody waits and no
-    /// checkpoint is due it takes a twentieth of the time at most; and only the picture's reader is needed for it, as the tiles are.
+    /// Brings the indices up to the interruptions that stand. That goes through all interruptions and feeders, but only reads: tiles do not
+    /// wait for it.
     fn tally_months(&mut self, now: UtcMicros) {
         let started = Instant::now();
-        if started < self.next_months && self.asked.is_empty() && !self.is_checkpoint_due() {
-            return;
-        }
         let Some(dirty) = self.write(|world| world.take_months_to_tally(now)) else {
             return;
         };

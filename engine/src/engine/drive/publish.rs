@@ -65,7 +65,13 @@ impl<S: Store> Driver<S> {
             .partition(|command| self.is_answered_by_checkpoint(command));
         self.asked = waiting;
         let asked: Vec<Command> = asked;
-        if asked.is_empty() && !self.is_checkpoint_due() {
+        let rows = self.read(|world| world.outbox.len());
+        let is_full = rows >= self.config.checkpoint_rows || !self.has_room();
+        let is_due = is_full
+            || Instant::now() >= self.next_checkpoint
+            || self.is_awaited_by_billing()
+            || self.is_awaited_by_receivers();
+        if asked.is_empty() && !is_due {
             self.checkpointer = Some(checkpointer);
             return;
         }
@@ -77,16 +83,6 @@ impl<S: Store> Driver<S> {
             asked,
             if wants_all { Scope::Everything } else { Scope::Due },
         );
-    }
-
-    /// Whether a checkpoint is due, though nobody asks for one.
-    pub(super) fn is_checkpoint_due(&self) -> bool {
-        let rows = self.read(|world| world.outbox.len());
-        let is_full = rows >= self.config.checkpoint_rows || !self.has_room();
-        is_full
-            || Instant::now() >= self.next_checkpoint
-            || self.is_awaited_by_billing()
-            || self.is_awaited_by_receivers()
     }
 
     /// Whether an outage that receivers of notices wait for has waited long enough.
@@ -106,6 +102,7 @@ impl<S: Store> Driver<S> {
         // Which intervals are closed was decided at the tick: a later moment would name a picture that was not taken.
         let (started, now) = (Instant::now(), self.ticked_at);
         self.next_checkpoint = started + self.config.checkpoint;
+        self.tally_months(now);
         let mut due = self.write(|world| world.take_due(now));
         while self.write(|world| world.take_more(now, scope, PUBLISH_INTERVALS, &mut due)) {}
         let progress = self.progress(|_| ());
