@@ -1,8 +1,10 @@
-//! Instructions that a read costs, part by part. Time on a shared machine varies by a tenth and more from one run to the next; the
-//! instructions of the same work hardly do, so a change of some percent shows in them. Command: `cargo bench --bench instructions`
+//! Instructions, allocations and copied bytes that a read costs, part by part. Time on a shared machine varies by a tenth and more from one
+//! run to the next; these hardly do for the same work, so a change of some percent shows in them. Command:
+//! `cargo bench --bench instructions`
 //!
-//! Each row is a process of its own under valgrind (`--tool=callgrind`), which counts what [`counted`] executes and nothing before it. A
-//! count says nothing of caches, of the kernel or of waiting: the other benches do.
+//! Each figure is of processes of their own under valgrind: callgrind counts what [`counted`] executes and nothing before it; of DHAT's
+//! blocks, and of the bytes that its copy mode finds in `memcpy` and the like, those of a process that only prepares are taken off. They say
+//! nothing of caches, of the kernel or of waiting: the other benches do.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -23,7 +25,7 @@ mod payload;
 mod rounds;
 mod utility;
 
-use std::process::Command;
+use std::{env, process::Command};
 
 use bed::Bench;
 use gridtally_schemas::{
@@ -42,13 +44,15 @@ const FEEDERS: usize = 2;
 const DAY: i64 = 96;
 /// Intervals that come in one tick.
 const INTERVALS_OF_TICK: i64 = 4;
+/// The first consumer's meter of the first feeder.
+const FIRST_CONSUMER: usize = 1 + utility::DTS;
 /// Reads of one publish.
 const READS_OF_PUBLISH: usize = 100;
 
 /// A part: what it is called, and what it does with the reads that it counts.
 type Part = (&'static str, fn() -> usize);
 
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 8] = [
     ("protobuf decoded, 100 reads a payload", || {
         decode(Encoding::Protobuf, 1)
     }),
@@ -60,13 +64,20 @@ const PARTS: [Part; 7] = [
     ("merge", merge),
     ("merge, gather, SQL, settle: all on time", || tick(0)),
     ("the same, 1 % late and 1 % corrected, one by one", || tick(100)),
+    ("a tick of a single late read", tick_of_one),
 ];
 
-/// The one function whose instructions are counted, by its name.
+/// The one function whose instructions are counted, by its name. Does nothing in a process that only prepares.
 #[inline(never)]
 fn counted(work: &mut dyn FnMut()) {
-    work();
+    if !env::args().any(|argument| argument == PREPARE) {
+        work();
+    }
 }
+
+/// Argument of a process that only prepares, and of one that does the part too: as long, for arguments are allocated.
+const PREPARE: &str = "--prepare";
+const MEASURE: &str = "--measure";
 
 fn decode(encoding: Encoding, reads_each: i64) -> usize {
     let publish = publish(100, reads_each);
@@ -127,34 +138,49 @@ fn tick(scattered: usize) -> usize {
     on_time + 2 * late
 }
 
-/// Instructions that callgrind says it counted, and reads that the process says they were for.
-fn run(part: usize) -> (f64, f64) {
+/// What a tick costs besides its reads: two plans of DataFusion that stand are run over the rows of one DT and one feeder.
+fn tick_of_one() -> usize {
+    let mut bench = Bench::new(FEEDERS);
+    (1..=DAY).for_each(|n| bench.merge_interval(n));
+    bench.tick(quarter_end(DAY));
+    counted(&mut || {
+        bench.merge(FIRST_CONSUMER, DAY / 2, 1);
+        bench.tick(quarter_end(DAY));
+    });
+    1
+}
+
+/// A part as a process under a tool of valgrind: the first numbers after `said` in what valgrind prints, and its reads.
+fn run(part: usize, tool: &[&str], what: &str, said: &str) -> (Vec<f64>, f64) {
     let output = Command::new("valgrind")
-        .args([
-            "--tool=callgrind",
-            "--toggle-collect=*counted*",
-            "--callgrind-out-file=/dev/null",
-        ])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--part", &part.to_string()])
+        .args(tool)
+        .arg(env::current_exe().unwrap())
+        .args(["--part", &part.to_string(), what])
         .output()
         .expect("valgrind must be installed (Debian: valgrind)");
-    let (out, err) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
-    let number = |text: &str, after: &str| {
-        let found = text
-            .lines()
-            .find_map(|line| line.split_once(after))
-            .and_then(|(_, rest)| rest.trim().parse::<f64>().ok());
-        found.unwrap_or_else(|| panic!("no '{after}' in what valgrind said: {out}{err}"))
+    let numbers = |text: &[u8], said: &str| -> Vec<f64> {
+        let text = String::from_utf8_lossy(text).replace(',', "");
+        let found = text.lines().find_map(|line| line.split_once(said));
+        let rest = found.map(|(_, rest)| rest.split_whitespace().filter_map(|word| word.parse().ok()));
+        rest.map(Iterator::collect)
+            .unwrap_or_else(|| panic!("no '{said}' in what valgrind said: {text}"))
     };
-    (number(&err, "Collected :"), number(&out, "reads:"))
+    (
+        numbers(&output.stderr, said),
+        numbers(&output.stdout, "reads:")[0],
+    )
+}
+
+/// Bytes and blocks that DHAT counts in a mode, for each read.
+fn heap(part: usize, mode: &str) -> [f64; 2] {
+    let tool = ["--tool=dhat", mode, "--dhat-out-file=/dev/null"];
+    let (all, reads) = run(part, &tool, MEASURE, "Total:");
+    let (before, _) = run(part, &tool, PREPARE, "Total:");
+    [0, 1].map(|at| (all[at] - before[at]) / reads)
 }
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().collect();
+    let arguments: Vec<String> = env::args().collect();
     if let Some(at) = arguments.iter().position(|argument| argument == "--part") {
         let (_, part) = PARTS[arguments[at + 1].parse::<usize>().unwrap()];
         println!("reads: {}", part());
@@ -162,10 +188,23 @@ fn main() {
     }
     for (part, (name, _)) in PARTS.iter().enumerate() {
         let mut rounds = Rounds::new(*name, "instructions/read");
+        let tool = [
+            "--tool=callgrind",
+            "--toggle-collect=*counted*",
+            "--callgrind-out-file=/dev/null",
+        ];
         for _ in 0..ROUNDS {
-            let (instructions, reads) = run(part);
-            rounds.note(instructions / reads);
+            let (instructions, reads) = run(part, &tool, MEASURE, "Collected :");
+            rounds.note(instructions[0] / reads);
         }
         println!("{rounds}");
+        for (unit, mode, at) in [
+            ("allocations/read", "--mode=heap", 1),
+            ("bytes copied/read", "--mode=copy", 0),
+        ] {
+            let mut once = Rounds::new(*name, unit);
+            once.note(heap(part, mode)[at]);
+            println!("{once}");
+        }
     }
 }
