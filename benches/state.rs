@@ -20,7 +20,7 @@ mod utility;
 
 use std::time::Instant;
 
-use bed::{Bench, quarter, value};
+use bed::{Bench, DAY, INTERVALS_OF_TICK, quarter, value};
 use gridtally_engine::{
     network::MeterIx,
     state::{Arrival, Merged, State},
@@ -29,10 +29,6 @@ use rounds::{Rounds, machine, per_second};
 use utility::{METERS, quarter_end, reads_record, resident_bytes};
 
 const ROUNDS: usize = 7;
-/// Intervals of the day that is there before anything is measured.
-const DAY: i64 = 96;
-/// Intervals that come in one tick.
-const INTERVALS_OF_TICK: i64 = 4;
 /// The target of merging and balances on one core.
 const READS_PER_SECOND: f64 = 2_000_000.0;
 

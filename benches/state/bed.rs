@@ -1,5 +1,7 @@
 //! A picture with the network of some feeders, and the steps that a tick takes with it.
 
+#![allow(dead_code, reason = "each bench uses its own part of this")]
+
 use std::time::{Duration, Instant};
 
 use gridtally_engine::{
@@ -14,6 +16,10 @@ use tokio::runtime::Runtime;
 
 use crate::utility::{METERS, import_wh, master_records, quarter_end};
 
+/// Intervals of the day that is there before anything is measured.
+pub const DAY: i64 = 96;
+/// Intervals that come in one tick.
+pub const INTERVALS_OF_TICK: i64 = 4;
 /// Member reads computed by one run of the SQL, as the engine does.
 const GATHER_ROWS: usize = 200_000;
 
@@ -36,7 +42,7 @@ pub fn quarter(n: i64) -> Quarter {
     Quarter::ending(quarter_end(n)).unwrap()
 }
 
-/// A picture with its network, and with the value of every meter in every interval of one day.
+/// A picture with its network.
 pub struct Bench {
     pub world: World,
     sql: BalanceSql,
@@ -67,6 +73,14 @@ impl Bench {
         for record in master_records(feeders) {
             bench.apply(&record);
         }
+        bench
+    }
+
+    /// Every meter has a value in every interval of a day, and its balances are computed.
+    pub fn after_a_day(feeders: usize) -> Self {
+        let mut bench = Self::new(feeders);
+        (1..=DAY).for_each(|n| bench.merge_interval(n));
+        bench.tick(quarter_end(DAY));
         bench
     }
 

@@ -37,6 +37,7 @@ pub(crate) mod checkpoint;
 mod command;
 mod drive;
 mod history;
+pub(crate) mod months;
 pub(crate) mod paging;
 mod quarantine;
 mod rate;

@@ -28,6 +28,7 @@ use crate::{
     engine::{
         EngineError, Store, StoreError,
         checkpoint::Checkpointer,
+        months::tally_months,
         paging::{page_in, put_quarter_away},
         recovery::{read_spilled, recover},
     },
@@ -414,10 +415,10 @@ impl Process {
                 let asked = self.world.take_asked();
                 self.page_in(asked);
             }
-            self.world.tally_months(self.now);
+            tally_months(&mut self.world, self.now);
             while self.is_caught_up && self.world.compensate(self.now, 5) > 0 {}
             settle_now(&mut self.world);
-            self.world.tally_months(self.now);
+            tally_months(&mut self.world, self.now);
             self.world.ask_for_withdrawn();
             let mut asked = self.world.take_asked();
             let owed = self.world.next_owed(owed_left);

@@ -18,6 +18,7 @@ use super::{
     ChangeKind, EngineConfig, EngineError, INTERVALS_LISTED_MAX, OUTAGES_LISTED_MAX, Progress, Shared, Store,
     checkpoint::{Checkpointer, Transactions, Written},
     command::Command,
+    months::tally_months,
     rate::Rate,
     suspicion::Suspecting,
     upkeep::{Keeper, Running},
@@ -34,6 +35,8 @@ mod compensation;
 mod memory;
 mod overtake;
 mod publish;
+
+use memory::Locked;
 
 /// Bytes of the log applied under one write lock: a few milliseconds.
 const APPLY_BYTES: usize = 64 * 1024;
@@ -384,16 +387,10 @@ impl<S: Store> Driver<S> {
         }
     }
 
-    /// Brings the indices up to the interruptions that stand. That goes through all interruptions and feeders, but only reads: tiles do not
-    /// wait for it.
+    /// Brings the indices up to the interruptions that stand, and notes when they are looked at next.
     fn tally_months(&mut self, now: UtcMicros) {
         let started = Instant::now();
-        let Some(dirty) = self.write(|world| world.take_months_to_tally(now)) else {
-            return;
-        };
-        let tallied = self.read(|world| world.tallied(dirty));
-        let before = self.write(|world| world.stand_months(tallied));
-        drop(before);
+        tally_months(Locked(&self.shared), now);
         self.next_months = Instant::now() + started.elapsed() * MONTHS_REST;
     }
 

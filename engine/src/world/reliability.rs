@@ -149,14 +149,6 @@ impl Suffered {
 type Moved<'a> = HashMap<&'a ConsumerId, HashMap<NodeIx, Suffered>>;
 
 impl World {
-    /// Brings the indices up to the interruptions that stand, as of `now`.
-    pub fn tally_months(&mut self, now: UtcMicros) {
-        if let Some(dirty) = self.take_months_to_tally(now) {
-            let tallied = self.tallied(dirty);
-            self.stand_months(tallied);
-        }
-    }
-
     /// Takes the months that something changed since they were tallied; `None`: none.
     pub(crate) fn take_months_to_tally(&mut self, now: UtcMicros) -> Option<MonthsToTally> {
         let today = self.settings.zone.day_of(now);
@@ -187,7 +179,7 @@ impl World {
         }
     }
 
-    /// Puts tallies in the place of those before. Gives those back: to drop them may take a while, too.
+    /// Puts tallies in the place of those before, and gives those back.
     pub(crate) fn stand_months(&mut self, tallied: TalliedMonths) -> impl Sized + use<> {
         self.indices.major.extend(tallied.major);
         let mut before = Vec::with_capacity(tallied.months.len());

@@ -36,7 +36,7 @@ pub(super) enum Missing {
 
 /// The picture under its lock.
 #[derive(Debug)]
-struct Locked<'a>(&'a Shared);
+pub(super) struct Locked<'a>(pub(super) &'a Shared);
 
 impl Access for Locked<'_> {
     fn change<T>(&mut self, change: impl FnOnce(&mut World) -> T) -> T {
