@@ -134,6 +134,7 @@ fn main() {
         milliseconds(&tiles, 0.99)
     );
     checkpoint(&product);
+    steps(&product);
     let held = held(&product, &fleet, quarters.clone());
     assert_eq!(held.reads, sent.reads, "every read is in the table once");
     assert_eq!(held.import_wh, sent.import_wh, "and their sum is the fleet's");
@@ -190,6 +191,21 @@ fn checkpoint(product: &Product) {
         began.elapsed().as_secs_f64(),
         watch::resident_bytes(product.pid()) as f64 / MEGA
     );
+}
+
+/// What writing the tables has cost, step by step.
+fn steps(product: &Product) {
+    println!("| step of writing the tables | times | all, s | each, ms | MB written |");
+    println!("|---|---|---|---|---|");
+    for step in ["files", "commit", "log_checkpoint", "compaction", "vacuum"] {
+        let of = |what: &str| product.metric(&format!("gridtally_tables_{what}_total{{step=\"{step}\"}}"));
+        let (times, seconds) = (of("steps"), of("step_seconds"));
+        println!(
+            "| {step} | {times} | {seconds:.1} | {:.1} | {:.0} |",
+            1e3 * seconds / times.max(1.0),
+            of("step_bytes") / MEGA
+        );
+    }
 }
 
 /// The whole network, a file of each kind for some feeders at a time.

@@ -7,7 +7,10 @@ use axum::{
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use gridtally_engine::{Progress, Upkept};
+use gridtally_engine::{
+    Progress, Upkept,
+    tables::{Effort, Spent},
+};
 
 use crate::{app::App, webhook::Shown};
 
@@ -24,6 +27,23 @@ impl Text {
 
     fn counter(&mut self, name: &str, help: &str, value: impl std::fmt::Display) {
         self.metric("counter", name, help, value);
+    }
+
+    fn by_step<V: std::fmt::Display>(
+        &mut self,
+        name: &str,
+        help: &str,
+        effort: &Effort,
+        value: impl Fn(Spent) -> V,
+    ) {
+        let _ = writeln!(
+            self.0,
+            "# HELP gridtally_{name} {help}\n# TYPE gridtally_{name} counter"
+        );
+        for (step, spent) in effort.steps() {
+            let (step, value) = (step.as_str(), value(spent));
+            let _ = writeln!(self.0, "gridtally_{name}{{step=\"{step}\"}} {value}");
+        }
     }
 
     fn gauge(&mut self, name: &str, help: &str, value: impl std::fmt::Display) {
@@ -139,6 +159,7 @@ fn engine(text: &mut Text, app: &App) {
         seconds(progress.last_checkpoint_micros),
     );
     upkeep(text, &progress.upkeep);
+    effort(text, &progress.effort);
     if let Some(at) = progress.published_at {
         let micros = app.clock.now().0.saturating_sub(at.0);
         text.gauge(
@@ -260,6 +281,24 @@ fn upkeep(text: &mut Text, upkept: &Upkept) {
         "tables_pass_seconds",
         "Length of the last pass of compaction and vacuum.",
         std::time::Duration::from_micros(upkept.last_pass_micros).as_secs_f64(),
+    );
+}
+
+/// What writing the tables costs, by step.
+fn effort(text: &mut Text, effort: &Effort) {
+    let seconds = |spent: Spent| std::time::Duration::from_micros(spent.micros).as_secs_f64();
+    text.by_step("tables_steps_total", "How often a step of writing the tables was done: data files of a commit, the commit itself, a checkpoint of a Delta log, the compaction of a partition, a vacuum of a table.", effort, |spent| spent.times);
+    text.by_step(
+        "tables_step_seconds_total",
+        "How long these steps took, as of the last checkpoint.",
+        effort,
+        seconds,
+    );
+    text.by_step(
+        "tables_step_bytes_total",
+        "Bytes of the data files that they wrote.",
+        effort,
+        |spent| spent.bytes,
     );
 }
 

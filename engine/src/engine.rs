@@ -26,7 +26,7 @@ use crate::{
     network::NodeIx,
     outage::OutageId,
     state::ColdError,
-    tables::Tables,
+    tables::{Effort, Tables},
     world::{
         Paged, Settings, World, compensation::EntryVersion, outage::OutageVersion, restore::RestoreError,
     },
@@ -237,6 +237,9 @@ pub struct Progress {
     /// What compaction and vacuum did.
     #[serde(skip)]
     pub upkeep: Upkept,
+    /// What writing the tables has cost, as of the last checkpoint or pass of upkeep.
+    #[serde(skip)]
+    pub effort: Effort,
 }
 
 /// What the engine's thread and its readers share.

@@ -33,7 +33,7 @@ use crate::{
         recovery::{read_spilled, recover},
     },
     state::Quarter,
-    tables::Compacted,
+    tables::{Compacted, Effort},
     world::{Settings, World, decode, paging::Wanted, publish::Scope},
 };
 
@@ -242,6 +242,10 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
+    fn effort(&self) -> Effort {
+        Effort::default()
+    }
+
     async fn append(
         &self,
         table: &'static TableSchema,

@@ -39,14 +39,17 @@ use gridtally_schemas::{
 
 use crate::storage::DurableStore;
 use delta::{Stream, Table};
+use effort::Efforts;
 
 pub use compaction::{Compacted, FILE_BYTES_TARGET, FILES_PER_PARTITION_MAX};
+pub use effort::{Effort, Spent, Step};
 pub(crate) use files::chain;
 pub use reader::TablesReader;
 pub use scan::StoredFiles;
 
 mod compaction;
 mod delta;
+mod effort;
 mod encoding;
 mod files;
 mod listing;
@@ -200,6 +203,7 @@ pub struct Tables {
     root: PathBuf,
     store: DurableStore,
     tables: Arc<BTreeMap<&'static str, Table>>,
+    efforts: Arc<Efforts>,
 }
 
 impl Tables {
@@ -226,8 +230,9 @@ impl Tables {
         if leftovers > 0 {
             tracing::info!(files = leftovers, "removed files that a crash left half-written");
         }
+        let efforts = Arc::new(Efforts::default());
         let tables = futures::stream::iter(table::published())
-            .map(|schema| Table::open(schema, &root, &store))
+            .map(|schema| Table::open(schema, &root, &store, &efforts))
             .buffered(OPENED_TOGETHER)
             .map_ok(|table| (table.schema().name, table))
             .try_collect()
@@ -236,6 +241,7 @@ impl Tables {
             root,
             store,
             tables: Arc::new(tables),
+            efforts,
         })
     }
 
@@ -263,6 +269,12 @@ impl Tables {
     #[must_use]
     pub fn failure(&self) -> Option<&str> {
         self.store.failure()
+    }
+
+    /// What writing has cost since they were opened.
+    #[must_use]
+    pub fn effort(&self) -> Effort {
+        self.efforts.sum()
     }
 
     /// The log position that a table stands for; `None` before its first commit.

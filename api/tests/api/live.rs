@@ -96,6 +96,7 @@ async fn metrics_have_the_invariants_and_the_requests() {
         "gridtally_applied_total{what=\"reads\"} 7",
         "gridtally_applied_total{what=\"reads_accepted\"} 7",
         "gridtally_up 1",
+        "gridtally_tables_steps_total{step=\"compaction\"} 0",
         "gridtally_http_requests_total{route=\"/api/v1/nodes/{id}\",method=\"GET\",status=\"200\"} 1",
         "gridtally_http_request_seconds_count{route=\"/api/v1/import/{kind}\",method=\"POST\"} 4",
     ] {

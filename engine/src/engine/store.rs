@@ -14,7 +14,7 @@ use gridtally_schemas::{
     table::{self, TableSchema},
 };
 
-use crate::tables::{Appended, Compacted, Tables};
+use crate::tables::{Appended, Compacted, Effort, Tables};
 
 /// Most ids that a scan of a day names one by one; of more it names the range.
 const IDS_LISTED_MAX: usize = 2_048;
@@ -144,9 +144,16 @@ pub trait Store: Send + Sync + 'static {
         table: &'static TableSchema,
         versions_kept: Duration,
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// What writing has cost since the tables were opened.
+    fn effort(&self) -> Effort;
 }
 
 impl Store for Tables {
+    fn effort(&self) -> Effort {
+        Tables::effort(self)
+    }
+
     async fn append(
         &self,
         table: &'static TableSchema,

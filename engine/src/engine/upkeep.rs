@@ -160,6 +160,7 @@ impl<S: Store> Keeper<S> {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
             progress.upkeep.add(&pass);
+            progress.effort = self.store.effort();
         }
     }
 

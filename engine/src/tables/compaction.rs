@@ -10,7 +10,7 @@ use std::{
     collections::{BTreeMap, HashSet},
     num::NonZeroU64,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use datafusion::{
@@ -35,6 +35,7 @@ use object_store::{ObjectStoreExt, path::Path};
 use super::{
     Tables, TablesError,
     delta::{Outcome, Table},
+    effort::Step,
     encoding::Runs,
     files,
 };
@@ -80,9 +81,11 @@ impl Tables {
         let snapshot = table.snapshot().await?;
         let mut done = Compacted::default();
         for plan in plans(schema, &snapshot, open_from).await? {
-            let added = rewrite(table, &snapshot, &plan).await?;
-            let (removed, count) = (plan.len(), added.len());
-            match replace(table, plan, added).await? {
+            let (began, removed) = (Instant::now(), plan.len());
+            let written = rewrite(table, &snapshot, &plan).await;
+            let (count, bytes) = written.as_deref().map_or((0, 0), files::totals);
+            table.efforts.note(Step::Compaction, began, bytes);
+            match replace(table, plan, written?).await? {
                 Outcome::Committed => {
                     done.partitions += 1;
                     done.files_removed += removed;
@@ -103,12 +106,13 @@ impl Tables {
     /// When files cannot be listed or removed.
     pub async fn vacuum(&self, schema: &'static TableSchema, keep_for: Duration) -> Result<u64, TablesError> {
         let table = self.table(schema)?;
-        vacuum(table, keep_for)
-            .await
-            .map_err(|source| TablesError::Vacuum {
-                table: schema.name,
-                source,
-            })
+        let began = Instant::now();
+        let removed = vacuum(table, keep_for).await;
+        table.efforts.note(Step::Vacuum, began, 0);
+        removed.map_err(|source| TablesError::Vacuum {
+            table: schema.name,
+            source,
+        })
     }
 }
 

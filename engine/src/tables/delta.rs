@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Instant,
 };
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
@@ -28,7 +29,9 @@ use uuid::Uuid;
 
 use super::{
     APPLICATION, APPLICATION_DERIVED, ATTEMPTS_MAX, Appended, COMMITS_PER_CHECKPOINT, TablesError,
-    VERSIONS_KEPT_MAX_INTERVAL, files,
+    VERSIONS_KEPT_MAX_INTERVAL,
+    effort::{Efforts, Step},
+    files,
 };
 use crate::storage::DurableStore;
 
@@ -87,6 +90,7 @@ pub(super) struct Table {
     position: AtomicU64,
     /// The state for readers, brought up to date on demand.
     reader: Mutex<DeltaTable>,
+    pub(super) efforts: Arc<Efforts>,
 }
 
 impl std::fmt::Debug for Table {
@@ -104,6 +108,7 @@ impl Table {
         schema: &'static TableSchema,
         root: &Path,
         store: &DurableStore,
+        efforts: &Arc<Efforts>,
     ) -> Result<Self, TablesError> {
         let log_store = log_store(schema, root, Arc::new(store.clone()))?;
         let failed = |source| TablesError::Load {
@@ -124,6 +129,7 @@ impl Table {
             position: AtomicU64::new(head.position.unwrap_or_default().0),
             head: Mutex::new(head),
             reader: Mutex::new(delta),
+            efforts: Arc::clone(efforts),
         })
     }
 
@@ -181,8 +187,11 @@ impl Table {
         if let Some(standing) = head.standing(stream).filter(|standing| *standing >= position) {
             return Ok(Appended::Skipped { position: standing });
         }
-        let adds = files::write(self, batch).await?;
-        let (count, bytes) = files::totals(&adds);
+        let began = Instant::now();
+        let written = files::write(self, batch).await;
+        let (count, bytes) = written.as_deref().map_or((0, 0), files::totals);
+        self.efforts.note(Step::Files, began, bytes);
+        let adds = written?;
         let actions: Vec<Action> = adds.iter().cloned().map(Action::Add).collect();
         for _ in 0..ATTEMPTS_MAX {
             let operation = self.append_operation();
@@ -239,6 +248,7 @@ impl Table {
             version,
             source: source.into(),
         };
+        let began = Instant::now();
         let entry = CommitData::new(actions, operation, std::collections::HashMap::new(), transactions)
             .get_bytes()
             .map_err(failed)?;
@@ -246,6 +256,7 @@ impl Table {
             .log_store
             .write_commit_entry(version, CommitOrBytes::LogBytes(entry), Uuid::new_v4())
             .await;
+        self.efforts.note(Step::Commit, began, 0);
         match written {
             Ok(()) => {
                 head.version = version;
@@ -270,6 +281,7 @@ impl Table {
         if !head.version.is_multiple_of(COMMITS_PER_CHECKPOINT) {
             return;
         }
+        let began = Instant::now();
         let maintained = async {
             let delta = self.snapshot().await?;
             let failed = |source| TablesError::Vacuum {
@@ -278,7 +290,9 @@ impl Table {
             };
             checkpoints::create_checkpoint(&delta, None).await.map_err(failed)
         };
-        match maintained.await {
+        let maintained = maintained.await;
+        self.efforts.note(Step::LogCheckpoint, began, 0);
+        match maintained {
             Ok(()) => {
                 tracing::debug!(table = self.schema.name, version = head.version, "log checkpoint");
             }

@@ -141,12 +141,14 @@ impl<S: Store> Driver<S> {
         self.checkpointed = written.position;
         let took = started.elapsed();
         let waiting = self.read(|world| world.outbox.len());
+        let effort = self.store.effort();
         let progress = self.progress(|progress| {
             progress.published_position = written.complete;
             progress.published_at = Some(written.published_at);
             progress.checkpoints += 1;
             progress.last_checkpoint_micros = micros(took);
             progress.waiting_rows = waiting;
+            progress.effort = effort;
         });
         let kind = ChangeKind::Checkpoint {
             position: written.complete,

@@ -48,6 +48,17 @@ async fn compaction_changes_files_and_no_row() {
         0
     );
     assert!(is_committed(append(&tables, reads(400..410), 5).await));
+    // Five commits of rows, one of the compaction; each file's bytes are counted where it is written.
+    let spent: Vec<_> = tables.effort().steps().collect();
+    let times: Vec<_> = spent.iter().map(|(step, spent)| (*step, spent.times)).collect();
+    let expected = [5, 6, 0, 1, 0];
+    assert_eq!(times, Step::ALL.into_iter().zip(expected).collect::<Vec<_>>());
+    let written: u64 = spent.iter().map(|(_, spent)| spent.bytes).sum();
+    let on_disk: u64 = data_files(&tables.directory_of(&INTERVAL_READS))
+        .iter()
+        .map(|file| fs::metadata(file).unwrap().len())
+        .sum();
+    assert_eq!(written, on_disk);
     let reopened = open(&folder).await;
     assert_eq!(reopened.position_of(&INTERVAL_READS), Some(Position(5)));
     assert_eq!(read(&reopened, &INTERVAL_READS).await.num_rows(), 410);
